@@ -1,0 +1,130 @@
+package greenroom
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Blueprint says how desktops of a kind are made and treated. A meeting keeps the blueprint it was
+// scheduled with, so that a change of configuration never moves the rules under a meeting.
+type Blueprint struct {
+	Name         string   `json:"name"`
+	Provider     string   `json:"provider"`
+	Protocol     string   `json:"protocol"`
+	Seats        []string `json:"seats"`        // the roles a meeting has by default, and may have
+	Applications []string `json:"applications"` // command lines started on the desktop
+	Screen       string   `json:"screen"`       // WIDTHxHEIGHT in pixels
+	Rules        Rules    `json:"rules"`
+}
+
+// Rules are the times that govern a meeting's desktops.
+type Rules struct {
+	Lead          Duration           `json:"lead"`
+	NoShowAfter   Duration           `json:"no_show_after"`
+	EmptyAfter    Duration           `json:"empty_after"`
+	Grace         Duration           `json:"grace"`
+	Overtime      Duration           `json:"overtime"`
+	KillAfter     Duration           `json:"kill_after"`
+	StageDeadline map[Phase]Duration `json:"stage_deadline"`
+}
+
+// DefaultRules are the values of a blueprint that says nothing else.
+func DefaultRules() Rules {
+	return Rules{
+		Lead:        Duration(10 * time.Minute),
+		NoShowAfter: Duration(15 * time.Minute),
+		EmptyAfter:  Duration(10 * time.Minute),
+		Grace:       Duration(5 * time.Minute),
+		Overtime:    Duration(30 * time.Minute),
+		KillAfter:   Duration(12 * time.Hour),
+		StageDeadline: map[Phase]Duration{
+			Launching: Duration(2 * time.Minute),
+			Booting:   Duration(5 * time.Minute),
+			Naming:    Duration(2 * time.Minute),
+			Proving:   Duration(3 * time.Minute),
+		},
+	}
+}
+
+// DefaultBlueprint is the pair of teacher and student on this machine.
+func DefaultBlueprint() Blueprint {
+	return Blueprint{
+		Name: "default", Provider: "local", Protocol: "novnc", Screen: "1280x800",
+		Seats: []string{"teacher", "student"}, Applications: []string{"xterm"}, Rules: DefaultRules(),
+	}
+}
+
+// LongestMeeting is the longest duration whose desktops can live from lead to overtime within kill_after.
+func (r Rules) LongestMeeting() time.Duration {
+	return time.Duration(r.KillAfter - r.Lead - max(r.Grace, r.Overtime))
+}
+
+// Validate reports every fault of b, with fields named below prefix ("blueprints.default").
+func (b Blueprint) Validate(prefix string, e *InvalidError) {
+	if len(b.Seats) == 0 {
+		e.Add(prefix+".seats", "name at least one role")
+	}
+	for i, role := range b.Seats {
+		if !ValidRole(role) {
+			e.Add(fmt.Sprintf("%s.seats[%d]", prefix, i), "a role is 1 to 32 lower-case letters, digits and dashes, and begins with a letter; %q is not", role)
+		}
+		if slices.Index(b.Seats, role) != i {
+			e.Add(fmt.Sprintf("%s.seats[%d]", prefix, i), "role %q stands twice", role)
+		}
+	}
+	var w, h int
+	if n, _ := fmt.Sscanf(b.Screen, "%dx%d", &w, &h); n != 2 || w < 320 || h < 240 || w > 7680 || h > 4320 {
+		e.Add(prefix+".screen", "a screen is WIDTHxHEIGHT between 320x240 and 7680x4320, such as 1280x800; %q is not", b.Screen)
+	}
+	b.Rules.validate(prefix+".rules", e)
+}
+
+func (r Rules) validate(prefix string, e *InvalidError) {
+	for _, f := range []struct {
+		name     string
+		d        Duration
+		min, max time.Duration
+	}{
+		{"lead", r.Lead, 0, 24 * time.Hour},
+		{"no_show_after", r.NoShowAfter, time.Second, 24 * time.Hour},
+		{"empty_after", r.EmptyAfter, time.Second, 24 * time.Hour},
+		{"grace", r.Grace, 0, 24 * time.Hour},
+		{"overtime", r.Overtime, 0, 24 * time.Hour},
+		{"kill_after", r.KillAfter, time.Minute, 7 * 24 * time.Hour},
+	} {
+		if d := time.Duration(f.d); d < f.min || d > f.max {
+			e.Add(prefix+"."+f.name, "must be from %s to %s, and is %s", f.min, f.max, d)
+		}
+	}
+	if r.LongestMeeting() < time.Minute {
+		e.Add(prefix+".kill_after", "must leave at least a minute beside lead, grace and overtime")
+	}
+	for phase, d := range r.StageDeadline {
+		if !phase.Starting() {
+			e.Add(prefix+".stage_deadline", "%q has no deadline; launching, booting, naming and proving have", phase)
+		}
+		if time.Duration(d) < time.Second || time.Duration(d) > time.Hour {
+			e.Add(prefix+".stage_deadline."+string(phase), "must be from 1s to 1h, and is %s", time.Duration(d))
+		}
+	}
+}
+
+// Duration is a time.Duration that is written as Go writes it, "45m0s", in JSON and YAML.
+type Duration time.Duration
+
+// String gives the short Go form.
+func (d Duration) String() string { return time.Duration(d).String() }
+
+// MarshalText writes the Go form.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// UnmarshalText reads the Go form.
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	if err != nil {
+		return fmt.Errorf("a duration is a Go duration such as 45m or 1h30m; %q is not", text)
+	}
+	*d = Duration(v)
+	return nil
+}

@@ -1,0 +1,96 @@
+package greenroom
+
+import "time"
+
+// Desktop is one machine for one seat: the attempt that lives now, or the last one that did.
+type Desktop struct {
+	Phase      Phase     `json:"phase"`
+	Attempt    int       `json:"attempt"` // 1 is the first; part of the provider's token
+	InstanceID string    `json:"instance_id,omitempty"`
+	Hostname   string    `json:"hostname,omitempty"`
+	Address    string    `json:"address,omitempty"`
+	KillAt     time.Time `json:"kill_at,omitzero"` // written on the machine at birth
+
+	// Timings holds when each phase was entered, for this attempt.
+	Timings map[Phase]time.Time `json:"timings,omitempty"`
+
+	Error     string        `json:"error,omitempty"`      // a sentence for people: the last thing that went wrong
+	Permanent bool          `json:"permanent,omitempty"`  // no retry can mend Error
+	EndReason RemovalReason `json:"end_reason,omitempty"` // why it was or is being removed
+	Tries     int           `json:"tries,omitempty"`      // failed tries of the current stage's effect
+	RetryAt   time.Time     `json:"retry_at,omitzero"`    // no effect of the current stage before this
+
+	MissingSince time.Time `json:"missing_since,omitzero"` // first look that did not find the instance
+	Unpublished  bool      `json:"unpublished,omitempty"`  // the record's removal is confirmed
+	RemovalAsked bool      `json:"removal_asked,omitempty"`
+	Cleared      bool      `json:"cleared,omitempty"` // record and instance are confirmed to be no more
+
+	Agent  AgentFacts `json:"agent,omitzero"`
+	Tokens []Token    `json:"tokens,omitempty"`
+	Proof  *Proof     `json:"proof,omitempty"` // the last one taken
+}
+
+// AgentFacts is what the desktop's own agent told us.
+type AgentFacts struct {
+	EnrolledAt     time.Time `json:"enrolled_at,omitzero"`
+	KeyHash        string    `json:"key_hash,omitempty"` // SHA-256 of the public key that enrolled: the only one that may again
+	ReadyAt        time.Time `json:"ready_at,omitzero"`  // screen, window manager and warm-up done
+	Connections    int       `json:"connections,omitempty"`
+	ConnectedAt    time.Time `json:"connected_at,omitzero"`    // the first connection
+	DisconnectedAt time.Time `json:"disconnected_at,omitzero"` // when Connections last fell to zero
+}
+
+// Token is a desktop token as stored: hashed, short-lived until its first use, and after that good only
+// for the client address that used it first.
+type Token struct {
+	Hash      string    `json:"hash"`
+	ExpiresAt time.Time `json:"expires_at"`       // for the first use
+	Client    string    `json:"client,omitempty"` // address of the first use
+	UsedAt    time.Time `json:"used_at,omitzero"`
+}
+
+// Limits of desktop tokens.
+const (
+	TokenLife = 2 * time.Minute // from the entry to the first use
+	MaxTokens = 16              // of one desktop; the oldest is dropped for a new one
+)
+
+// Proof is evidence gathered from outside that a participant would get in.
+type Proof struct {
+	OK    bool        `json:"ok"`
+	At    time.Time   `json:"at"`
+	Steps []ProofStep `json:"steps"`
+}
+
+// ProofStep is one thing looked at: "dns", "tls" or "page".
+type ProofStep struct {
+	Name   string   `json:"name"`
+	OK     bool     `json:"ok"`
+	Took   Duration `json:"took"`
+	Detail string   `json:"detail"` // what was seen, or what was expected and not seen
+}
+
+// Entered gives when the desktop entered phase p, and whether it did.
+func (d *Desktop) Entered(p Phase) (time.Time, bool) {
+	t, ok := d.Timings[p]
+	return t, ok
+}
+
+// Used reports whether a participant was ever connected to this attempt.
+func (d *Desktop) Used() bool {
+	_, ok := d.Timings[InUse]
+	return ok
+}
+
+// Connected reports whether a participant is connected now, as far as the desktop told.
+func (d *Desktop) Connected() bool { return d.Phase == InUse && d.Agent.Connections > 0 }
+
+// MayExist reports whether something of this attempt (instance or record) may exist in the world.
+func (d *Desktop) MayExist() bool {
+	return d.Phase.Live() || d.Phase == Terminating || d.Phase == Failed && !d.Cleared
+}
+
+// NextAttempt is a fresh desktop, planned as the attempt after d.
+func (d *Desktop) NextAttempt(now time.Time) Desktop {
+	return Desktop{Phase: Planned, Attempt: d.Attempt + 1, Timings: map[Phase]time.Time{Planned: now}}
+}

@@ -1,0 +1,41 @@
+package greenroom
+
+import "time"
+
+// Event is one entry of a meeting's timeline. It is stored in the transaction of the change it tells of.
+type Event struct {
+	Seq     int64             `json:"seq"` // rises within a meeting, from 1; given by the store
+	At      time.Time         `json:"at"`
+	Kind    EventKind         `json:"kind"`
+	Role    string            `json:"role,omitempty"`
+	Attempt int               `json:"attempt,omitempty"`
+	Message string            `json:"message"`        // a sentence for people
+	Data    map[string]string `json:"data,omitempty"` // the evidence: instants, durations, addresses; never a secret
+}
+
+// EventKind names what happened.
+type EventKind string
+
+// Everything a timeline can tell.
+const (
+	EventScheduled     EventKind = "scheduled"
+	EventChanged       EventKind = "changed"
+	EventEnding        EventKind = "ending" // decided; the reason and its evidence are in Data
+	EventEnded         EventKind = "ended"  // nothing remains
+	EventPhase         EventKind = "phase"  // a desktop entered a phase
+	EventRetry         EventKind = "retry"  // an effect went wrong and is tried again
+	EventProof         EventKind = "proof"
+	EventReady         EventKind = "desktop_ready" // with the seconds each stage took
+	EventFailed        EventKind = "desktop_failed"
+	EventEnrolled      EventKind = "enrolled"
+	EventEntered       EventKind = "entered"  // a participant was given a way in
+	EventVerified      EventKind = "verified" // a desktop token was accepted or refused
+	EventConnected     EventKind = "connected"
+	EventDisconnected  EventKind = "disconnected"
+	EventRequested     EventKind = "requested" // somebody came whose desktop was gone
+	EventSessionData   EventKind = "session_data"
+	EventRefused       EventKind = "refused" // something from a desktop was not accepted
+	EventKeyReissued   EventKind = "key_reissued"
+	EventInstanceLost  EventKind = "instance_lost"
+	EventSweptInstance EventKind = "swept" // an orphan of this meeting was removed
+)

@@ -1,0 +1,92 @@
+// Package agentapi is what the desktop's agent and the control plane say to each other: the documents, the
+// paths and the bounds. It is the only thing the two share besides the nouns.
+package agentapi
+
+import "time"
+
+// Paths of the control plane, below its URL. All but enrol carry "Authorization: Bearer <agent token>".
+const (
+	EnrolPath       = "/agent/v1/enrol"        // POST Enrolment → Enrolled; Bearer is the one-time secret
+	CertificatePath = "/agent/v1/certificate"  // POST CertificateRequest → Certificate
+	ReportPath      = "/agent/v1/report"       // POST Report → Orders
+	SessionDataPath = "/agent/v1/session-data" // PUT SessionData → 204
+)
+
+// Bounds of what a desktop may say.
+const (
+	MaxBody        = 64 << 10
+	MaxConnections = 64
+	HeartbeatEvery = 10 * time.Second // a report is sent at every change, and at least this often
+)
+
+// SessionID is the name of the one session of a desktop, as DCV names its console session.
+const SessionID = "console"
+
+// UserData is what a machine is told at birth. It is readable by whoever uses the machine, so it
+// holds one secret only, which is worth nothing once the agent has enrolled.
+type UserData struct {
+	InstanceID   string    `json:"instance_id,omitempty"` // empty where the machine learns it from its metadata
+	ControlURL   string    `json:"control_url"`           // where the control plane answers
+	ControlCA    string    `json:"control_ca,omitempty"`  // PEM of the authority to trust for it; empty is the system's
+	Secret       string    `json:"secret"`                // the one-time enrolment secret
+	KillAt       time.Time `json:"kill_at"`               // the machine ends itself then
+	Protocol     string    `json:"protocol"`              // "novnc" or "dcv"
+	Screen       string    `json:"screen"`                // WIDTHxHEIGHT
+	Applications []string  `json:"applications"`          // command lines
+	Title        string    `json:"title"`                 // of the meeting
+	Role         string    `json:"role"`
+}
+
+// Enrolment is the agent's first word. The certificate request's key is bound to the attempt: the same
+// key may enrol again (the answer may have been lost), any other is refused.
+type Enrolment struct {
+	InstanceID         string `json:"instance_id"`
+	CertificateRequest string `json:"certificate_request"` // PEM, ECDSA P-256 or better
+	Version            string `json:"version"`             // of the agent
+}
+
+// Enrolled is what the agent needs from then on.
+type Enrolled struct {
+	AgentToken  string `json:"agent_token"`
+	Hostname    string `json:"hostname"`
+	VerifyURL   string `json:"verify_url"`  // POST of DCV's external authenticator, with the desktop's secret in its path
+	ReturnURL   string `json:"return_url"`  // the lobby of this seat, without its key
+	Certificate string `json:"certificate"` // PEM chain, leaf first; empty when it is still being made: ask CertificatePath
+}
+
+// CertificateRequest asks for a first or a renewed certificate, with the key that enrolled.
+type CertificateRequest struct {
+	CertificateRequest string `json:"certificate_request"`
+}
+
+// Certificate answers it; 202 with an empty one means: ask again.
+type Certificate struct {
+	Certificate string `json:"certificate"`
+}
+
+// Report is the desktop's present state, whole: losing one loses nothing that the next does not say.
+type Report struct {
+	Ready       bool         `json:"ready"`       // screen, window manager and warm-up are done
+	Error       string       `json:"error"`       // why it will never be ready; a sentence
+	Permanent   bool         `json:"permanent"`   // no other machine would do better: a missing package, say
+	Connections []Connection `json:"connections"` // who is connected now
+}
+
+// Connection is one participant's connection.
+type Connection struct {
+	ID          string    `json:"id"`
+	Client      string    `json:"client"` // address
+	ConnectedAt time.Time `json:"connected_at"`
+}
+
+// Orders is the answer to a report.
+type Orders struct {
+	Ending  string    `json:"ending,omitempty"`  // set when the desktop is about to go: a sentence for the participant
+	EndsAt  time.Time `json:"ends_at,omitzero"`  // when the meeting ends, for time-left notices
+	Retired bool      `json:"retired,omitempty"` // the desktop no longer belongs to anything: end yourself
+}
+
+// SessionData says that the seat's session is over and where its data lies.
+type SessionData struct {
+	URL string `json:"url"`
+}

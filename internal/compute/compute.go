@@ -1,0 +1,63 @@
+// Package compute is the contract of everything that can give a seat a machine. Implementations live
+// beside it and pass computetest; nothing outside package app imports one.
+package compute
+
+import (
+	"context"
+	"time"
+
+	"greenroom"
+)
+
+// Provider makes, lists and removes instances. Everything it makes carries the owner mark it was opened
+// with, and it never returns or touches an instance that does not. All methods may be called at once.
+type Provider interface {
+	// Launch makes one instance per request; all requests are of one meeting and one blueprint, so that a
+	// provider may make one call of them. Outcome i answers request i. The token makes it idempotent: for a
+	// token seen before it returns the instance of the first call, if that still exists, and launches nothing. Errors wrap
+	// greenroom.ErrCapacity, ErrThrottled or ErrPermanent where that is known; any other error says nothing
+	// about whether the instance exists, and the same token will find out.
+	Launch(ctx context.Context, requests []Request) []Outcome
+
+	// List returns the instances that carry our owner mark, of one meeting or, for "", of all. It may lag
+	// behind: absence once is no proof. An instance that died by itself is listed as Terminated, or absent.
+	List(ctx context.Context, meeting string) ([]Instance, error)
+
+	// Terminate asks for instances to be removed with everything they own. It is idempotent, knows no error
+	// for an id that does not exist, and returns before they are gone; List tells when they are.
+	Terminate(ctx context.Context, ids ...string) error
+}
+
+// Request asks for one instance.
+type Request struct {
+	Handle    greenroom.Handle // its Token is the idempotency token
+	Blueprint greenroom.Blueprint
+	KillAt    time.Time // the machine ends itself then, control plane or not
+	UserData  []byte    // JSON of agentapi.UserData: what the agent needs to enrol
+}
+
+// Outcome is an instance or an error.
+type Outcome struct {
+	Instance Instance
+	Err      error
+}
+
+// Instance is one machine as its provider sees it.
+type Instance struct {
+	ID         string
+	Handle     greenroom.Handle
+	State      State
+	Address    string // where the desktop answers on port 8443; empty until known
+	LaunchedAt time.Time
+}
+
+// State of an instance, in EC2's words.
+type State string
+
+// The states that matter.
+const (
+	Pending      State = "pending"
+	Running      State = "running"
+	ShuttingDown State = "shutting-down"
+	Terminated   State = "terminated"
+)

@@ -1,0 +1,145 @@
+package greenroom
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// Meeting is the aggregate: stored, revised and decided as one.
+type Meeting struct {
+	ID        string    `json:"id"`
+	Rev       int64     `json:"rev"`     // rises by one with every save: the guard against lost updates
+	Version   int64     `json:"version"` // rises with every change an organiser makes: If-Match compares this
+	Title     string    `json:"title"`
+	StartsAt  time.Time `json:"starts_at"` // UTC
+	EndsAt    time.Time `json:"ends_at"`   // UTC
+	TimeZone  string    `json:"time_zone"` // IANA name, for showing times
+	Blueprint Blueprint `json:"blueprint"` // as it was when the meeting was scheduled
+	Seats     []Seat    `json:"seats"`
+	CreatedAt time.Time `json:"created_at"`
+
+	EndReason EndReason `json:"end_reason,omitempty"` // set once, when it is decided that the meeting is over
+	EndedAt   time.Time `json:"ended_at,omitzero"`    // when that was decided
+	Closed    bool      `json:"closed,omitempty"`     // ended, and nothing of it remains: no more wakes
+	WakeAt    time.Time `json:"wake_at,omitzero"`     // Advance is called then or soon after; zero is never
+}
+
+// Seat is one participant's place.
+type Seat struct {
+	Role        string       `json:"role"`
+	Name        string       `json:"name"`
+	Email       string       `json:"email,omitempty"`
+	Key         string       `json:"key"` // the secret of the join link
+	Desktop     Desktop      `json:"desktop"`
+	UsedAt      time.Time    `json:"used_at,omitzero"`      // first connection to any of the seat's desktops
+	RequestedAt time.Time    `json:"requested_at,omitzero"` // last time its person asked to enter without a desktop being there
+	SessionData *SessionData `json:"session_data,omitempty"`
+	Removed     bool         `json:"removed,omitempty"` // taken off by the organiser; stays until its desktop is gone
+}
+
+// SessionData is a seat's report that its session is over and where its data lies.
+type SessionData struct {
+	URL string    `json:"url"`
+	At  time.Time `json:"at"`
+}
+
+// Seat returns the seat with that role, or nil. Removed seats are not found.
+func (m *Meeting) Seat(role string) *Seat {
+	for i := range m.Seats {
+		if m.Seats[i].Role == role && !m.Seats[i].Removed {
+			return &m.Seats[i]
+		}
+	}
+	return nil
+}
+
+// AnySeat is Seat, and finds removed seats too.
+func (m *Meeting) AnySeat(role string) *Seat {
+	for i := range m.Seats {
+		if m.Seats[i].Role == role {
+			return &m.Seats[i]
+		}
+	}
+	return nil
+}
+
+// Present returns the seats that are not removed.
+func (m *Meeting) Present() []*Seat {
+	out := make([]*Seat, 0, len(m.Seats))
+	for i := range m.Seats {
+		if !m.Seats[i].Removed {
+			out = append(out, &m.Seats[i])
+		}
+	}
+	return out
+}
+
+// Handle names the current attempt of the seat with that role.
+func (m *Meeting) Handle(s *Seat) Handle {
+	return Handle{Meeting: m.ID, Role: s.Role, Attempt: s.Desktop.Attempt}
+}
+
+// LaunchAt is when desktops are started: lead before the start.
+func (m *Meeting) LaunchAt() time.Time { return m.StartsAt.Add(-time.Duration(m.Blueprint.Rules.Lead)) }
+
+// Duration is from start to end.
+func (m *Meeting) Duration() time.Duration { return m.EndsAt.Sub(m.StartsAt) }
+
+// State derives where the meeting stands from its seats and its end.
+func (m *Meeting) State() State {
+	if m.EndReason != "" {
+		for i := range m.Seats {
+			if m.Seats[i].Desktop.MayExist() {
+				return Ending
+			}
+		}
+		return Ended
+	}
+	state, ready := Scheduled, 0
+	seats := m.Present()
+	for _, s := range seats {
+		switch {
+		case s.Desktop.Phase == InUse:
+			return InProgress
+		case s.Desktop.Phase == Ready:
+			ready++
+			state = Preparing
+		case s.Desktop.Phase != Planned:
+			state = Preparing
+		}
+	}
+	if len(seats) > 0 && ready == len(seats) {
+		return AllReady
+	}
+	return state
+}
+
+// Used reports whether anybody was ever connected to a desktop of the meeting.
+func (m *Meeting) Used() bool {
+	return slices.ContainsFunc(m.Seats, func(s Seat) bool { return !s.UsedAt.IsZero() })
+}
+
+// Clone returns a copy that shares nothing with m.
+func (m *Meeting) Clone() Meeting {
+	c := *m
+	c.Blueprint.Seats = slices.Clone(m.Blueprint.Seats)
+	c.Blueprint.Applications = slices.Clone(m.Blueprint.Applications)
+	c.Blueprint.Rules.StageDeadline = maps.Clone(m.Blueprint.Rules.StageDeadline)
+	c.Seats = slices.Clone(m.Seats)
+	for i := range c.Seats {
+		s := &c.Seats[i]
+		s.Desktop.Timings = maps.Clone(s.Desktop.Timings)
+		s.Desktop.Tokens = slices.Clone(s.Desktop.Tokens)
+		if s.Desktop.Proof != nil {
+			p := *s.Desktop.Proof
+			p.Steps = slices.Clone(p.Steps)
+			s.Desktop.Proof = &p
+		}
+		if s.SessionData != nil {
+			d := *s.SessionData
+			s.SessionData = &d
+		}
+	}
+	return c
+}
