@@ -3,6 +3,7 @@ package greenroom
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -94,7 +95,7 @@ func (r Rules) validate(prefix string, e *InvalidError) {
 		{"kill_after", r.KillAfter, time.Minute, 7 * 24 * time.Hour},
 	} {
 		if d := time.Duration(f.d); d < f.min || d > f.max {
-			e.Add(prefix+"."+f.name, "must be from %s to %s, and is %s", f.min, f.max, d)
+			e.Add(prefix+"."+f.name, "must be from %s to %s, and is %s", Duration(f.min), Duration(f.max), f.d)
 		}
 	}
 	if r.LongestMeeting() < time.Minute {
@@ -105,19 +106,28 @@ func (r Rules) validate(prefix string, e *InvalidError) {
 			e.Add(prefix+".stage_deadline", "%q has no deadline; launching, booting, naming and proving have", phase)
 		}
 		if time.Duration(d) < time.Second || time.Duration(d) > time.Hour {
-			e.Add(prefix+".stage_deadline."+string(phase), "must be from 1s to 1h, and is %s", time.Duration(d))
+			e.Add(prefix+".stage_deadline."+string(phase), "must be from 1s to 1h, and is %s", d)
 		}
 	}
 }
 
-// Duration is a time.Duration that is written as Go writes it, "45m0s", in JSON and YAML.
+// Duration is a time.Duration that is written "45m" or "1h30m" in JSON and YAML.
 type Duration time.Duration
 
-// String gives the short Go form.
-func (d Duration) String() string { return time.Duration(d).String() }
+// String gives Go's form without what is zero at its end: 10m rather than 10m0s.
+func (d Duration) String() string {
+	s := time.Duration(d).String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
 
-// MarshalText writes the Go form.
-func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+// MarshalText writes what String gives.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
 // UnmarshalText reads the Go form.
 func (d *Duration) UnmarshalText(text []byte) error {

@@ -20,14 +20,15 @@ type Desktop struct {
 	Tries     int           `json:"tries,omitempty"`      // failed tries of the current stage's effect
 	RetryAt   time.Time     `json:"retry_at,omitzero"`    // no effect of the current stage before this
 
-	MissingSince time.Time `json:"missing_since,omitzero"` // first look that did not find the instance
-	Unpublished  bool      `json:"unpublished,omitempty"`  // the record's removal is confirmed
-	RemovalAsked bool      `json:"removal_asked,omitempty"`
-	Cleared      bool      `json:"cleared,omitempty"` // record and instance are confirmed to be no more
+	MissingSince   time.Time `json:"missing_since,omitzero"`    // first look that did not find the instance
+	Unpublished    bool      `json:"unpublished,omitempty"`     // the record's removal is confirmed
+	RemovalAskedAt time.Time `json:"removal_asked_at,omitzero"` // the provider accepted the removal
+	Cleared        bool      `json:"cleared,omitempty"`         // record and instance are confirmed to be no more
 
-	Agent  AgentFacts `json:"agent,omitzero"`
-	Tokens []Token    `json:"tokens,omitempty"`
-	Proof  *Proof     `json:"proof,omitempty"` // the last one taken
+	Agent   AgentFacts `json:"agent,omitzero"`
+	Tokens  []Token    `json:"tokens,omitempty"`
+	Refused int        `json:"refused,omitempty"` // what this desktop's agent or participants were refused; bounds the timeline
+	Proof   *Proof     `json:"proof,omitempty"`   // the last one taken
 }
 
 // AgentFacts is what the desktop's own agent told us.
@@ -38,6 +39,8 @@ type AgentFacts struct {
 	Connections    int       `json:"connections,omitempty"`
 	ConnectedAt    time.Time `json:"connected_at,omitzero"`    // the first connection
 	DisconnectedAt time.Time `json:"disconnected_at,omitzero"` // when Connections last fell to zero
+	Error          string    `json:"error,omitempty"`          // why it will never be ready; a sentence
+	Permanent      bool      `json:"permanent,omitempty"`      // no other machine would do better
 }
 
 // Token is a desktop token as stored: hashed, short-lived until its first use, and after that good only

@@ -15,6 +15,8 @@ var (
 	ErrEnded     = errors.New("ended")
 	ErrCapacity  = errors.New("no capacity")
 	ErrThrottled = errors.New("too many requests")
+	// ErrUnavailable marks a store that cannot be written or read at the moment, whatever is asked of it.
+	ErrUnavailable = errors.New("unavailable")
 	// ErrPermanent marks what no retry can mend: a missing package, a wrong image, a refused permission.
 	ErrPermanent = errors.New("permanent")
 )

@@ -34,6 +34,9 @@ type Seat struct {
 	Desktop     Desktop      `json:"desktop"`
 	UsedAt      time.Time    `json:"used_at,omitzero"`      // first connection to any of the seat's desktops
 	RequestedAt time.Time    `json:"requested_at,omitzero"` // last time its person asked to enter without a desktop being there
+	EnteredAt   time.Time    `json:"entered_at,omitzero"`   // last time its person was given a way in
+	LeftAt      time.Time    `json:"left_at,omitzero"`      // last time its person's last connection ended
+	Failures    int          `json:"failures,omitempty"`    // desktops that failed in a row; a ready one resets it
 	SessionData *SessionData `json:"session_data,omitempty"`
 	Removed     bool         `json:"removed,omitempty"` // taken off by the organiser; stays until its desktop is gone
 }

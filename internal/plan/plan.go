@@ -1,0 +1,168 @@
+// Package plan decides what should happen to one meeting. It is pure: a snapshot and a time go in, the
+// meeting as it should be saved, the effects to perform and the time to look again come out. It is the only
+// place that knows the rules; package advance carries out what it says.
+package plan
+
+import (
+	"time"
+
+	"greenroom"
+)
+
+// Snapshot is all that a decision is based on.
+type Snapshot struct {
+	Meeting   greenroom.Meeting
+	Zone      string     // desktops are named <instance id>.<zone>
+	Observed  bool       // Instances was looked up; otherwise absence means nothing
+	Instances []Instance // what the provider lists for this meeting
+}
+
+// Instance is one machine as its provider sees it.
+type Instance struct {
+	ID      string
+	Handle  greenroom.Handle
+	Address string
+	Running bool // it runs
+	Ending  bool // it is shutting down, or has
+	Dead    bool // it has: nothing of it remains at the provider
+}
+
+// Decision is what should happen now.
+type Decision struct {
+	Meeting greenroom.Meeting // to be saved before any effect, if Changed
+	Events  []greenroom.Event // why it changed
+	Changed bool
+	Effects []Effect  // to perform after the save; each may be repeated safely
+	Wake    time.Time // when to look again if nothing else happens; zero is never
+	Why     string    // what Wake waits for
+}
+
+// Effect is one thing to do in the world for one attempt at a desktop.
+type Effect struct {
+	Do     Verb
+	Handle greenroom.Handle
+	Why    string
+}
+
+// Verb names an effect.
+type Verb string
+
+// The effects there are.
+const (
+	Launch    Verb = "launch"    // ask the provider for the instance of this token
+	Publish   Verb = "publish"   // write the record
+	Prove     Verb = "prove"     // probe from outside
+	Unpublish Verb = "unpublish" // remove the record
+	Terminate Verb = "terminate" // ask the provider to remove the instance
+)
+
+// Times that are no rule of a blueprint.
+const (
+	missingAfter  = 10 * time.Second // an instance absent this long, over at least two looks, is lost
+	reconnect     = 30 * time.Second // after the end, a broken connection gets this long to come back
+	earlyRelease  = time.Minute      // a moved start releases desktops only beyond this
+	removalRetry  = 30 * time.Second // a removal that shows no effect is asked for again
+	maxFailures   = 8                // desktops that fail in a row before a seat is given up
+	requestPause  = 30 * time.Second // between attempts that a person asks for after that
+	firstBackoff  = time.Second
+	longestBackof = time.Minute
+)
+
+// Plan decides. It is idempotent: planning the resulting meeting again, with the same instances at the same
+// time, changes nothing more.
+func Plan(s Snapshot, now time.Time) Decision {
+	p := &planner{Snapshot: s, now: now}
+	p.m = s.Meeting.Clone()
+	for range 2 * len(greenroom.Phases()) { // each round moves some desktop on; no life has more moves at one instant
+		p.moved, p.effects, p.wake, p.why = false, nil, time.Time{}, ""
+		p.round()
+		if !p.moved {
+			break
+		}
+		p.changed = true
+	}
+	return Decision{Meeting: p.m, Events: p.events, Changed: p.changed, Effects: p.effects, Wake: p.wake, Why: p.why}
+}
+
+type planner struct {
+	Snapshot
+	now     time.Time
+	m       greenroom.Meeting
+	events  []greenroom.Event
+	effects []Effect
+	wake    time.Time
+	why     string
+	moved   bool // in this round
+	changed bool // in any round
+}
+
+// round applies every rule once to the meeting as it stands.
+func (p *planner) round() {
+	if p.m.Closed {
+		return
+	}
+	if p.m.EndReason == "" {
+		p.decideEnd()
+	}
+	for i := range p.m.Seats {
+		p.seat(&p.m.Seats[i])
+	}
+	p.dropRemoved()
+	if p.m.EndReason != "" {
+		p.close()
+	}
+}
+
+// due reports whether t has come; if not, the meeting is looked at again at t.
+func (p *planner) due(t time.Time, why string) bool {
+	if !t.After(p.now) {
+		return true
+	}
+	if p.wake.IsZero() || t.Before(p.wake) {
+		p.wake, p.why = t, why
+	}
+	return false
+}
+
+// poll looks again soon: often at first, more rarely the longer it takes.
+func (p *planner) poll(since time.Time, why string) {
+	every := min(max(p.now.Sub(since)/8, 500*time.Millisecond), 5*time.Second)
+	p.due(p.now.Add(every), why)
+}
+
+func (p *planner) event(kind greenroom.EventKind, s *greenroom.Seat, message string, data map[string]string) {
+	e := greenroom.Event{At: p.now, Kind: kind, Message: message, Data: data}
+	if s != nil {
+		e.Role, e.Attempt = s.Role, s.Desktop.Attempt
+	}
+	p.events = append(p.events, e)
+	p.moved = true
+}
+
+func (p *planner) effect(do Verb, s *greenroom.Seat, why string) {
+	p.effects = append(p.effects, Effect{Do: do, Handle: p.m.Handle(s), Why: why})
+}
+
+// move takes a desktop to its next phase and tells why. A move that the phase table forbids is not made:
+// a rule that asks for one is wrong, and a wrong rule must not corrupt a meeting.
+func (p *planner) move(s *greenroom.Seat, to greenroom.Phase, why string) {
+	if !s.Desktop.Phase.CanBecome(to) {
+		return
+	}
+	enter(s, to, p.now)
+	p.event(greenroom.EventPhase, s, why, map[string]string{"phase": string(to)})
+}
+
+// enter sets the phase and what goes with every move.
+func enter(s *greenroom.Seat, to greenroom.Phase, now time.Time) {
+	d := &s.Desktop
+	if d.Timings == nil {
+		d.Timings = map[greenroom.Phase]time.Time{}
+	}
+	if !to.Live() && d.Agent.Connections > 0 {
+		d.Agent.Connections, d.Agent.DisconnectedAt, s.LeftAt = 0, now, now
+	}
+	d.Phase = to
+	d.Timings[to] = now
+	d.Tries, d.RetryAt = 0, time.Time{}
+}

@@ -1,0 +1,336 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"greenroom"
+)
+
+// seat applies the rules of one seat's desktop.
+func (p *planner) seat(s *greenroom.Seat) {
+	d := &s.Desktop
+	if reason, why := p.unwanted(s); reason != "" {
+		p.remove(s, reason, why)
+	}
+	if p.Observed && d.MayExist() {
+		p.look(s)
+	}
+	switch d.Phase {
+	case greenroom.Planned:
+		p.planned(s)
+	case greenroom.Launching:
+		p.launching(s)
+	case greenroom.Booting:
+		p.booting(s)
+	case greenroom.Naming:
+		if p.inTime(s) && p.due(d.RetryAt, "another try at the record") {
+			p.effect(Publish, s, "the machine runs and has an address")
+		}
+	case greenroom.Proving:
+		p.proving(s)
+	case greenroom.Ready:
+		p.ready(s)
+	case greenroom.Terminating, greenroom.Failed:
+		p.clear(s)
+	case greenroom.Gone:
+		p.gone(s)
+	case greenroom.InUse:
+		// its rules are those of the meeting's end and of the machine's age
+	}
+}
+
+// unwanted says why a seat's desktop should not be there, "" if it should.
+func (p *planner) unwanted(s *greenroom.Seat) (greenroom.RemovalReason, string) {
+	d := &s.Desktop
+	switch {
+	case p.m.EndReason != "":
+		return greenroom.RemovalReason(p.m.EndReason), "The meeting is over."
+	case s.Removed:
+		return greenroom.RemovedSeat, "The organiser took the seat off the meeting."
+	case !d.Phase.Live():
+		return "", ""
+	case p.due(d.KillAt, "the machine's greatest age"):
+		return greenroom.RemovedKillTime, fmt.Sprintf("The machine is %s old and must go.", p.m.Blueprint.Rules.KillAfter)
+	case !d.Connected() && !s.RequestedAt.After(d.Timings[greenroom.Planned]) && p.now.Before(p.m.LaunchAt().Add(-earlyRelease)):
+		return greenroom.RemovedRescheduled, "The meeting was moved to a later time."
+	}
+	return "", ""
+}
+
+// remove starts a desktop's removal, whatever it is doing.
+func (p *planner) remove(s *greenroom.Seat, reason greenroom.RemovalReason, why string) {
+	d := &s.Desktop
+	switch {
+	case d.Phase.Live():
+		d.EndReason = reason
+		p.move(s, greenroom.Terminating, why)
+	case d.Phase == greenroom.Planned, d.Phase == greenroom.Failed && d.Cleared:
+		if d.EndReason == "" {
+			d.EndReason = reason
+		}
+		p.move(s, greenroom.Gone, why)
+	}
+}
+
+// look compares a desktop with what its provider lists.
+func (p *planner) look(s *greenroom.Seat) {
+	d := &s.Desktop
+	handle := p.m.Handle(s)
+	i := slices.IndexFunc(p.Instances, func(i Instance) bool { return i.Handle == handle })
+	if i < 0 {
+		p.missing(s)
+		return
+	}
+	inst := p.Instances[i]
+	if !d.MissingSince.IsZero() {
+		d.MissingSince = time.Time{}
+		p.moved = true
+	}
+	if d.InstanceID == "" {
+		d.InstanceID, d.Hostname = inst.ID, inst.ID+"."+p.Zone
+		p.moved = true
+	}
+	if d.Address == "" && inst.Running && inst.Address != "" && d.Phase.Live() {
+		d.Address = inst.Address
+		p.moved = true
+	}
+	if inst.Ending && d.Phase.Live() {
+		p.fail(s, "The desktop's machine stopped by itself.")
+	}
+}
+
+// missing treats an instance that a look did not find: once is no proof, twice over some time is.
+func (p *planner) missing(s *greenroom.Seat) {
+	d := &s.Desktop
+	if !d.Phase.Live() || d.InstanceID == "" {
+		return
+	}
+	if d.MissingSince.IsZero() {
+		d.MissingSince = p.now
+		p.moved = true
+	}
+	if p.due(d.MissingSince.Add(missingAfter), "a second look for a missing machine") {
+		p.fail(s, "The desktop's machine is no longer there.")
+	}
+}
+
+// planned launches when the time has come.
+func (p *planner) planned(s *greenroom.Seat) {
+	d := &s.Desktop
+	at, why := p.m.LaunchAt(), fmt.Sprintf("The start is at most %s ahead.", p.m.Blueprint.Rules.Lead)
+	if d.Attempt > 1 && !at.After(p.now) {
+		at, why = d.RetryAt, "The seat needs a new desktop."
+	}
+	if !p.due(at, "the launch, "+p.m.Blueprint.Rules.Lead.String()+" before the start") {
+		return
+	}
+	d.Attempt = max(d.Attempt, 1)
+	d.KillAt = p.now.Add(time.Duration(p.m.Blueprint.Rules.KillAfter))
+	p.move(s, greenroom.Launching, why)
+}
+
+func (p *planner) launching(s *greenroom.Seat) {
+	d := &s.Desktop
+	if !p.inTime(s) {
+		return
+	}
+	if d.InstanceID != "" {
+		p.move(s, greenroom.Booting, "The machine "+d.InstanceID+" was accepted by its provider.")
+		return
+	}
+	if p.due(d.RetryAt, "another try at the launch") {
+		p.effect(Launch, s, "the seat needs a machine")
+	}
+}
+
+func (p *planner) booting(s *greenroom.Seat) {
+	d := &s.Desktop
+	if !p.inTime(s) {
+		return
+	}
+	if d.Address != "" {
+		p.move(s, greenroom.Naming, "The machine runs at "+d.Address+".")
+		return
+	}
+	p.poll(d.Timings[greenroom.Booting], "the machine to run")
+}
+
+func (p *planner) proving(s *greenroom.Seat) {
+	d := &s.Desktop
+	switch {
+	case !p.inTime(s):
+	case p.m.Blueprint.Protocol == "novnc" && d.Agent.ReadyAt.IsZero():
+		// the agent's report wakes the meeting; the stage's deadline bounds the wait
+	case p.due(d.RetryAt, "another proof"):
+		p.effect(Prove, s, "name and machine are there")
+	}
+}
+
+func (p *planner) ready(s *greenroom.Seat) {
+	if s.Desktop.Agent.Connections > 0 {
+		if s.UsedAt.IsZero() {
+			s.UsedAt = p.now
+		}
+		p.move(s, greenroom.InUse, "The desktop is in use.")
+		return
+	}
+	if p.m.Used() && p.absent(s) {
+		p.remove(s, greenroom.RemovedNoShow, fmt.Sprintf("Nobody used it within %s.", p.m.Blueprint.Rules.NoShowAfter))
+	}
+}
+
+// inTime fails a desktop whose agent said that it will never be ready, or whose stage took too long.
+func (p *planner) inTime(s *greenroom.Seat) bool {
+	d := &s.Desktop
+	if d.Agent.Error != "" {
+		d.Permanent = d.Permanent || d.Agent.Permanent
+		p.fail(s, d.Agent.Error)
+		return false
+	}
+	deadline := p.m.Blueprint.Rules.StageDeadline[d.Phase]
+	if deadline == 0 {
+		deadline = greenroom.DefaultRules().StageDeadline[d.Phase]
+	}
+	if p.due(d.Timings[d.Phase].Add(time.Duration(deadline)), fmt.Sprintf("the deadline of %s", d.Phase)) {
+		why := fmt.Sprintf("The stage %q took longer than %s.", d.Phase, deadline)
+		if d.Error != "" {
+			why += " Last: " + d.Error
+		}
+		p.fail(s, why)
+		return false
+	}
+	return true
+}
+
+func (p *planner) fail(s *greenroom.Seat, why string) {
+	if !s.Desktop.Phase.CanBecome(greenroom.Failed) {
+		return
+	}
+	p.events = append(p.events, fail(s, why, p.now))
+	p.moved = true
+}
+
+// fail notes that this attempt is lost.
+func fail(s *greenroom.Seat, why string, now time.Time) greenroom.Event {
+	d := &s.Desktop
+	data := map[string]string{"phase": string(d.Phase)}
+	d.Error, d.EndReason = why, greenroom.RemovedFailed
+	s.Failures++
+	enter(s, greenroom.Failed, now)
+	return greenroom.Event{At: now, Kind: greenroom.EventFailed, Role: s.Role, Attempt: d.Attempt, Message: why, Data: data}
+}
+
+// clear removes what a terminating or failed desktop has in the world, and confirms that it is gone.
+func (p *planner) clear(s *greenroom.Seat) {
+	d := &s.Desktop
+	if d.Cleared {
+		p.replace(s)
+		return
+	}
+	retry := p.due(d.RetryAt, "another try at the removal")
+	named := d.Hostname != "" && !d.Unpublished
+	if named && retry {
+		p.effect(Unpublish, s, "the desktop is going")
+	}
+	exists, certain := p.exists(s)
+	if exists && retry && (d.RemovalAskedAt.IsZero() || p.due(d.RemovalAskedAt.Add(removalRetry), "a removal that shows no effect")) {
+		p.effect(Terminate, s, "the desktop is going")
+	}
+	if named || exists || !certain {
+		p.poll(d.Timings[d.Phase], "the machine to be gone")
+		return
+	}
+	d.Cleared = true
+	if d.Phase == greenroom.Terminating {
+		p.move(s, greenroom.Gone, "Record and machine are gone.")
+		return
+	}
+	p.event(greenroom.EventPhase, s, "What was left of the failed desktop is gone.", map[string]string{"phase": string(d.Phase)})
+}
+
+// exists reports whether the attempt's instance still exists, and whether that is certain. An attempt whose
+// launch was never answered may yet appear: only absence over some time settles it.
+func (p *planner) exists(s *greenroom.Seat) (exists, certain bool) {
+	d := &s.Desktop
+	handle := p.m.Handle(s)
+	if !p.Observed {
+		return d.InstanceID != "", false
+	}
+	for _, i := range p.Instances {
+		if i.Handle == handle && (!i.Dead || d.RemovalAskedAt.IsZero()) {
+			return true, true // also a dead one, until its removal was asked for: it may have left something behind
+		}
+	}
+	if d.InstanceID == "" {
+		return false, p.due(d.Timings[d.Phase].Add(missingAfter), "certainty that the launch left nothing")
+	}
+	return d.RemovalAskedAt.IsZero(), true
+}
+
+// replace plans the next attempt after a failure, while there is time and hope.
+func (p *planner) replace(s *greenroom.Seat) {
+	d := &s.Desktop
+	if d.Phase != greenroom.Failed || p.m.EndReason != "" || s.Removed {
+		return
+	}
+	failedAt := d.Timings[greenroom.Failed]
+	next := failedAt.Add(backoff(s.Failures - 1))
+	if givenUp(s) {
+		if !p.requested(s) {
+			return
+		}
+		next = failedAt.Add(requestPause)
+	}
+	if p.due(next, "the next attempt at seat "+s.Role) {
+		p.again(s, "The failed desktop is replaced.")
+	}
+}
+
+// gone plans a new attempt when somebody wants the seat again.
+func (p *planner) gone(s *greenroom.Seat) {
+	if p.m.EndReason != "" || s.Removed {
+		return
+	}
+	if s.Desktop.EndReason == greenroom.RemovedRescheduled {
+		p.again(s, "A new desktop is planned for the new time.")
+	} else if p.requested(s) {
+		p.again(s, nameOf(s)+" came and gets a new desktop.")
+	}
+}
+
+// requested reports whether the seat's person asked to enter after its desktop failed or was removed.
+func (p *planner) requested(s *greenroom.Seat) bool {
+	lost := later(s.Desktop.Timings[greenroom.Terminating], s.Desktop.Timings[greenroom.Failed])
+	return s.RequestedAt.After(lost)
+}
+
+func (p *planner) again(s *greenroom.Seat, why string) {
+	s.Desktop = s.Desktop.NextAttempt(p.now)
+	p.event(greenroom.EventPhase, s, why, map[string]string{"phase": string(greenroom.Planned)})
+}
+
+// dropRemoved forgets seats that were taken off and whose desktop is gone.
+func (p *planner) dropRemoved() {
+	n := len(p.m.Seats)
+	p.m.Seats = slices.DeleteFunc(p.m.Seats, func(s greenroom.Seat) bool {
+		return s.Removed && s.Desktop.Phase == greenroom.Gone
+	})
+	p.moved = p.moved || len(p.m.Seats) != n
+}
+
+// backoff doubles from a second to a minute; the first replacement comes at once.
+func backoff(n int) time.Duration {
+	if n <= 0 {
+		return 0
+	}
+	return min(firstBackoff<<min(n-1, 10), longestBackof)
+}
+
+func nameOf(s *greenroom.Seat) string {
+	if s.Name != "" {
+		return s.Name
+	}
+	return "The " + s.Role
+}

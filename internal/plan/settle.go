@@ -1,0 +1,168 @@
+package plan
+
+import (
+	"errors"
+	"strconv"
+	"time"
+
+	"greenroom"
+)
+
+// Outcome is what came of an effect.
+type Outcome struct {
+	Effect Effect
+	Err    error
+	// Launch
+	InstanceID string
+	Address    string // empty until known
+	// Prove
+	Proof *greenroom.Proof
+}
+
+// Settle folds outcomes into the meeting and returns what to tell. An outcome for an attempt or a stage that
+// is over changes nothing: the world may answer late, twice, or to another replica.
+func Settle(m *greenroom.Meeting, zone string, outcomes []Outcome, now time.Time) []greenroom.Event {
+	var events []greenroom.Event
+	for _, o := range outcomes {
+		s := m.AnySeat(o.Effect.Handle.Role)
+		if s == nil || m.Handle(s) != o.Effect.Handle {
+			continue
+		}
+		if e := settle(s, zone, o, now); e != nil {
+			if e.Kind == greenroom.EventReady {
+				e.Data["blueprint"] = m.Blueprint.Name
+			}
+			events = append(events, *e)
+		}
+	}
+	return events
+}
+
+func settle(s *greenroom.Seat, zone string, o Outcome, now time.Time) *greenroom.Event {
+	d := &s.Desktop
+	going := d.Phase == greenroom.Terminating || d.Phase == greenroom.Failed
+	switch o.Effect.Do {
+	case Launch:
+		if o.InstanceID != "" && d.InstanceID == "" {
+			d.InstanceID, d.Hostname = o.InstanceID, o.InstanceID+"."+zone
+		}
+		if d.Phase != greenroom.Launching {
+			return nil
+		}
+		if o.Err != nil {
+			return launchFailed(s, o.Err, now)
+		}
+		if d.Address == "" {
+			d.Address = o.Address
+		}
+		return advance(s, greenroom.Booting, "The machine "+d.InstanceID+" was accepted by its provider.", now)
+	case Publish:
+		if d.Phase != greenroom.Naming {
+			return nil
+		}
+		if o.Err != nil {
+			return retry(s, "The name could not be written yet.", o.Err, now)
+		}
+		return advance(s, greenroom.Proving, "The name "+d.Hostname+" is written.", now)
+	case Prove:
+		if d.Phase != greenroom.Proving || o.Proof == nil {
+			return nil
+		}
+		return proved(s, *o.Proof, now)
+	case Unpublish:
+		if !going {
+			return nil
+		}
+		if o.Err != nil {
+			return retry(s, "The name could not be removed yet.", o.Err, now)
+		}
+		d.Unpublished = true
+	case Terminate:
+		if !going {
+			return nil
+		}
+		if o.Err != nil {
+			return retry(s, "The machine could not be removed yet.", o.Err, now)
+		}
+		d.RemovalAskedAt = now
+	}
+	return nil
+}
+
+// launchFailed treats a refusal. Permanent errors and missing capacity say that nothing was launched.
+func launchFailed(s *greenroom.Seat, err error, now time.Time) *greenroom.Event {
+	d := &s.Desktop
+	permanent, capacity := errors.Is(err, greenroom.ErrPermanent), errors.Is(err, greenroom.ErrCapacity)
+	if !permanent && !capacity {
+		return retry(s, "The machine could not be started yet.", err, now)
+	}
+	fallback := "The provider refused to start the machine."
+	if capacity {
+		fallback = "The provider has no machine to give at the moment."
+	}
+	d.Permanent = permanent
+	e := fail(s, greenroom.Sentence(err, fallback), now)
+	e.Data["cause"] = err.Error()
+	d.Cleared = d.InstanceID == ""
+	return &e
+}
+
+// proved keeps the proof and moves on when it holds.
+func proved(s *greenroom.Seat, proof greenroom.Proof, now time.Time) *greenroom.Event {
+	d := &s.Desktop
+	d.Proof = &proof
+	if !proof.OK {
+		last := proof.Steps[max(len(proof.Steps)-1, 0)]
+		return retry(s, "The desktop does not answer from outside yet ("+last.Name+": "+last.Detail+").", nil, now)
+	}
+	data := map[string]string{}
+	for _, step := range proof.Steps {
+		data["proof_"+step.Name] = step.Took.String()
+	}
+	stages := []greenroom.Phase{greenroom.Launching, greenroom.Booting, greenroom.Naming, greenroom.Proving}
+	for i, stage := range stages {
+		end := now
+		if i+1 < len(stages) {
+			end = d.Timings[stages[i+1]]
+		}
+		data[string(stage)] = seconds(end.Sub(d.Timings[stage]))
+	}
+	data["total"] = seconds(now.Sub(d.Timings[greenroom.Launching]))
+	s.Failures, d.Error = 0, ""
+	enter(s, greenroom.Ready, now)
+	return &greenroom.Event{
+		At: now, Kind: greenroom.EventReady, Role: s.Role, Attempt: d.Attempt, Data: data,
+		Message: "The desktop is ready: its name, certificate and page were proved from outside.",
+	}
+}
+
+func advance(s *greenroom.Seat, to greenroom.Phase, why string, now time.Time) *greenroom.Event {
+	s.Desktop.Error = ""
+	enter(s, to, now)
+	return &greenroom.Event{At: now, Kind: greenroom.EventPhase, Role: s.Role, Attempt: s.Desktop.Attempt, Message: why, Data: map[string]string{"phase": string(to)}}
+}
+
+// retry schedules another try of the stage's effect. Only a new complaint is told: the same one again would
+// bury the timeline.
+func retry(s *greenroom.Seat, sentence string, err error, now time.Time) *greenroom.Event {
+	d := &s.Desktop
+	d.RetryAt = now.Add(retryPause(d.Tries))
+	d.Tries++
+	sentence = greenroom.Sentence(err, sentence)
+	if d.Error == sentence {
+		return nil
+	}
+	d.Error = sentence
+	e := &greenroom.Event{At: now, Kind: greenroom.EventRetry, Role: s.Role, Attempt: d.Attempt, Message: sentence, Data: map[string]string{"phase": string(d.Phase)}}
+	if err != nil {
+		e.Data["cause"] = err.Error()
+	}
+	return e
+}
+
+// retryPause doubles from a quarter of a second to ten seconds.
+func retryPause(tries int) time.Duration {
+	return min(250*time.Millisecond<<min(tries, 10), 10*time.Second)
+}
+
+func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', 3, 64) }
