@@ -31,7 +31,7 @@ type Store interface {
 	// another; ErrNotFound if there is no such meeting.
 	Update(ctx context.Context, m greenroom.Meeting, events []greenroom.Event) (greenroom.Meeting, error)
 
-	// List returns meetings ordered by start, then id, and the cursor of the next page, "" at the end.
+	// List returns meetings ordered by start, then id, and the cursor of the next page in the same order, "" at the end.
 	// A cursor that no List returned is an InvalidError on the field "cursor".
 	List(ctx context.Context, f Filter) ([]greenroom.Meeting, string, error)
 
@@ -72,6 +72,7 @@ type Idempotency struct {
 type Filter struct {
 	State    greenroom.State
 	From, To time.Time // StartsAt in [From, To)
+	Newest   bool      // the latest start first
 	Limit    int       // 1 to 500; 0 is 50
 	Cursor   string
 }

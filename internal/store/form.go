@@ -1,0 +1,106 @@
+package store
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"greenroom"
+)
+
+// Marshal gives the form in which implementations keep a meeting or an event.
+func Marshal(v any) ([]byte, error) {
+	doc, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("encode: %w", err)
+	}
+	return doc, nil
+}
+
+// Unmarshal reads what Marshal wrote into v, a pointer. All times in it are in UTC, whatever they were given in.
+func Unmarshal(doc []byte, v any) error {
+	if err := json.Unmarshal(doc, v); err != nil {
+		return fmt.Errorf("decode: %w", err)
+	}
+	utc(reflect.ValueOf(v).Elem())
+	return nil
+}
+
+var timeType = reflect.TypeFor[time.Time]()
+
+// utc visits every time in v. It reflects, so that a new field cannot be forgotten.
+func utc(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Struct:
+		if v.Type() == timeType {
+			v.Set(reflect.ValueOf(v.Interface().(time.Time).UTC()))
+			return
+		}
+		for i := range v.NumField() {
+			utc(v.Field(i))
+		}
+	case reflect.Pointer:
+		if !v.IsNil() {
+			utc(v.Elem())
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			utc(v.Index(i))
+		}
+	case reflect.Map:
+		if v.Type().Elem() == timeType {
+			for _, key := range v.MapKeys() {
+				v.SetMapIndex(key, reflect.ValueOf(v.MapIndex(key).Interface().(time.Time).UTC()))
+			}
+		}
+	default: // holds no time
+	}
+}
+
+// Bounds of a page of List.
+const (
+	DefaultLimit = 50
+	MaxLimit     = 500
+)
+
+// PageSize is how many meetings f asks for, within the bounds.
+func (f Filter) PageSize() int {
+	if f.Limit <= 0 {
+		return DefaultLimit
+	}
+	return min(f.Limit, MaxLimit)
+}
+
+// Cursor is a place in the order of List: after the meeting that starts then and has that id.
+type Cursor struct {
+	StartsAt int64 // microseconds since 1970
+	ID       string
+}
+
+// CursorAfter is the place after m.
+func CursorAfter(m greenroom.Meeting) Cursor {
+	return Cursor{StartsAt: m.StartsAt.UnixMicro(), ID: m.ID}
+}
+
+// String is the cursor as clients see it: opaque.
+func (c Cursor) String() string {
+	return base64.RawURLEncoding.EncodeToString([]byte(strconv.FormatInt(c.StartsAt, 10) + " " + c.ID))
+}
+
+// ParseCursor reads what String wrote; anything else is an InvalidError on the field "cursor".
+func ParseCursor(s string) (Cursor, error) {
+	raw, err := base64.RawURLEncoding.DecodeString(s)
+	micros, id, ok := strings.Cut(string(raw), " ")
+	at, err2 := strconv.ParseInt(micros, 10, 64)
+	c := Cursor{StartsAt: at, ID: id}
+	if err != nil || err2 != nil || !ok || id == "" || c.String() != s {
+		var e greenroom.InvalidError
+		e.Add("cursor", "a cursor is what the page before gave as its next one; %.40q is not", s)
+		return Cursor{}, e.Err()
+	}
+	return c, nil
+}

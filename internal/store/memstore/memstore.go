@@ -1,0 +1,354 @@
+// Package memstore keeps meetings in memory, for tests: whatever it is asked, it answers as the durable
+// stores do, and it is gone with its process.
+package memstore
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"greenroom"
+	"greenroom/internal/store"
+)
+
+// Store is a store.Store.
+type Store struct {
+	// OnWake, if set, is told of the wake that each committed write promised; a zero At is none. It is set
+	// before the store is used and may call the store.
+	OnWake func(store.Wake)
+
+	mu       sync.Mutex
+	meetings map[string]*row
+	keys     map[string]used
+	settings map[string]string
+	records  map[string]store.Record
+	written  int // events so far
+}
+
+// row holds documents, not values, so that nothing a caller has can reach them.
+type row struct {
+	doc    []byte
+	rev    int64
+	events []event
+}
+
+type event struct {
+	doc   []byte
+	kind  greenroom.EventKind
+	at    time.Time
+	order int // over all meetings
+}
+
+type used struct {
+	fingerprint, meeting string
+	at                   time.Time
+}
+
+var _ store.Store = (*Store)(nil)
+
+// New returns an empty Store.
+func New() *Store {
+	return &Store{
+		meetings: map[string]*row{}, keys: map[string]used{},
+		settings: map[string]string{}, records: map[string]store.Record{},
+	}
+}
+
+// Create implements store.Store.
+func (s *Store) Create(ctx context.Context, m greenroom.Meeting, events []greenroom.Event, idem store.Idempotency) (greenroom.Meeting, bool, error) {
+	created, isNew, err := s.create(ctx, m, events, idem)
+	if err == nil && isNew {
+		s.told(created)
+	}
+	return created, isNew, err
+}
+
+func (s *Store) create(ctx context.Context, m greenroom.Meeting, events []greenroom.Event, idem store.Idempotency) (greenroom.Meeting, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return greenroom.Meeting{}, false, err
+	}
+	if idem.Key != "" {
+		if u, ok := s.keys[idem.Key]; ok {
+			if u.fingerprint != idem.Fingerprint {
+				return greenroom.Meeting{}, false, fmt.Errorf("idempotency key of another request: %w", greenroom.ErrConflict)
+			}
+			first, err := s.meeting(u.meeting)
+			return first, false, err
+		}
+	}
+	if s.meetings[m.ID] != nil {
+		return greenroom.Meeting{}, false, fmt.Errorf("meeting %s exists: %w", m.ID, greenroom.ErrConflict)
+	}
+	m.Rev = 0
+	created, err := s.save(&row{}, m, events)
+	if err == nil && idem.Key != "" {
+		s.keys[idem.Key] = used{idem.Fingerprint, m.ID, idem.At}
+	}
+	return created, err == nil, err
+}
+
+// Update implements store.Store.
+func (s *Store) Update(ctx context.Context, m greenroom.Meeting, events []greenroom.Event) (greenroom.Meeting, error) {
+	updated, err := s.update(ctx, m, events)
+	if err == nil {
+		s.told(updated)
+	}
+	return updated, err
+}
+
+func (s *Store) update(ctx context.Context, m greenroom.Meeting, events []greenroom.Event) (greenroom.Meeting, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return greenroom.Meeting{}, err
+	}
+	r := s.meetings[m.ID]
+	switch {
+	case r == nil:
+		return greenroom.Meeting{}, missing(m.ID)
+	case r.rev != m.Rev:
+		return greenroom.Meeting{}, fmt.Errorf("meeting %s has revision %d, not %d: %w", m.ID, r.rev, m.Rev, greenroom.ErrConflict)
+	}
+	return s.save(r, m, events)
+}
+
+// save puts m with the next revision into r. It changes nothing if it fails.
+func (s *Store) save(r *row, m greenroom.Meeting, events []greenroom.Event) (greenroom.Meeting, error) {
+	m.Rev++
+	doc, err := store.Marshal(m)
+	if err != nil {
+		return greenroom.Meeting{}, err
+	}
+	added := make([]event, len(events))
+	for i, e := range events {
+		e.Seq = int64(len(r.events) + i + 1)
+		added[i] = event{kind: e.Kind, at: e.At, order: s.written + i}
+		if added[i].doc, err = store.Marshal(e); err != nil {
+			return greenroom.Meeting{}, err
+		}
+	}
+	s.written += len(added)
+	r.doc, r.rev, r.events = doc, m.Rev, append(r.events, added...)
+	s.meetings[m.ID] = r
+	return s.meeting(m.ID)
+}
+
+func (s *Store) told(m greenroom.Meeting) {
+	if s.OnWake == nil {
+		return
+	}
+	w := store.Wake{Meeting: m.ID}
+	if !m.Closed {
+		w.At = m.WakeAt
+	}
+	s.OnWake(w)
+}
+
+// Meeting implements store.Store.
+func (s *Store) Meeting(ctx context.Context, id string) (greenroom.Meeting, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return greenroom.Meeting{}, err
+	}
+	return s.meeting(id)
+}
+
+func (s *Store) meeting(id string) (greenroom.Meeting, error) {
+	r := s.meetings[id]
+	if r == nil {
+		return greenroom.Meeting{}, missing(id)
+	}
+	var m greenroom.Meeting
+	err := store.Unmarshal(r.doc, &m)
+	return m, err
+}
+
+func missing(id string) error { return fmt.Errorf("meeting %s: %w", id, greenroom.ErrNotFound) }
+
+func (s *Store) all() ([]greenroom.Meeting, error) {
+	out := make([]greenroom.Meeting, 0, len(s.meetings))
+	for id := range s.meetings {
+		m, err := s.meeting(id)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, m)
+	}
+	return out, nil
+}
+
+// List implements store.Store.
+func (s *Store) List(ctx context.Context, f store.Filter) ([]greenroom.Meeting, string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return nil, "", err
+	}
+	var after store.Cursor
+	if f.Cursor != "" {
+		var err error
+		if after, err = store.ParseCursor(f.Cursor); err != nil {
+			return nil, "", err
+		}
+	}
+	inOrder := compare
+	if f.Newest {
+		inOrder = func(a, b store.Cursor) int { return compare(b, a) }
+	}
+	found, err := s.all()
+	if err != nil {
+		return nil, "", err
+	}
+	found = slices.DeleteFunc(found, func(m greenroom.Meeting) bool {
+		return f.State != "" && m.State() != f.State ||
+			!f.From.IsZero() && m.StartsAt.Before(f.From) ||
+			!f.To.IsZero() && !m.StartsAt.Before(f.To) ||
+			f.Cursor != "" && inOrder(store.CursorAfter(m), after) <= 0
+	})
+	slices.SortFunc(found, func(a, b greenroom.Meeting) int { return inOrder(store.CursorAfter(a), store.CursorAfter(b)) })
+	if n := f.PageSize(); len(found) > n {
+		return found[:n], store.CursorAfter(found[n-1]).String(), nil
+	}
+	return found, "", nil
+}
+
+func compare(a, b store.Cursor) int {
+	return cmp.Or(cmp.Compare(a.StartsAt, b.StartsAt), cmp.Compare(a.ID, b.ID))
+}
+
+// Due implements store.Store.
+func (s *Store) Due(ctx context.Context, before time.Time, limit int) ([]store.Wake, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	meetings, err := s.all()
+	if err != nil {
+		return nil, err
+	}
+	var due []store.Wake
+	for _, m := range meetings {
+		if !m.Closed && !m.WakeAt.IsZero() && m.WakeAt.Before(before) {
+			due = append(due, store.Wake{Meeting: m.ID, At: m.WakeAt})
+		}
+	}
+	slices.SortFunc(due, func(a, b store.Wake) int {
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Meeting, b.Meeting))
+	})
+	return due[:min(max(limit, 0), len(due))], nil
+}
+
+// Events implements store.Store.
+func (s *Store) Events(ctx context.Context, meetingID string, after int64, limit int) ([]greenroom.Event, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	r := s.meetings[meetingID]
+	if r == nil {
+		return nil, missing(meetingID)
+	}
+	rest := r.events[min(max(after, 0), int64(len(r.events))):]
+	return decode(rest[:min(max(limit, 0), len(rest))])
+}
+
+// RecentEvents implements store.Store.
+func (s *Store) RecentEvents(ctx context.Context, kind greenroom.EventKind, limit int) ([]greenroom.Event, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	var found []event
+	for _, r := range s.meetings {
+		for _, e := range r.events {
+			if e.kind == kind {
+				found = append(found, e)
+			}
+		}
+	}
+	slices.SortFunc(found, func(a, b event) int { return cmp.Or(b.at.Compare(a.at), cmp.Compare(b.order, a.order)) })
+	return decode(found[:min(max(limit, 0), len(found))])
+}
+
+func decode(events []event) ([]greenroom.Event, error) {
+	out := make([]greenroom.Event, len(events))
+	for i, e := range events {
+		if err := store.Unmarshal(e.doc, &out[i]); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// Setting implements store.Store.
+func (s *Store) Setting(ctx context.Context, name, initial string) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	if _, ok := s.settings[name]; !ok {
+		s.settings[name] = initial
+	}
+	return s.settings[name], nil
+}
+
+// PutRecords implements store.Store.
+func (s *Store) PutRecords(ctx context.Context, records []store.Record) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	for _, r := range records {
+		s.records[r.Name] = r
+	}
+	return nil
+}
+
+// DeleteRecords implements store.Store.
+func (s *Store) DeleteRecords(ctx context.Context, names []string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	for _, name := range names {
+		delete(s.records, name)
+	}
+	return nil
+}
+
+// Records implements store.Store.
+func (s *Store) Records(ctx context.Context) ([]store.Record, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return slices.SortedFunc(maps.Values(s.records), func(a, b store.Record) int { return cmp.Compare(a.Name, b.Name) }), nil
+}
+
+// Forget implements store.Store.
+func (s *Store) Forget(ctx context.Context, before time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	maps.DeleteFunc(s.keys, func(_ string, u used) bool { return u.at.Before(before) })
+	return nil
+}
+
+// Ping implements store.Store.
+func (s *Store) Ping(ctx context.Context) error { return ctx.Err() }

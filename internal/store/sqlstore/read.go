@@ -1,0 +1,142 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"greenroom"
+	"greenroom/internal/store"
+)
+
+// Meeting implements store.Store.
+func (s *Store) Meeting(ctx context.Context, id string) (greenroom.Meeting, error) {
+	if err := ctx.Err(); err != nil {
+		return greenroom.Meeting{}, err
+	}
+	m, ticket, ok := s.cache.get(id)
+	if ok {
+		return m, nil
+	}
+	m, err := scanMeeting(s.reads[selectMeeting].QueryRowContext(ctx, id))
+	if err != nil {
+		return greenroom.Meeting{}, fmt.Errorf("meeting %s: %w", id, explain(err, s.options.Path))
+	}
+	s.cache.fill(m, ticket)
+	return m.Clone(), nil
+}
+
+func scanMeeting(row interface{ Scan(...any) error }) (greenroom.Meeting, error) {
+	var doc []byte
+	var m greenroom.Meeting
+	if err := row.Scan(&doc); errors.Is(err, sql.ErrNoRows) {
+		return m, greenroom.ErrNotFound
+	} else if err != nil {
+		return m, err
+	}
+	return m, store.Unmarshal(doc, &m)
+}
+
+// collect reads all rows with scan. The end of ctx ends it.
+func collect[T any](rows *sql.Rows, err error, scan func(*sql.Rows) (T, error)) ([]T, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []T
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, rows.Err()
+}
+
+// List implements store.Store.
+func (s *Store) List(ctx context.Context, f store.Filter) ([]greenroom.Meeting, string, error) {
+	query, args, err := listQuery(f)
+	if err != nil {
+		return nil, "", err
+	}
+	rows, err := s.readers.QueryContext(ctx, query, args...)
+	found, err := collect(rows, err, func(r *sql.Rows) (greenroom.Meeting, error) { return scanMeeting(r) })
+	if err != nil {
+		return nil, "", fmt.Errorf("list meetings: %w", explain(err, s.options.Path))
+	}
+	if n := f.PageSize(); len(found) > n {
+		return found[:n], store.CursorAfter(found[n-1]).String(), nil
+	}
+	return found, "", nil
+}
+
+// Due implements store.Store.
+func (s *Store) Due(ctx context.Context, before time.Time, limit int) ([]store.Wake, error) {
+	rows, err := s.reads[selectDue].QueryContext(ctx, ceilMicro(before), max(limit, 0))
+	due, err := collect(rows, err, func(r *sql.Rows) (store.Wake, error) {
+		var w store.Wake
+		var at int64
+		err := r.Scan(&w.Meeting, &at)
+		w.At = time.UnixMicro(at).UTC()
+		return w, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list what is due: %w", explain(err, s.options.Path))
+	}
+	return due, nil
+}
+
+// Events implements store.Store.
+func (s *Store) Events(ctx context.Context, meetingID string, after int64, limit int) ([]greenroom.Event, error) {
+	rows, err := s.reads[selectEvents].QueryContext(ctx, meetingID, after, max(limit, 0))
+	found, err := collect(rows, err, scanEvent)
+	if err == nil && len(found) == 0 {
+		_, err = s.Meeting(ctx, meetingID)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("events of meeting %s: %w", meetingID, explain(err, s.options.Path))
+	}
+	return found, nil
+}
+
+// RecentEvents implements store.Store.
+func (s *Store) RecentEvents(ctx context.Context, kind greenroom.EventKind, limit int) ([]greenroom.Event, error) {
+	rows, err := s.reads[selectRecent].QueryContext(ctx, kind, max(limit, 0))
+	found, err := collect(rows, err, scanEvent)
+	if err != nil {
+		return nil, fmt.Errorf("recent events: %w", explain(err, s.options.Path))
+	}
+	return found, nil
+}
+
+func scanEvent(r *sql.Rows) (greenroom.Event, error) {
+	var doc []byte
+	var e greenroom.Event
+	if err := r.Scan(&doc); err != nil {
+		return e, err
+	}
+	return e, store.Unmarshal(doc, &e)
+}
+
+// Records implements store.Store.
+func (s *Store) Records(ctx context.Context) ([]store.Record, error) {
+	rows, err := s.reads[selectRecords].QueryContext(ctx)
+	found, err := collect(rows, err, func(r *sql.Rows) (store.Record, error) {
+		var rec store.Record
+		var address string
+		if err := r.Scan(&rec.Name, &address, &rec.Owner); err != nil {
+			return rec, err
+		}
+		var err error
+		rec.Address, err = netip.ParseAddr(address)
+		return rec, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list records: %w", explain(err, s.options.Path))
+	}
+	return found, nil
+}

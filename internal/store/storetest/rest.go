@@ -1,0 +1,79 @@
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"testing"
+
+	"greenroom/internal/store"
+)
+
+func settingIsFirstWriterWins(t *testing.T, s store.Store) {
+	const callers = 16
+	got := make([]string, callers)
+	crowd(callers, func(i int) {
+		value, err := s.Setting(t.Context(), "name", fmt.Sprint("value ", i))
+		if err != nil {
+			t.Error(err)
+		}
+		got[i] = value
+	})
+	if n := len(slices.Compact(slices.Sorted(slices.Values(got)))); n != 1 {
+		t.Errorf("callers got %d values, want one: %v", n, got)
+	}
+	for name, want := range map[string]string{"name": got[0], "other": "late"} {
+		if value, err := s.Setting(t.Context(), name, "late"); err != nil || value != want {
+			t.Errorf("setting %s is %q, want %q; %v", name, value, want, err)
+		}
+	}
+}
+
+func recordsRoundTrip(t *testing.T, s store.Store) {
+	a := store.Record{Name: "a.desk.localhost", Address: netip.MustParseAddr("127.0.1.1"), Owner: "greenroom/x"}
+	b := store.Record{Name: "b.desk.localhost", Address: netip.MustParseAddr("2001:db8::1"), Owner: "greenroom/x"}
+	read := func() []store.Record {
+		t.Helper()
+		got, err := s.Records(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		slices.SortFunc(got, func(x, y store.Record) int { return slices.Compare([]byte(x.Name), []byte(y.Name)) })
+		return got
+	}
+	put := func(records ...store.Record) {
+		t.Helper()
+		if err := s.PutRecords(t.Context(), records); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(a, b)
+	sameRecords(t, []store.Record{a, b}, read())
+	a.Address = netip.MustParseAddr("127.0.1.2")
+	put(a)
+	sameRecords(t, []store.Record{a, b}, read())
+	if err := s.DeleteRecords(t.Context(), []string{a.Name, "unknown.example"}); err != nil {
+		t.Fatal(err)
+	}
+	sameRecords(t, []store.Record{b}, read())
+	put()
+}
+
+func sameRecords(t *testing.T, want, got []store.Record) {
+	t.Helper()
+	if !slices.Equal(want, got) {
+		t.Errorf("records are %v, want %v", got, want)
+	}
+}
+
+func pingAnswers(t *testing.T, s store.Store) {
+	if err := s.Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Ping(ctx); err == nil {
+		t.Error("a cancelled ping succeeded")
+	}
+}
