@@ -1,0 +1,86 @@
+package engine_test
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"greenroom"
+	"greenroom/internal/engine"
+	"greenroom/internal/store"
+	"greenroom/internal/store/sqlstore"
+)
+
+// rig is a store in a file and an engine on it, put together as the program does.
+type rig struct {
+	store   *sqlstore.Store
+	engine  *engine.Engine
+	advance func(ctx context.Context, id string) error // set before start
+
+	cancel context.CancelFunc
+	ended  chan error
+}
+
+type rigOptions struct {
+	path     string
+	deaf     bool // the alarm is not told of commits
+	lateness func(time.Duration)
+}
+
+func openRig(t testing.TB, o rigOptions) *rig {
+	t.Helper()
+	if o.path == "" {
+		o.path = filepath.Join(t.TempDir(), "greenroom.db")
+	}
+	wakes, err := engine.NewWakes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	so := sqlstore.Options{Path: o.path, Wakes: wakes, OnCommit: wakes.Committed}
+	if o.deaf {
+		so.OnCommit = nil
+	}
+	r := &rig{ended: make(chan error, 1)}
+	if r.store, err = sqlstore.Open(t.Context(), so); err != nil {
+		t.Fatal(err)
+	}
+	r.engine = engine.New(engine.Options{
+		Wakes: wakes, DB: r.store.DB(), Store: r.store, Logger: slog.New(slog.DiscardHandler), Lateness: o.lateness,
+		Advance: func(ctx context.Context, id string) error { return r.advance(ctx, id) },
+	})
+	t.Cleanup(func() { r.stop(t) })
+	return r
+}
+
+func (r *rig) start(t testing.TB) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	r.cancel = cancel
+	go func() { r.ended <- r.engine.Run(ctx) }()
+}
+
+// stop ends the engine, if it runs, and the store. It may be called again.
+func (r *rig) stop(t testing.TB) {
+	t.Helper()
+	if r.cancel != nil {
+		r.cancel()
+		r.cancel = nil
+		if err := <-r.ended; err != nil {
+			t.Error(err)
+		}
+	}
+	if err := r.store.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func (r *rig) create(t testing.TB, m greenroom.Meeting) greenroom.Meeting {
+	t.Helper()
+	created, _, err := r.store.Create(context.WithoutCancel(t.Context()), m, nil, store.Idempotency{})
+	if err != nil {
+		t.Error(err)
+	}
+	return created
+}
