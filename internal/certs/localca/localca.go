@@ -1,0 +1,164 @@
+// Package localca is the local authority: it signs the certificates of desktops on one machine. Its root is
+// constrained to the desktops' zone, so that a browser that trusts it trusts it for nothing else.
+package localca
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"greenroom"
+	"greenroom/internal/certs"
+)
+
+// The authority's two files.
+const (
+	keyFile  = "ca.key"
+	rootFile = "ca.pem"
+)
+
+const (
+	rootLife = 10 * 365 * 24 * time.Hour
+	leafLife = 30 * 24 * time.Hour // at most
+	skew     = 5 * time.Minute     // how far a desktop's clock may be behind ours
+	margin   = time.Hour           // beyond the desktop's end, so that it is never the certificate that ends it
+)
+
+// Authority signs for one zone.
+type Authority struct {
+	zone    string
+	root    *x509.Certificate
+	rootPEM []byte
+	key     *ecdsa.PrivateKey
+}
+
+var _ certs.Issuer = (*Authority)(nil)
+
+// Open returns the authority that dir holds, or makes one there for zone. Of several callers at once, in
+// one process or many, all get the same. A key that others may read, a pair that does not match, an
+// authority of another zone or one that has expired is a greenroom.UserError that says what to do.
+func Open(dir, zone string) (*Authority, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the authority's directory: %w", err)
+	}
+	key, err := openKey(filepath.Join(dir, keyFile), filepath.Join(dir, rootFile))
+	if err != nil {
+		return nil, err
+	}
+	rootPEM, err := openRoot(filepath.Join(dir, rootFile), key, zone)
+	if err != nil {
+		return nil, err
+	}
+	root, err := check(dir, rootPEM, key, zone)
+	if err != nil {
+		return nil, err
+	}
+	return &Authority{zone: zone, root: root, rootPEM: rootPEM, key: key}, nil
+}
+
+// RootPEM is the certificate that browsers are asked to trust.
+func (a *Authority) RootPEM() []byte { return a.rootPEM }
+
+// Issue signs the key of the request for hostname, a name below the zone, until a little after until and for
+// 30 days at most; see certs.Issuer. The error for another name wraps greenroom.ErrForbidden as well.
+func (a *Authority) Issue(ctx context.Context, request []byte, hostname string, until time.Time) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	public, err := publicKey(request)
+	if err != nil {
+		return nil, err
+	}
+	if !below(hostname, a.zone) {
+		return nil, fmt.Errorf("sign for %q: not a host name below %s: %w", hostname, a.zone, greenroom.ErrForbidden)
+	}
+	now := time.Now()
+	leaf := &x509.Certificate{
+		SerialNumber:          serial(),
+		DNSNames:              []string{hostname}, // no subject: a name in two places can differ
+		NotBefore:             now.Add(-skew),
+		NotAfter:              earliest(until.Add(margin), now.Add(leafLife), a.root.NotAfter),
+		KeyUsage:              x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		BasicConstraintsValid: true,
+	}
+	if !leaf.NotAfter.After(now) {
+		return nil, fmt.Errorf("sign for %s: its time is over: %w", hostname, greenroom.ErrEnded)
+	}
+	der, err := x509.CreateCertificate(rand.Reader, leaf, a.root, public, a.key)
+	if err != nil {
+		return nil, fmt.Errorf("sign for %s: %w", hostname, err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), nil
+}
+
+// check says whether the files are a pair that can sign for zone now.
+func check(dir string, rootPEM []byte, key *ecdsa.PrivateKey, zone string) (*x509.Certificate, error) {
+	file := filepath.Join(dir, rootFile)
+	remake := fmt.Sprintf("Remove %s and %s; a new authority is made at the next start, and has to be trusted again.", file, filepath.Join(dir, keyFile))
+	block, _ := pem.Decode(rootPEM)
+	if block == nil || block.Type != "CERTIFICATE" {
+		return nil, userError(errNotPEM, "%s holds no certificate. %s", file, remake)
+	}
+	root, err := x509.ParseCertificate(block.Bytes)
+	switch {
+	case err != nil:
+		return nil, userError(err, "%s holds no certificate that can be read. %s", file, remake)
+	case !key.PublicKey.Equal(root.PublicKey):
+		return nil, userError(nil, "The local authority's key and certificate do not belong together. %s", remake)
+	case len(root.PermittedDNSDomains) != 1 || root.PermittedDNSDomains[0] != zone:
+		return nil, userError(nil, "The local authority is for %s, not for %s. %s", strings.Join(root.PermittedDNSDomains, ", "), zone, remake)
+	case !root.NotAfter.After(time.Now()):
+		return nil, userError(nil, "The local authority expired on %s. %s", root.NotAfter.Format(time.DateOnly), remake)
+	}
+	return root, nil
+}
+
+var errNotPEM = errors.New("not PEM")
+
+func userError(cause error, format string, args ...any) error {
+	return &greenroom.UserError{Message: fmt.Sprintf(format, args...), Cause: cause}
+}
+
+// below reports whether name is a host name in lower case below zone.
+func below(name, zone string) bool {
+	const longest, longestLabel = 253, 63
+	labels, ok := strings.CutSuffix(name, "."+zone)
+	if !ok || len(name) > longest {
+		return false
+	}
+	for label := range strings.SplitSeq(labels, ".") {
+		if label == "" || len(label) > longestLabel || label[0] == '-' || label[len(label)-1] == '-' ||
+			strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// serial returns 128 random bits, of which the first is set: it is positive and always of one length.
+func serial() *big.Int {
+	var b [16]byte
+	_, _ = rand.Read(b[:])
+	b[0] |= 0x80
+	return new(big.Int).SetBytes(b[:])
+}
+
+func earliest(times ...time.Time) time.Time {
+	first := times[0]
+	for _, t := range times[1:] {
+		if t.Before(first) {
+			first = t
+		}
+	}
+	return first
+}

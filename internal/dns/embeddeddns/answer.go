@@ -1,0 +1,129 @@
+package embeddeddns
+
+import (
+	"net/netip"
+
+	miekg "github.com/miekg/dns"
+)
+
+const (
+	// recordTTL is short, in seconds: a name belongs to a desktop that may be replaced any minute.
+	recordTTL = 5
+	// negativeTTL is shorter still: who asked a moment too early must not be told "no such name" for long.
+	negativeTTL = 1
+	// maxUDP is the largest answer over UDP whatever the client offers: what no network cuts into fragments.
+	maxUDP = 1232
+)
+
+// ServeDNS answers one message. It is what Serve calls, and the whole of the server but its sockets.
+func (z *Zone) ServeDNS(w miekg.ResponseWriter, r *miekg.Msg) {
+	m := z.answer(r)
+	size := miekg.MaxMsgSize
+	if w.RemoteAddr().Network() == "udp" {
+		size = miekg.MinMsgSize
+		if opt := r.IsEdns0(); opt != nil {
+			size = min(max(int(opt.UDPSize()), miekg.MinMsgSize), maxUDP)
+		}
+	}
+	m.Truncate(size)
+	m.Compress = true // small answers are of no use to who sends questions in another's name
+	_ = w.WriteMsg(m) // the client is gone, or asks again
+}
+
+func (z *Zone) answer(r *miekg.Msg) *miekg.Msg {
+	m := new(miekg.Msg)
+	m.SetReply(r)
+	options := countOptions(r)
+	if options == 1 {
+		m.SetEdns0(maxUDP, r.IsEdns0().Do())
+	}
+	switch {
+	case r.Opcode != miekg.OpcodeQuery:
+		m.Rcode = miekg.RcodeNotImplemented
+	case options > 1 || len(r.Question) != 1 || r.Question[0].Qtype == miekg.TypeOPT:
+		m.Rcode = miekg.RcodeFormatError
+	case options == 1 && r.IsEdns0().Version() != 0:
+		m.Rcode = miekg.RcodeBadVers
+	case z.refuses(r.Question[0]):
+		m.Rcode = miekg.RcodeRefused
+	default:
+		m.Authoritative = true
+		z.fill(m, r.Question[0])
+	}
+	return m
+}
+
+func countOptions(r *miekg.Msg) int {
+	n := 0
+	for _, rr := range r.Extra {
+		if rr.Header().Rrtype == miekg.TypeOPT {
+			n++
+		}
+	}
+	return n
+}
+
+// refuses reports whether the question is none of ours: another zone, another class, a transfer, or another
+// type that is a request and not data.
+func (z *Zone) refuses(q miekg.Question) bool {
+	const firstRequest, lastRequest = 128, 254 // RFC 6895, without ANY
+	return q.Qclass != miekg.ClassINET ||
+		q.Qtype >= firstRequest && q.Qtype <= lastRequest ||
+		!miekg.IsSubDomain(miekg.Fqdn(z.apex), q.Name)
+}
+
+// fill answers a question within the zone. Owner names repeat the question's upper and lower case, which
+// resolvers compare to notice forged answers.
+func (z *Zone) fill(m *miekg.Msg, q miekg.Question) {
+	name := canonical(q.Name)
+	z.mu.RLock()
+	address, exists := z.find(name)
+	serial := z.serial
+	z.mu.RUnlock()
+
+	switch {
+	case !exists:
+		m.Rcode = miekg.RcodeNameError
+	case q.Qtype == miekg.TypeA && address.IsValid():
+		m.Answer = []miekg.RR{addressRecord(q.Name, address)}
+	case q.Qtype == miekg.TypeSOA && name == z.apex:
+		m.Answer = []miekg.RR{z.soa(q.Name, serial)}
+	case q.Qtype == miekg.TypeNS && name == z.apex:
+		server := miekg.Fqdn(z.serverName())
+		m.Answer = []miekg.RR{&miekg.NS{Hdr: header(q.Name, miekg.TypeNS, recordTTL), Ns: server}}
+		m.Extra = append([]miekg.RR{addressRecord(server, z.nameServer)}, m.Extra...)
+	case q.Qtype == miekg.TypeANY:
+		// The small answer of RFC 8482. A refusal would make resolvers try again elsewhere.
+		m.Answer = []miekg.RR{&miekg.HINFO{Hdr: header(q.Name, miekg.TypeHINFO, recordTTL), Cpu: "RFC8482"}}
+	}
+	if len(m.Answer) == 0 {
+		m.Ns = []miekg.RR{z.soa(miekg.Fqdn(z.apex), serial)}
+	}
+}
+
+// find reports whether the name exists, if only because of names below it, and its address if it has one; z.mu is held.
+func (z *Zone) find(name string) (netip.Addr, bool) {
+	if r, ok := z.names[name]; ok {
+		return r.Address, true
+	}
+	if name == z.serverName() {
+		return z.nameServer, true
+	}
+	return netip.Addr{}, name == z.apex || z.above[name] > 0
+}
+
+func (z *Zone) soa(owner string, serial uint32) miekg.RR {
+	return &miekg.SOA{
+		Hdr: header(owner, miekg.TypeSOA, negativeTTL),
+		Ns:  miekg.Fqdn(z.serverName()), Mbox: miekg.Fqdn("hostmaster." + z.apex),
+		Serial: serial, Refresh: 3600, Retry: 600, Expire: 86400, Minttl: negativeTTL,
+	}
+}
+
+func addressRecord(owner string, address netip.Addr) miekg.RR {
+	return &miekg.A{Hdr: header(owner, miekg.TypeA, recordTTL), A: address.AsSlice()}
+}
+
+func header(owner string, kind uint16, ttl uint32) miekg.RR_Header {
+	return miekg.RR_Header{Name: owner, Rrtype: kind, Class: miekg.ClassINET, Ttl: ttl}
+}

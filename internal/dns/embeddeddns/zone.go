@@ -1,0 +1,274 @@
+// Package embeddeddns is the zone that greenroom answers for itself: an authoritative name server over
+// UDP and TCP whose records are kept by the store, with no API between writing a name and its being there.
+package embeddeddns
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	miekg "github.com/miekg/dns"
+
+	"greenroom"
+	"greenroom/internal/dns"
+)
+
+// Record is one name of the zone, as it is kept.
+type Record struct {
+	Name    string // without the final dot
+	Address netip.Addr
+	Owner   string // the owner mark
+}
+
+// records is what keeps the zone, one address per name.
+type records interface {
+	PutRecords(ctx context.Context, records []Record) error
+	DeleteRecords(ctx context.Context, names []string) error
+	Records(ctx context.Context) ([]Record, error)
+}
+
+// Options of a Zone.
+type Options struct {
+	Zone       string     // what the server answers for, without the final dot
+	Owner      string     // the mark of our records; those with another are served and never changed
+	Records    records    // where they are kept
+	NameServer netip.Addr // IPv4 address of ns.<zone>, the zone's own server; 127.0.0.1 if not given
+}
+
+// Zone is a zone and the server that answers for it.
+type Zone struct {
+	apex       string // lower case, without the final dot
+	owner      string
+	nameServer netip.Addr
+	kept       records
+
+	writing sync.Mutex // held from keeping a change to serving it, so that both see the same order
+
+	mu     sync.RWMutex
+	names  map[string]Record
+	above  map[string]int // names that exist because of others below them, and how many those are
+	serial uint32
+}
+
+var _ dns.Zone = (*Zone)(nil)
+
+// Open loads the zone's records. A kept record that the zone cannot hold is an error, since
+// leaving it out would hide it from whoever has to remove it.
+func Open(ctx context.Context, o Options) (*Zone, error) {
+	if !validName(o.Zone) {
+		return nil, fmt.Errorf("zone %q is not a domain name in lower case: %w", o.Zone, greenroom.ErrPermanent)
+	}
+	z := &Zone{
+		apex: o.Zone, owner: o.Owner, nameServer: o.NameServer, kept: o.Records,
+		names: map[string]Record{}, above: map[string]int{},
+		// Nobody may transfer the zone, so the serial need not be kept: the time is above all earlier ones.
+		serial: uint32(time.Now().Unix()),
+	}
+	if !z.nameServer.IsValid() {
+		z.nameServer = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	all, err := o.Records.Records(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("load the zone's records: %w", err)
+	}
+	for _, r := range all {
+		if err := z.fits(r.Name, r.Address); err != nil {
+			return nil, fmt.Errorf("load the zone's records: %w", &dns.RecordError{Name: r.Name, Err: err})
+		}
+		z.put(r)
+	}
+	return z, nil
+}
+
+// SetRecords keeps the records and then serves them; see dns.Zone.
+func (z *Zone) SetRecords(ctx context.Context, records []dns.Record) error {
+	z.writing.Lock()
+	defer z.writing.Unlock()
+
+	var errs []error
+	wanted := map[string]Record{}
+	for _, r := range records {
+		if err := z.mayWrite(r); err != nil {
+			errs = append(errs, &dns.RecordError{Name: r.Name, Err: err})
+			continue
+		}
+		wanted[r.Name] = Record{Name: r.Name, Address: r.Address, Owner: z.owner}
+	}
+	changed := z.changes(wanted)
+	if len(changed) == 0 {
+		return errors.Join(errs...)
+	}
+	if err := z.kept.PutRecords(ctx, changed); err != nil {
+		for _, r := range changed {
+			errs = append(errs, &dns.RecordError{Name: r.Name, Err: err})
+		}
+		return errors.Join(errs...)
+	}
+
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	for _, r := range changed {
+		z.put(r)
+	}
+	z.touch()
+	return errors.Join(errs...)
+}
+
+// DeleteRecords forgets our records of these names where they are kept, and then stops serving them; see dns.Zone.
+func (z *Zone) DeleteRecords(ctx context.Context, names []string) error {
+	z.writing.Lock()
+	defer z.writing.Unlock()
+
+	ours := z.ours(names)
+	if len(ours) == 0 {
+		return nil
+	}
+	if err := z.kept.DeleteRecords(ctx, ours); err != nil {
+		return fmt.Errorf("delete records: %w", err)
+	}
+
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	for _, name := range ours {
+		z.remove(name)
+	}
+	z.touch()
+	return nil
+}
+
+// GetRecords returns our records; see dns.Zone.
+func (z *Zone) GetRecords(context.Context) ([]dns.Record, error) {
+	z.mu.RLock()
+	defer z.mu.RUnlock()
+	var all []dns.Record
+	for _, r := range z.names {
+		if r.Owner == z.owner {
+			all = append(all, dns.Record{Name: r.Name, Address: r.Address})
+		}
+	}
+	return all, nil
+}
+
+// Lookup returns the address of a name's record, as a client would get it. The zone's own server has none here.
+func (z *Zone) Lookup(name string) (netip.Addr, bool) {
+	z.mu.RLock()
+	defer z.mu.RUnlock()
+	r, ok := z.names[canonical(name)]
+	return r.Address, ok
+}
+
+// mayWrite says why r cannot be made so, or nil.
+func (z *Zone) mayWrite(r dns.Record) error {
+	if err := z.fits(r.Name, r.Address); err != nil {
+		return err
+	}
+	if r.Name == z.serverName() {
+		return fmt.Errorf("the zone's own server has this name: %w", greenroom.ErrConflict)
+	}
+	z.mu.RLock()
+	defer z.mu.RUnlock()
+	if there, ok := z.names[r.Name]; ok && there.Owner != z.owner {
+		return fmt.Errorf("a record that is not ours has this name: %w", greenroom.ErrConflict)
+	}
+	return nil
+}
+
+func (z *Zone) fits(name string, address netip.Addr) error {
+	switch {
+	case !validName(name) || !strings.HasSuffix(name, "."+z.apex):
+		return fmt.Errorf("not a name in lower case below %s: %w", z.apex, greenroom.ErrPermanent)
+	case !address.Is4():
+		return fmt.Errorf("%v is not an IPv4 address: %w", address, greenroom.ErrPermanent)
+	}
+	return nil
+}
+
+// changes returns the wanted records that are not served so already.
+func (z *Zone) changes(wanted map[string]Record) []Record {
+	z.mu.RLock()
+	defer z.mu.RUnlock()
+	var changed []Record
+	for name, r := range wanted {
+		if z.names[name] != r {
+			changed = append(changed, r)
+		}
+	}
+	return changed
+}
+
+// ours returns those of names that have a record of ours.
+func (z *Zone) ours(names []string) []string {
+	z.mu.RLock()
+	defer z.mu.RUnlock()
+	var ours []string
+	for _, name := range names {
+		if r, ok := z.names[name]; ok && r.Owner == z.owner {
+			ours = append(ours, name)
+		}
+	}
+	return ours
+}
+
+// put serves r; z.mu is held.
+func (z *Zone) put(r Record) {
+	if _, known := z.names[r.Name]; !known {
+		for name := range z.between(r.Name) {
+			z.above[name]++
+		}
+	}
+	z.names[r.Name] = r
+}
+
+// remove serves name no more; z.mu is held.
+func (z *Zone) remove(name string) {
+	if _, known := z.names[name]; !known {
+		return
+	}
+	delete(z.names, name)
+	for above := range z.between(name) {
+		if z.above[above]--; z.above[above] == 0 {
+			delete(z.above, above)
+		}
+	}
+}
+
+// between yields the names above name and below the apex.
+func (z *Zone) between(name string) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		for {
+			_, name, _ = strings.Cut(name, ".")
+			if len(name) <= len(z.apex) || !yield(name) {
+				return
+			}
+		}
+	}
+}
+
+// touch makes the serial rise: to the time, or by one when it is there already; z.mu is held.
+func (z *Zone) touch() {
+	z.serial = max(z.serial+1, uint32(time.Now().Unix()))
+}
+
+func (z *Zone) serverName() string { return "ns." + z.apex }
+
+// canonical is the form in which names are compared.
+func canonical(name string) string { return strings.TrimSuffix(strings.ToLower(name), ".") }
+
+// validName reports whether s is a host name in lower case without the final dot.
+func validName(s string) bool {
+	const longest = 253
+	if _, ok := miekg.IsDomainName(s); !ok || len(s) > longest {
+		return false
+	}
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || label[0] == '-' || label[len(label)-1] == '-' ||
+			strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,188 @@
+// Package gateway is the listener that participants' browsers reach desktops through: it reads the server
+// name of a TLS connection, looks it up in the zone, and passes the bytes to that desktop. TLS is not opened
+// on the way; the key is on the desktop alone.
+package gateway
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pires/go-proxyproto"
+)
+
+// Options of a Gateway. Zero values stand for the defaults.
+type Options struct {
+	Lookup func(name string) (netip.Addr, bool) // the zone's records; the name is lower case, without the final dot
+	Zone   string                               // only names below it are looked up
+	Port   int                                  // of the desktops; 8443
+	Logger *slog.Logger
+
+	MaxConns     int           // at once; 4096
+	MaxPerClient int           // of one IPv4 address or IPv6 network of 64 bits, at once; 256
+	HelloTimeout time.Duration // until the server name must have come; 10 s
+	DialTimeout  time.Duration // until the desktop must have accepted; 2 s
+	Drain        time.Duration // that connections are given to end by themselves when the gateway stops; 1 s
+}
+
+// Gateway passes connections to desktops.
+type Gateway struct {
+	o      Options
+	limits limits
+	counts counts
+}
+
+// Stats counts connections since the start.
+type Stats struct {
+	Open        int    // now
+	Passed      uint64 // to a desktop
+	Limited     uint64 // closed at once: too many, of all or of one client
+	Unreadable  uint64 // closed: nothing, too much, or no TLS came in time
+	Unknown     uint64 // refused: no server name, or one that has no record
+	Unreachable uint64 // closed: the desktop did not accept
+}
+
+type counts struct{ passed, limited, unreadable, unknown, unreachable atomic.Uint64 }
+
+// New returns a gateway.
+func New(o Options) *Gateway {
+	o.Port = cmp.Or(o.Port, 8443)
+	o.MaxConns = cmp.Or(o.MaxConns, 4096)
+	o.MaxPerClient = cmp.Or(o.MaxPerClient, 256)
+	o.HelloTimeout = cmp.Or(o.HelloTimeout, 10*time.Second)
+	o.DialTimeout = cmp.Or(o.DialTimeout, 2*time.Second)
+	o.Drain = cmp.Or(o.Drain, time.Second)
+	return &Gateway{o: o, limits: limits{all: o.MaxConns, each: o.MaxPerClient, open: map[netip.Prefix]int{}}}
+}
+
+// Stats returns the counts.
+func (g *Gateway) Stats() Stats {
+	return Stats{
+		Open: g.limits.count(), Passed: g.counts.passed.Load(), Limited: g.counts.limited.Load(),
+		Unreadable: g.counts.unreadable.Load(), Unknown: g.counts.unknown.Load(), Unreachable: g.counts.unreachable.Load(),
+	}
+}
+
+// Serve passes the listener's connections on until ctx ends. Then it closes the listener, gives open connections
+// Drain to end, cuts the rest and returns nil. If the listener fails it does the same and returns that error.
+func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
+	conns, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	var open sync.WaitGroup
+	err := g.accept(ctx, l, func(client *net.TCPConn) {
+		open.Go(func() { g.handle(conns, client) })
+	})
+	drained := time.AfterFunc(g.o.Drain, cut)
+	defer drained.Stop()
+	open.Wait()
+	return err
+}
+
+// accept hands each connection that is within the limits to serve, until ctx ends or the listener fails.
+func (g *Gateway) accept(ctx context.Context, l net.Listener, serve func(*net.TCPConn)) error {
+	defer l.Close()
+	defer context.AfterFunc(ctx, func() { l.Close() })()
+	const pause = 50 * time.Millisecond
+	for {
+		conn, err := l.Accept()
+		switch {
+		case err == nil:
+			serve(conn.(*net.TCPConn)) // anything else cannot be half closed
+		case ctx.Err() != nil:
+			return nil
+		case isTemporary(err): // no file is left: some will be when others end
+			g.o.Logger.WarnContext(ctx, "desktop connection not accepted", "err", err)
+			wait(ctx, pause)
+		default:
+			return fmt.Errorf("accept desktop connection: %w", err)
+		}
+	}
+}
+
+// isTemporary reports whether accepting may work again later. The method is deprecated for being vague
+// elsewhere; for accept it is what the standard library itself goes by.
+func isTemporary(err error) bool {
+	var t interface{ Temporary() bool }
+	return errors.As(err, &t) && t.Temporary()
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+// handle serves one connection from its first byte to its last, and closes it. The end of ctx cuts it.
+func (g *Gateway) handle(ctx context.Context, client *net.TCPConn) {
+	defer client.Close()
+	defer context.AfterFunc(ctx, func() { client.Close() })()
+
+	network := clientNetwork(client.RemoteAddr())
+	if !g.limits.take(network) {
+		g.counts.limited.Add(1)
+		return
+	}
+	defer g.limits.give(network)
+
+	hello, name, err := readHello(ctx, client, g.o.HelloTimeout)
+	if err != nil {
+		g.counts.unreadable.Add(1)
+		return
+	}
+	address, ok := g.find(name)
+	if !ok {
+		g.counts.unknown.Add(1)
+		g.o.Logger.DebugContext(ctx, "desktop name refused", "name", name)
+		refuse(client, g.o.DialTimeout)
+		return
+	}
+	desktop, err := g.dial(ctx, client, netip.AddrPortFrom(address, uint16(g.o.Port)), hello)
+	if err != nil {
+		g.counts.unreachable.Add(1)
+		g.o.Logger.WarnContext(ctx, "desktop not reached", "name", name, "address", address, "err", err)
+		return
+	}
+	defer desktop.Close()
+	defer context.AfterFunc(ctx, func() { desktop.Close() })()
+	g.counts.passed.Add(1)
+	join(client, desktop)
+}
+
+// find returns the desktop's address; a name that is not below the zone has none.
+func (g *Gateway) find(name string) (netip.Addr, bool) {
+	name = strings.TrimSuffix(strings.ToLower(name), ".")
+	if !strings.HasSuffix(name, "."+g.o.Zone) {
+		return netip.Addr{}, false
+	}
+	return g.o.Lookup(name)
+}
+
+// dial connects to the desktop, tells it whom it is for (PROXY protocol, version 2) and says what the client said.
+func (g *Gateway) dial(ctx context.Context, client net.Conn, to netip.AddrPort, hello []byte) (*net.TCPConn, error) {
+	d := net.Dialer{Timeout: g.o.DialTimeout}
+	conn, err := d.DialContext(ctx, "tcp", net.JoinHostPort(to.Addr().String(), strconv.Itoa(int(to.Port()))))
+	if err != nil {
+		return nil, err
+	}
+	header, err := proxyproto.HeaderProxyFromAddrs(2, client.RemoteAddr(), client.LocalAddr()).Format()
+	if err == nil {
+		_, err = conn.Write(append(header, hello...))
+	}
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn.(*net.TCPConn), nil
+}

@@ -1,0 +1,78 @@
+package probe
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	miekg "github.com/miekg/dns"
+)
+
+const (
+	dnsTries   = 2 // a datagram may be lost
+	dnsTimeout = 2 * time.Second
+)
+
+// dns asks every server of the zone for the name.
+func (a *attempt) dns(ctx context.Context) (string, bool) {
+	if len(a.o.DNSServers) == 0 {
+		return "no server of the zone is known to ask", false
+	}
+	for _, server := range a.o.DNSServers {
+		if detail, ok := a.askOne(ctx, server); !ok {
+			return detail, false
+		}
+	}
+	return fmt.Sprintf("%s is %s, says %s", a.hostname, a.address, strings.Join(a.o.DNSServers, " and ")), true
+}
+
+// askOne reports whether that server answers with exactly the desktop's address, and if not, what it did.
+func (a *attempt) askOne(ctx context.Context, server string) (string, bool) {
+	m, err := exchange(ctx, server, a.hostname)
+	switch {
+	case err != nil:
+		return fmt.Sprintf("name server %s gave no answer: %s", server, plain(err)), false
+	case m.Rcode == miekg.RcodeNameError:
+		return fmt.Sprintf("name server %s says that there is no %s", server, a.hostname), false
+	case m.Rcode != miekg.RcodeSuccess:
+		return fmt.Sprintf("name server %s answers %s for %s", server, miekg.RcodeToString[m.Rcode], a.hostname), false
+	case !m.Authoritative:
+		return fmt.Sprintf("name server %s does not speak for the zone of %s", server, a.hostname), false
+	}
+	if got := addresses(m); len(got) != 1 || got[0] != a.address {
+		return fmt.Sprintf("name server %s says that %s is %v, not %s", server, a.hostname, got, a.address), false
+	}
+	return "", true
+}
+
+// exchange asks over UDP, and over TCP if the answer is cut.
+func exchange(ctx context.Context, server, hostname string) (m *miekg.Msg, err error) {
+	q := new(miekg.Msg).SetQuestion(miekg.Fqdn(hostname), miekg.TypeA)
+	q.RecursionDesired = false
+	q.SetEdns0(miekg.DefaultMsgSize, false)
+	client := miekg.Client{Timeout: dnsTimeout}
+	for range dnsTries {
+		q.Id = miekg.Id()
+		if m, _, err = client.ExchangeContext(ctx, q, server); err == nil && m.Truncated {
+			client.Net = "tcp"
+			continue
+		}
+		if err == nil || ctx.Err() != nil {
+			return m, err
+		}
+	}
+	return m, err
+}
+
+func addresses(m *miekg.Msg) []netip.Addr {
+	var all []netip.Addr
+	for _, rr := range m.Answer {
+		if a, ok := rr.(*miekg.A); ok {
+			address, _ := netip.AddrFromSlice(a.A.To4()) // an A record holds four bytes
+			all = append(all, address)
+		}
+	}
+	return all
+}

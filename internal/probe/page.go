@@ -1,0 +1,124 @@
+package probe
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	minLeft = time.Minute // of a certificate's time: less would be over before the participant is in
+	maxPage = 64 << 10    // bytes of the answer, head and body
+)
+
+// attempt is one probe, and the connection that its steps share.
+type attempt struct {
+	*Prober
+	hostname string
+	address  netip.Addr
+	conn     *tls.Conn
+}
+
+func (a *attempt) close() {
+	if a.conn != nil {
+		a.conn.NetConn().Close() // at once: a TLS farewell might wait
+	}
+}
+
+// tls connects as a browser would and checks the certificate as a browser would.
+func (a *attempt) tls(ctx context.Context) (string, bool) {
+	var d net.Dialer
+	raw, err := d.DialContext(ctx, "tcp", a.target())
+	if err != nil {
+		return fmt.Sprintf("no connection to %s: %s", a.target(), plain(err)), false
+	}
+	a.conn = tls.Client(raw, &tls.Config{ServerName: a.hostname, RootCAs: a.o.Roots})
+	if err := a.conn.HandshakeContext(ctx); err != nil {
+		return a.handshakeDetail(err), false
+	}
+	leaf := a.conn.ConnectionState().PeerCertificates[0]
+	if time.Until(leaf.NotAfter) < minLeft {
+		return fmt.Sprintf("the certificate is about to expire, at %s", leaf.NotAfter.UTC().Format(time.RFC3339)), false
+	}
+	return fmt.Sprintf("valid for %s until %s, signed by %s", a.hostname, leaf.NotAfter.UTC().Format(time.RFC3339), leaf.Issuer.CommonName), true
+}
+
+// handshakeDetail says what a browser would have complained of.
+func (a *attempt) handshakeDetail(err error) string {
+	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+		return fmt.Sprintf("the certificate is not for %s", a.hostname)
+	}
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return "the certificate is signed by an authority that is not trusted"
+	}
+	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
+		return fmt.Sprintf("the certificate is valid from %s until %s only",
+			invalid.Cert.NotBefore.UTC().Format(time.RFC3339), invalid.Cert.NotAfter.UTC().Format(time.RFC3339))
+	}
+	if remote, ok := errors.AsType[*net.OpError](err); ok && remote.Op == "remote error" && strings.Contains(err.Error(), "unrecognized name") {
+		return fmt.Sprintf("%s knows no desktop called %s", a.target(), a.hostname)
+	}
+	return fmt.Sprintf("no TLS with %s: %s", a.target(), plain(err))
+}
+
+// page asks the desktop for its version on the connection that was checked.
+func (a *attempt) page(ctx context.Context) (string, bool) {
+	defer context.AfterFunc(ctx, func() { a.conn.NetConn().Close() })()
+	url := "https://" + net.JoinHostPort(a.hostname, strconv.Itoa(a.o.Port)) + "/version"
+	status, err := get(ctx, a.conn, url)
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Sprintf("%s did not answer in time", url), false
+	case err != nil:
+		return fmt.Sprintf("%s did not answer: %s", url, plain(err)), false
+	case status != http.StatusOK:
+		return strings.TrimSpace(fmt.Sprintf("%s answers %d %s", url, status, http.StatusText(status))), false
+	}
+	return fmt.Sprintf("%s answers %d", url, status), true
+}
+
+// get makes one request on conn and returns the status of the answer once all of it has come.
+func get(ctx context.Context, conn net.Conn, url string) (int, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return 0, err
+	}
+	r.Close = true
+	r.Header.Set("User-Agent", "greenroom-probe")
+	if err := r.Write(conn); err != nil {
+		return 0, err
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(io.LimitReader(conn, maxPage)), r)
+	if err != nil {
+		return 0, err
+	}
+	defer answer.Body.Close()
+	_, err = io.Copy(io.Discard, answer.Body)
+	return answer.StatusCode, err
+}
+
+// plain says for people what the commonest failures mean.
+func plain(err error) string {
+	if t, ok := errors.AsType[net.Error](err); ok && t.Timeout() || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
+		return "it took too long"
+	}
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "connection refused"
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "the connection was closed"
+	}
+	return err.Error()
+}

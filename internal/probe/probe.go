@@ -1,0 +1,70 @@
+// Package probe gathers proof from outside that a participant would get in: every server of the zone gives the
+// desktop's address, the connection a browser would make has a valid certificate for the name, and the desktop answers on it.
+package probe
+
+import (
+	"cmp"
+	"context"
+	"crypto/x509"
+	"net"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"greenroom"
+)
+
+// Options of a Prober.
+type Options struct {
+	DNSServers  []string       // host:port of every authoritative server; each is asked
+	DesktopAddr string         // host:port where connections to desktops' names end; empty: the desktop's own address
+	Port        int            // in desktops' URLs, and of their own addresses; 8443
+	Roots       *x509.CertPool // whom a browser trusts; nil: the system's store
+	Timeout     time.Duration  // of a whole probe; 10 s
+}
+
+// Prober takes proofs. It may be used by many at once.
+type Prober struct{ o Options }
+
+// New returns a prober.
+func New(o Options) *Prober {
+	o.Port = cmp.Or(o.Port, 8443)
+	o.Timeout = cmp.Or(o.Timeout, 10*time.Second)
+	return &Prober{o: o}
+}
+
+// Probe looks whether a browser would reach the desktop of that name, which is at address, within the prober's
+// timeout. The steps are "dns", "tls" and "page"; the first that fails is the last.
+func (p *Prober) Probe(ctx context.Context, hostname string, address netip.Addr) greenroom.Proof {
+	ctx, cancel := context.WithTimeout(ctx, p.o.Timeout)
+	defer cancel()
+	a := attempt{Prober: p, hostname: hostname, address: address}
+	defer a.close()
+
+	proof := greenroom.Proof{OK: true}
+	for _, step := range []struct {
+		name string
+		look func(context.Context) (detail string, ok bool)
+	}{
+		{"dns", a.dns},
+		{"tls", a.tls},
+		{"page", a.page},
+	} {
+		began := time.Now()
+		detail, ok := step.look(ctx)
+		proof.Steps = append(proof.Steps, greenroom.ProofStep{Name: step.name, OK: ok, Took: greenroom.Duration(time.Since(began)), Detail: detail})
+		if !ok {
+			proof.OK = false
+			break
+		}
+	}
+	proof.At = time.Now().UTC()
+	return proof
+}
+
+// target is where a browser's connection to the desktop's name ends. Without a listener in between that is the
+// desktop's own address: the zone's servers have just given it, and asking a resolver for the name before anybody
+// else does would only risk that it remembers a "no such name".
+func (a *attempt) target() string {
+	return cmp.Or(a.o.DesktopAddr, net.JoinHostPort(a.address.String(), strconv.Itoa(a.o.Port)))
+}
