@@ -1,0 +1,157 @@
+package agent
+
+import (
+	"context"
+	"html/template"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"greenroom"
+)
+
+// cookieOfSession holds a session's id. The prefix makes browsers insist on Secure, Path=/ and this very host.
+const cookieOfSession = "__Host-greenroom"
+
+// maxToken bounds what is handed to the verifier.
+const maxToken = 512
+
+var pages = template.Must(template.ParseFS(static, "static/*.html"))
+
+// sessions are the browsers that came in with a good token. They live as long as the desktop.
+type sessions struct {
+	mu   sync.Mutex
+	used map[string]time.Time // by session id: when it was used last
+}
+
+// add makes a session; when there are too many, the one that was idle longest goes.
+func (s *sessions) add() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.used) >= maxSessions {
+		oldest := ""
+		for id, at := range s.used {
+			if oldest == "" || at.Before(s.used[oldest]) {
+				oldest = id
+			}
+		}
+		delete(s.used, oldest)
+	}
+	id := greenroom.NewSecret()
+	s.used[id] = time.Now()
+	return id
+}
+
+// of reports whether the request is of a session. The ids are random and long: looking one up tells nothing
+// about the others.
+func (s *sessions) of(r *http.Request) bool {
+	cookie, err := r.Cookie(cookieOfSession)
+	if err != nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.used[cookie.Value]; !ok {
+		return false
+	}
+	s.used[cookie.Value] = time.Now()
+	return true
+}
+
+// home is the desktop for whoever has a session, and the way to one for whoever has a token.
+func (s *server) home(w http.ResponseWriter, r *http.Request) {
+	if tokens, given := r.URL.Query()["authToken"]; given {
+		s.enter(w, r, tokens[0])
+		return
+	}
+	if !s.sessions.of(r) {
+		s.refuse(w, http.StatusUnauthorized, "This desktop opens from the lobby",
+			"This page was opened without a token, and a token is what the lobby gives you. Go there and choose Enter.")
+		return
+	}
+	if _, err := fs.Stat(static, "static/dist/desktop.js"); err != nil {
+		s.refuse(w, http.StatusInternalServerError, "This build has no desktop page",
+			"The page's scripts are not part of this binary. Run make build, and start greenroom again.")
+		return
+	}
+	s.render(w, http.StatusOK, "desktop.html", page{Title: s.title, Role: s.role, ReturnURL: s.returnURL()})
+}
+
+// enter checks the token by asking the verifier, exactly as a DCV server does, and makes a session of it. The
+// redirect takes the token out of the address bar.
+func (s *server) enter(w http.ResponseWriter, r *http.Request, token string) {
+	select {
+	case s.verifies <- struct{}{}:
+		defer func() { <-s.verifies }()
+	default:
+		s.wait(w, r, "Many are coming at once", "Your token will be checked in a moment.")
+		return
+	}
+	client, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil || token == "" || len(token) > maxToken {
+		s.refuse(w, http.StatusForbidden, "This link does not open the desktop", "The token in the address is not one that greenroom gave out.")
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), callTime)
+	defer cancel()
+	ok, message, err := s.control.verify(ctx, token, client)
+	if err != nil {
+		s.logger.Warn("token could not be checked", "err", err)
+		s.wait(w, r, "The control plane cannot be reached", "Your token could not be checked just now. The desktop is running, and nothing is lost.")
+		return
+	}
+	if !ok {
+		if message == "" {
+			message = "The token was not accepted."
+		}
+		s.refuse(w, http.StatusForbidden, "This link does not open the desktop", message)
+		return
+	}
+	http.SetCookie(w, &http.Cookie{Name: cookieOfSession, Value: s.sessions.add(), Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+// page is what the templates show.
+type page struct {
+	Title     string // of the meeting
+	Role      string
+	Heading   string
+	Message   string
+	ReturnURL string
+	Retry     string // address to try again by itself
+}
+
+func (s *server) refuse(w http.ResponseWriter, status int, heading, message string) {
+	s.render(w, status, "message.html", page{Title: s.title, Role: s.role, Heading: heading, Message: message, ReturnURL: s.returnURL()})
+}
+
+// wait is a page that tries again by itself.
+func (s *server) wait(w http.ResponseWriter, r *http.Request, heading, message string) {
+	w.Header().Set("Retry-After", "2")
+	s.render(w, http.StatusServiceUnavailable, "message.html", page{Title: s.title, Role: s.role, Heading: heading,
+		Message: message, Retry: r.URL.RequestURI(), ReturnURL: s.returnURL()})
+}
+
+func (s *server) render(w http.ResponseWriter, status int, name string, p page) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	if err := pages.ExecuteTemplate(w, name, p); err != nil {
+		s.logger.Debug("page was not taken", "err", err)
+	}
+}
+
+// returnURL is the lobby, if it is known and a web address.
+func (s *server) returnURL() string {
+	e, err := s.control.facts()
+	if err != nil {
+		return ""
+	}
+	u, err := url.Parse(e.ReturnURL)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" {
+		return ""
+	}
+	return u.String()
+}

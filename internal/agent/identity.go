@@ -1,0 +1,142 @@
+package agent
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"greenroom/internal/agentapi"
+)
+
+// identity is the desktop's own key, which never leaves this process, and its certificate.
+type identity struct {
+	control   *control
+	enrolment agentapi.Enrolment
+	key       *ecdsa.PrivateKey
+	current   atomic.Pointer[tls.Certificate]
+	enrolled  chan struct{} // closed once the control plane knows us
+	logger    *slog.Logger
+}
+
+func newIdentity(c *control, instance, version string, logger *slog.Logger) (*identity, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("make a key: %w", err)
+	}
+	// The request carries no name: the control plane knows which one is ours.
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key)
+	if err != nil {
+		return nil, fmt.Errorf("make a certificate request: %w", err)
+	}
+	request := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
+	return &identity{control: c, key: key, enrolled: make(chan struct{}), logger: logger,
+		enrolment: agentapi.Enrolment{InstanceID: instance, CertificateRequest: request, Version: version}}, nil
+}
+
+// run enrols, fetches the certificate, and renews it when two thirds of its life are over.
+func (i *identity) run(ctx context.Context) error {
+	e, ok := i.enrol(ctx)
+	if !ok {
+		return nil
+	}
+	close(i.enrolled)
+	chain := e.Certificate
+	for {
+		cert, ok := i.obtain(ctx, chain, e.Hostname)
+		if !ok {
+			return nil
+		}
+		i.current.Store(cert)
+		life := cert.Leaf.NotAfter.Sub(cert.Leaf.NotBefore)
+		renewAt := cert.Leaf.NotBefore.Add(life * 2 / 3)
+		i.logger.Info("certificate taken", "hostname", e.Hostname, "until", cert.Leaf.NotAfter)
+		chain = ""
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(max(time.Until(renewAt), time.Second)):
+		}
+	}
+}
+
+// enrol tries until the control plane accepts or ctx ends. A refusal is tried again too: the provider's
+// answer may not be saved yet, or the control plane may be coming back from a backup.
+func (i *identity) enrol(ctx context.Context) (agentapi.Enrolled, bool) {
+	last := ""
+	for pause := (backoff{50 * time.Millisecond, 2 * time.Second}); ; {
+		e, err := i.control.enrol(ctx, i.enrolment)
+		if err == nil {
+			i.logger.Info("enrolled", "hostname", e.Hostname)
+			return e, true
+		}
+		if last != err.Error() && ctx.Err() == nil {
+			last = err.Error()
+			i.logger.Warn("enrolment is tried again", "err", err)
+		}
+		if !pause.wait(ctx) {
+			return agentapi.Enrolled{}, false
+		}
+	}
+}
+
+// obtain makes a certificate of chain, and asks for one as long as there is none.
+func (i *identity) obtain(ctx context.Context, chain, hostname string) (*tls.Certificate, bool) {
+	last := ""
+	for pause := (backoff{100 * time.Millisecond, 30 * time.Second}); ; {
+		var err error
+		if chain == "" {
+			chain, err = i.control.certificate(ctx, i.enrolment.CertificateRequest)
+		}
+		if err == nil && chain != "" {
+			cert, bad := i.pair(chain, hostname)
+			if bad == nil {
+				return cert, true
+			}
+			chain, err = "", bad
+		}
+		if err != nil && last != err.Error() && ctx.Err() == nil {
+			last = err.Error()
+			i.logger.Warn("certificate is asked for again", "err", err)
+		}
+		if !pause.wait(ctx) {
+			return nil, false
+		}
+	}
+}
+
+// pair joins the PEM chain with our key. A chain for another key or name is an error.
+func (i *identity) pair(chain, hostname string) (*tls.Certificate, error) {
+	cert := &tls.Certificate{PrivateKey: i.key}
+	for block, rest := pem.Decode([]byte(chain)); block != nil; block, rest = pem.Decode(rest) {
+		cert.Certificate = append(cert.Certificate, block.Bytes)
+	}
+	if len(cert.Certificate) == 0 {
+		return nil, errors.New("read certificate: no PEM block")
+	}
+	leaf, err := x509.ParseCertificate(cert.Certificate[0])
+	if err != nil {
+		return nil, fmt.Errorf("read certificate: %w", err)
+	}
+	if !i.key.PublicKey.Equal(leaf.PublicKey) {
+		return nil, errors.New("read certificate: it is of another key")
+	}
+	cert.Leaf = leaf
+	return cert, leaf.VerifyHostname(hostname)
+}
+
+// serve is tls.Config's GetCertificate.
+func (i *identity) serve(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if cert := i.current.Load(); cert != nil {
+		return cert, nil
+	}
+	return nil, errors.New("no certificate yet")
+}

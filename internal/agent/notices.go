@@ -1,0 +1,85 @@
+package agent
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// keepAlive is how often an idle event stream shows that it lives, so that a dead one is noticed.
+const keepAlive = 15 * time.Second
+
+// standing is what the page shows beside the screen.
+type standing struct {
+	EndsAt    time.Time `json:"ends_at,omitzero"`
+	Ending    string    `json:"ending,omitempty"` // the desktop is about to go: a sentence
+	ReturnURL string    `json:"return_url"`       // where to go then
+}
+
+func (s *server) standing() (standing, <-chan struct{}) {
+	n, changed := s.notice.get()
+	return standing{EndsAt: n.EndsAt, Ending: n.Ending, ReturnURL: s.returnURL()}, changed
+}
+
+// status is the standing, once.
+func (s *server) status(w http.ResponseWriter, r *http.Request) {
+	if !s.sessions.of(r) {
+		http.Error(w, "this needs the session that the desktop's page has", http.StatusUnauthorized)
+		return
+	}
+	now, _ := s.standing()
+	w.Header().Set("Content-Type", "application/json")
+	if err := json.NewEncoder(w).Encode(now); err != nil {
+		s.logger.Debug("status was not taken", "err", err)
+	}
+}
+
+// streamNotices is the standing now and at every change, as server-sent events.
+func (s *server) streamNotices(w http.ResponseWriter, r *http.Request) {
+	if !s.sessions.of(r) {
+		http.Error(w, "this needs the session that the desktop's page has", http.StatusUnauthorized)
+		return
+	}
+	select {
+	case s.notices <- struct{}{}:
+		defer func() { <-s.notices }()
+	default:
+		http.Error(w, "too many pages of this desktop are open", http.StatusServiceUnavailable)
+		return
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	out := http.NewResponseController(w)
+	alive := time.NewTicker(keepAlive)
+	defer alive.Stop()
+	for last := false; ; {
+		now, changed := s.standing()
+		text, err := json.Marshal(now)
+		if err != nil {
+			return
+		}
+		if !s.push(w, out, fmt.Sprintf("event: standing\ndata: %s\n\n", text)) || last {
+			return
+		}
+		for idle := true; idle; {
+			select {
+			case <-r.Context().Done():
+				return
+			case <-s.closing: // the reason is noted before
+				last, idle = true, false
+			case <-changed:
+				idle = false
+			case <-alive.C:
+				if !s.push(w, out, ": alive\n\n") {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (s *server) push(w http.ResponseWriter, out *http.ResponseController, text string) bool {
+	_ = out.SetWriteDeadline(time.Now().Add(keepAlive)) // a reader that is stuck is as good as gone
+	_, err := fmt.Fprint(w, text)
+	return err == nil && out.Flush() == nil
+}

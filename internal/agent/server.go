@@ -1,0 +1,145 @@
+package agent
+
+import (
+	"context"
+	"crypto/tls"
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/pires/go-proxyproto"
+	"golang.org/x/net/netutil"
+
+	"greenroom/internal/agentapi"
+)
+
+// Bounds of what is served.
+const (
+	maxClients  = 128 // TCP connections
+	maxSessions = 16
+	maxSockets  = 8
+	maxNotices  = 32 // open event streams
+	maxVerifies = 8  // questions under way to the verifier
+	maxHeader   = 16 << 10
+	headerTime  = 10 * time.Second
+	idleTime    = time.Minute
+)
+
+//go:embed all:static/dist static/*.html
+var static embed.FS
+
+// server gives the desktop to its participant.
+type server struct {
+	listener net.Listener
+	http     *http.Server
+	control  *control
+	report   *watched[agentapi.Report]
+	notice   *watched[notice]
+	title    string
+	role     string
+	version  string
+	logger   *slog.Logger
+	sessions sessions
+	sockets  sockets
+	notices  chan struct{} // slots
+	verifies chan struct{} // slots
+	closing  chan struct{} // closed when open pages must go
+	closed   sync.Once
+}
+
+func newServer(d *desktop) *server {
+	s := &server{
+		control: d.control, report: d.report, notice: d.notice, title: d.data.Title, role: d.data.Role,
+		version: d.cfg.Version, logger: d.cfg.Logger, sessions: sessions{used: map[string]time.Time{}},
+		sockets: sockets{open: map[string]socket{}},
+		notices: make(chan struct{}, maxNotices), verifies: make(chan struct{}, maxVerifies), closing: make(chan struct{}),
+	}
+	conf := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: d.key.serve, NextProtos: []string{"http/1.1"}}
+	proxied := &proxyproto.Listener{Listener: d.cfg.Listener, ConnPolicy: trustControlPlane, ReadHeaderTimeout: headerTime}
+	s.listener = tls.NewListener(netutil.LimitListener(proxied, maxClients), conf)
+	s.http = &http.Server{
+		Handler: secured(s.routes()), ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
+		ErrorLog: slog.NewLogLogger(d.cfg.Logger.Handler(), slog.LevelDebug), // strangers' handshakes
+	}
+	return s
+}
+
+// trustControlPlane lets only the listener of this machine's control plane say on whose behalf it connects.
+// From elsewhere the bytes of such a header are no TLS handshake, and that is the end of it.
+func trustControlPlane(o proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) {
+	if tcp, ok := o.Upstream.(*net.TCPAddr); ok && tcp.IP.Equal(net.IPv4(127, 0, 0, 1)) {
+		return proxyproto.USE, nil
+	}
+	return proxyproto.SKIP, nil
+}
+
+func (s *server) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", s.home)
+	mux.HandleFunc("GET /version", s.versionPage)
+	mux.HandleFunc("GET /status", s.status)
+	mux.HandleFunc("GET /notices", s.streamNotices)
+	mux.HandleFunc("GET /websockify", s.websockify)
+	dist, err := fs.Sub(static, "static/dist")
+	if err != nil {
+		panic(err) // the path is a constant, and valid
+	}
+	files := http.StripPrefix("/static/", http.FileServerFS(dist))
+	mux.HandleFunc("GET /static/{file}", func(w http.ResponseWriter, r *http.Request) {
+		// Each desktop has a host name of its own, so what a browser keeps is never of another version.
+		w.Header().Set("Cache-Control", "private, max-age=86400, immutable")
+		files.ServeHTTP(w, r)
+	})
+	return mux
+}
+
+// secured sets what every answer says to the browser. HSTS is left out: on localhost it would
+// reach beyond the desktop.
+func secured(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' data: blob:; "+
+			"connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// run serves until ctx ends and close was called.
+func (s *server) run(ctx context.Context) error {
+	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) && ctx.Err() == nil {
+		return fmt.Errorf("serve the desktop: %w", err)
+	}
+	return nil
+}
+
+// close tells the open pages the reason, and ends everything that is open, at the latest when ctx ends.
+func (s *server) close(ctx context.Context, reason string) {
+	s.closed.Do(func() { close(s.closing) })
+	s.sockets.closeAll(ctx, reason)
+	if err := s.http.Shutdown(ctx); err != nil {
+		s.http.Close()
+	}
+}
+
+// versionPage is what the probe looks at: the desktop is there once its screen is.
+func (s *server) versionPage(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if report, _ := s.report.get(); !report.Ready {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = io.WriteString(w, "the screen is not up yet\n")
+		return
+	}
+	_, _ = io.WriteString(w, "greenroom desktop "+s.version+"\n")
+}

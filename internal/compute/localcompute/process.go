@@ -1,0 +1,233 @@
+package localcompute
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"greenroom"
+	"greenroom/internal/compute"
+	"greenroom/internal/procs"
+)
+
+// mark is in the environment of every process of the desktop.
+func mark(id string) string { return "GREENROOM_INSTANCE=" + id }
+
+// start starts the agent, which gets the listener as its third file, in a session of its own, so that
+// neither the end of this process nor a signal to its terminal reaches it; and notes it in the record.
+func (p *Provider) start(i *instance, ln *net.TCPListener) error {
+	file, err := ln.File()
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	log, err := os.OpenFile(filepath.Join(i.dir, agentLog), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	// No context: the desktop outlives whoever starts it.
+	cmd := exec.CommandContext(context.Background(), p.opts.Executable, "agent", "--dir", i.dir)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = i.dir, log, log
+	cmd.Env = append(p.environ(), mark(i.id))
+	cmd.ExtraFiles = []*os.File{file}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start agent: %w", err)
+	}
+	agent, ok := procs.Find(cmd.Process.Pid)
+	if !ok {
+		return errors.Join(errors.New("start agent: it is not in the process table"), cmd.Process.Kill(), cmd.Wait())
+	}
+	i.agent, i.cmd = agent, cmd
+	return p.note(i, func() {
+		i.record.PID, i.record.Start = agent.PID, agent.Start
+		if i.state == compute.Pending {
+			i.state = compute.Running
+		}
+	})
+}
+
+// note changes the record, in memory and on disk.
+func (p *Provider) note(i *instance, change func()) error {
+	i.writing.Lock()
+	defer i.writing.Unlock()
+	p.mu.Lock()
+	change()
+	r := i.record
+	p.mu.Unlock()
+	return writeJSON(filepath.Join(i.dir, recordFile), r)
+}
+
+func (p *Provider) environ() []string {
+	return slices.DeleteFunc(slices.Clone(p.opts.Environ), func(entry string) bool {
+		name, _, _ := strings.Cut(entry, "=")
+		return !slices.Contains([]string{"PATH", "LANG", "TZ"}, name) && !strings.HasPrefix(name, "LC_")
+	})
+}
+
+// recover takes up what an earlier process left in the directory.
+func (p *Provider) recover() error {
+	entries, err := os.ReadDir(p.opts.Dir)
+	if err != nil {
+		return fmt.Errorf("read the directory of the desktops: %w", err)
+	}
+	table, err := procs.List()
+	if err != nil {
+		return fmt.Errorf("read the process table: %w", err)
+	}
+	for _, entry := range entries {
+		if err := p.adopt(entry, table); err != nil {
+			return fmt.Errorf("take up %s: %w", entry.Name(), err)
+		}
+	}
+	return nil
+}
+
+func (p *Provider) adopt(entry os.DirEntry, table []procs.Process) error {
+	dir := filepath.Join(p.opts.Dir, entry.Name())
+	id := strings.TrimPrefix(strings.TrimPrefix(entry.Name(), halfMade), halfRemoved)
+	if !entry.IsDir() || !greenroom.ValidInstanceID(id) {
+		return nil
+	}
+	if half(entry.Name()) {
+		return os.RemoveAll(dir)
+	}
+	r, err := readRecord(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // a directory of ours has a record from its first moment to its last
+	}
+	if err != nil {
+		p.opts.Logger.Warn("desktop without a readable record is removed", "instance", id, "err", err)
+		r.Removing = true
+	}
+	i := &instance{id: id, dir: dir, record: r, launched: make(chan struct{}), state: compute.Running}
+	close(i.launched)
+	i.agent = findAgent(i, table)
+	p.instances[id] = i
+	switch {
+	case r.Removing:
+		i.state = compute.ShuttingDown
+		p.wg.Go(func() { p.remove(i) })
+		return nil
+	case i.agent.PID != 0:
+		if err := p.redirect(i); err != nil {
+			p.opts.Logger.Warn("desktop was not told the control plane's address", "instance", id, "err", err)
+		}
+	case r.PID == 0:
+		if err := p.restart(i); err != nil {
+			return err
+		}
+	default:
+		i.state = compute.Terminated
+		p.wg.Go(func() { p.clear(i) })
+		return nil
+	}
+	p.watch(i)
+	return nil
+}
+
+// restart starts an instance whose intent was written, and nothing else.
+func (p *Provider) restart(i *instance) error {
+	ip, err := netip.ParseAddr(i.record.Address)
+	if err != nil {
+		return err
+	}
+	ln, err := listen(ip, p.opts.Port)
+	if err != nil { // somebody has taken it since, and nobody was told of it yet
+		if ln, err = p.addresses.reserve(p.opts.Port); err != nil {
+			return err
+		}
+		i.record.Address = ln.Addr().(*net.TCPAddr).IP.String()
+	}
+	defer ln.Close()
+	return errors.Join(p.redirect(i), p.start(i, ln))
+}
+
+// findAgent finds the instance's agent among the living: the process of the record or, if the record was
+// written before there was one, the first that bears the instance's mark, for it started all others.
+func findAgent(i *instance, table []procs.Process) procs.Process {
+	var first procs.Process
+	for _, m := range procs.WithEnviron(table, mark(i.id)) {
+		if m.Ended() || i.record.PID != 0 && (m.PID != i.record.PID || m.Start != i.record.Start) {
+			continue
+		}
+		if first.PID == 0 || m.Start < first.Start || m.Start == first.Start && m.PID < first.PID {
+			first = m
+		}
+	}
+	return first
+}
+
+// watch waits for the agent's end.
+func (p *Provider) watch(i *instance) {
+	p.wg.Go(func() {
+		if i.agent.Wait(p.ctx) != nil {
+			return
+		}
+		if i.cmd != nil {
+			_ = i.cmd.Wait() // how it ended is in its log
+		}
+		p.died(i)
+	})
+}
+
+// died is called when the agent has ended, by itself or because it was told to.
+func (p *Provider) died(i *instance) {
+	p.mu.Lock()
+	byItself := i.state != compute.ShuttingDown
+	if byItself {
+		i.state = compute.Terminated
+	}
+	meeting := i.seen().Handle.Meeting
+	p.mu.Unlock()
+	if !byItself {
+		return
+	}
+	p.opts.Logger.Warn("desktop ended by itself", "instance", i.id, "meeting", meeting)
+	p.opts.OnChange(meeting)
+	p.clear(i)
+}
+
+// clear ends what a dead agent left running. Its directory stays, with its log, until somebody terminates it.
+func (p *Provider) clear(i *instance) {
+	if err := p.kill(i, nil); err != nil && p.ctx.Err() == nil {
+		p.opts.Logger.Warn("processes of a dead desktop are left", "instance", i.id, "err", err)
+	}
+}
+
+// agentGrace is how long an agent may take to end its desktop before everything is killed.
+const agentGrace = 2 * time.Second
+
+// kill ends every process of the instance: its family of before, and whatever bears the instance's mark,
+// wherever it went.
+func (p *Provider) kill(i *instance, family []procs.Process) error {
+	if err := procs.End(p.ctx, 0, func() ([]procs.Process, error) {
+		table, err := procs.List()
+		return append(procs.WithEnviron(table, mark(i.id)), alive(family, table)...), err
+	}); err != nil {
+		return err
+	}
+	text, _ := os.ReadFile(filepath.Join(i.dir, displayFile)) // there is none before there is a display
+	if number, bad := strconv.Atoi(string(text)); bad == nil {
+		procs.RemoveDisplay(number)
+	}
+	return nil
+}
+
+// alive returns those of family that are still in table.
+func alive(family, table []procs.Process) []procs.Process {
+	return slices.DeleteFunc(slices.Clone(table), func(p procs.Process) bool {
+		return !slices.ContainsFunc(family, func(f procs.Process) bool { return f.PID == p.PID && f.Start == p.Start })
+	})
+}
