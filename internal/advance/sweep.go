@@ -1,0 +1,163 @@
+package advance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"greenroom"
+	"greenroom/internal/compute"
+	"greenroom/internal/dns"
+	"greenroom/internal/store"
+)
+
+// sweepStore is what the sweep needs of the store.
+type sweepStore interface {
+	Meeting(ctx context.Context, id string) (greenroom.Meeting, error)
+	List(ctx context.Context, f store.Filter) ([]greenroom.Meeting, string, error)
+	Forget(ctx context.Context, before time.Time) error
+}
+
+// Sweeper compares what exists with what meetings own. What carries our owner mark and belongs to no live
+// desktop is removed after a second look; meetings whose instance is missing are advanced, which looks again.
+type Sweeper struct {
+	Store     sweepStore
+	Providers map[string]compute.Provider
+	Records   dns.Zone
+	Kick      func(meetingID string)
+	Logger    *slog.Logger
+
+	seen map[string]bool // what the last sweep took for an orphan; nil before the first
+}
+
+// keyMemory is how long idempotency keys are honoured.
+const keyMemory = 48 * time.Hour
+
+// Sweep looks once. It goes on past single errors and returns them joined.
+func (s *Sweeper) Sweep(ctx context.Context) error {
+	owned, err := s.owned(ctx)
+	if err != nil {
+		return fmt.Errorf("sweep: %w", err)
+	}
+	if s.seen == nil { // the process before this one may have died in the middle of a pass
+		for token := range owned.byToken {
+			h, _ := greenroom.ParseHandle(token)
+			s.Kick(h.Meeting)
+		}
+	}
+	seen := map[string]bool{}
+	errs := []error{s.Store.Forget(ctx, time.Now().Add(-keyMemory))}
+	for name, provider := range s.Providers {
+		errs = append(errs, s.instances(ctx, name, provider, owned, seen))
+	}
+	errs = append(errs, s.records(ctx, owned, seen))
+	s.seen = seen
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("sweep: %w", err)
+	}
+	return nil
+}
+
+// desktops is what meetings own: by token and by host name.
+type desktops struct {
+	byToken map[string]greenroom.Desktop
+	byName  map[string]bool
+}
+
+// owned reads the desktops of the meetings that are neither untouched nor over. It does not grow with those.
+func (s *Sweeper) owned(ctx context.Context) (desktops, error) {
+	own := desktops{map[string]greenroom.Desktop{}, map[string]bool{}}
+	for _, state := range []greenroom.State{greenroom.Preparing, greenroom.AllReady, greenroom.InProgress, greenroom.Ending} {
+		for cursor := ""; ; {
+			page, next, err := s.Store.List(ctx, store.Filter{State: state, Limit: 500, Cursor: cursor})
+			if err != nil {
+				return own, err
+			}
+			for i := range page {
+				own.add(&page[i])
+			}
+			if cursor = next; cursor == "" {
+				break
+			}
+		}
+	}
+	return own, nil
+}
+
+func (o desktops) add(m *greenroom.Meeting) {
+	for i := range m.Seats {
+		if s := &m.Seats[i]; s.Desktop.MayExist() {
+			o.byToken[m.Handle(s).Token()] = s.Desktop
+			o.byName[s.Desktop.Hostname] = true
+		}
+	}
+}
+
+// instances removes a provider's orphans and wakes the meetings whose instances it does not list.
+func (s *Sweeper) instances(ctx context.Context, name string, provider compute.Provider, own desktops, seen map[string]bool) error {
+	list, err := provider.List(ctx, "")
+	if err != nil {
+		return fmt.Errorf("list %s: %w", name, err)
+	}
+	var orphans []string
+	listed := map[string]bool{}
+	for _, i := range list {
+		token := i.Handle.Token()
+		listed[token] = true
+		if _, ok := own.byToken[token]; ok || i.State == compute.ShuttingDown {
+			continue
+		}
+		if s.orphan(ctx, "instance "+i.ID, i.Handle, seen) {
+			orphans = append(orphans, i.ID)
+		}
+	}
+	for token, d := range own.byToken {
+		if h, ok := greenroom.ParseHandle(token); ok && d.Phase.Live() && d.InstanceID != "" && !listed[token] {
+			s.Kick(h.Meeting)
+		}
+	}
+	if len(orphans) == 0 {
+		return nil
+	}
+	return provider.Terminate(ctx, orphans...)
+}
+
+// records removes names that belong to no desktop.
+func (s *Sweeper) records(ctx context.Context, own desktops, seen map[string]bool) error {
+	list, err := s.Records.GetRecords(ctx)
+	if err != nil {
+		return fmt.Errorf("get records: %w", err)
+	}
+	var orphans []string
+	for _, r := range list {
+		if !own.byName[r.Name] && s.orphan(ctx, "record "+r.Name, greenroom.Handle{}, seen) {
+			orphans = append(orphans, r.Name)
+		}
+	}
+	if len(orphans) == 0 {
+		return nil
+	}
+	return s.Records.DeleteRecords(ctx, orphans)
+}
+
+// orphan reports whether what was taken for an orphan before is one still. The meeting is read again, since
+// the list of owned desktops may be older than the desktop.
+func (s *Sweeper) orphan(ctx context.Context, what string, h greenroom.Handle, seen map[string]bool) bool {
+	seen[what] = true
+	if !s.seen[what] {
+		return false
+	}
+	if h.Meeting != "" {
+		m, err := s.Store.Meeting(ctx, h.Meeting)
+		if err != nil && !errors.Is(err, greenroom.ErrNotFound) {
+			return false
+		}
+		if seat := m.AnySeat(h.Role); err == nil && seat != nil && m.Handle(seat) == h && seat.Desktop.MayExist() {
+			return false
+		}
+	}
+	s.Logger.Warn("orphan is removed", "what", what, "meeting", h.Meeting)
+	return true
+}
