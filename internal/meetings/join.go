@@ -1,0 +1,152 @@
+package meetings
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"greenroom"
+	"greenroom/internal/dcv"
+)
+
+// Standing tells a participant where the seat stands. It changes nothing: link previews fetch links.
+// ErrNotFound for no such meeting or seat, ErrForbidden for a wrong key, ErrEnded with the standing when
+// the meeting is over.
+func (s *Service) Standing(ctx context.Context, id, role, key string) (Standing, error) {
+	m, err := s.Meeting(ctx, id)
+	if err != nil {
+		return Standing{}, err
+	}
+	seat, err := admit(&m, role, key)
+	if err != nil {
+		return Standing{}, err
+	}
+	return s.stand(ctx, &m, seat, time.Now())
+}
+
+// Enter lets a participant in: Standing.URL carries a fresh desktop token when the desktop is proved.
+// Otherwise it tells when to ask again; a desktop that is gone or has failed is asked for anew. Errors as
+// Standing's.
+func (s *Service) Enter(ctx context.Context, id, role, key, client string) (Standing, error) {
+	token := ""
+	m, err := s.change(ctx, id, func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error) {
+		seat, err := admit(m, role, key)
+		if err != nil {
+			return nil, err
+		}
+		d := &seat.Desktop
+		switch {
+		case m.EndReason != "":
+			return nil, errUnchanged
+		case d.Phase == greenroom.Ready || d.Phase == greenroom.InUse:
+			token = greenroom.NewSecret()
+			d.Tokens = append(trim(d.Tokens, now), greenroom.Token{Hash: greenroom.HashSecret(token), ExpiresAt: now.Add(greenroom.TokenLife)})
+			seat.EnteredAt = now
+			return []greenroom.Event{{At: now, Kind: greenroom.EventEntered, Role: role, Attempt: d.Attempt,
+				Message: nameOf(seat) + " was given the way in.", Data: map[string]string{"client": client}}}, nil
+		case wanted(m, seat) && !pending(seat):
+			seat.RequestedAt = now
+			return []greenroom.Event{{At: now, Kind: greenroom.EventRequested, Role: role, Attempt: d.Attempt,
+				Message: nameOf(seat) + " came and the desktop is gone; a new one is asked for.", Data: map[string]string{"client": client}}}, nil
+		}
+		return nil, errUnchanged
+	})
+	if err != nil {
+		return Standing{}, err
+	}
+	seat := m.Seat(role)
+	if seat == nil {
+		return Standing{}, fmt.Errorf("seat %q: %w", clip(role), greenroom.ErrNotFound)
+	}
+	st, err := s.stand(ctx, &m, seat, time.Now())
+	if token != "" && err == nil {
+		st.URL = dcv.EntryURL(seat.Desktop.Hostname, s.Links.DesktopPort, token)
+	}
+	return st, err
+}
+
+// admit finds the seat and checks its key. A wrong role is told apart from a wrong key, since roles are
+// no secret; the key is compared in constant time.
+func admit(m *greenroom.Meeting, role, key string) (*greenroom.Seat, error) {
+	seat := m.Seat(role)
+	if seat == nil {
+		return nil, fmt.Errorf("seat %q: %w", clip(role), greenroom.ErrNotFound)
+	}
+	if !greenroom.SameSecret(seat.Key, key) {
+		return nil, &greenroom.UserError{Message: "This link is not valid for this seat. Ask the organiser for your own link.", Cause: greenroom.ErrForbidden}
+	}
+	return seat, nil
+}
+
+// trim drops tokens that can no longer be used, and the oldest beyond the bound.
+func trim(tokens []greenroom.Token, now time.Time) []greenroom.Token {
+	kept := slices.DeleteFunc(slices.Clone(tokens), func(t greenroom.Token) bool { return t.Client == "" && t.ExpiresAt.Before(now) })
+	return kept[max(0, len(kept)-greenroom.MaxTokens+1):]
+}
+
+// wanted reports whether a person who comes now should get a new desktop.
+func wanted(m *greenroom.Meeting, seat *greenroom.Seat) bool {
+	p := seat.Desktop.Phase
+	return m.EndReason == "" && (p == greenroom.Gone || p == greenroom.Terminating || p == greenroom.Failed)
+}
+
+// pending reports whether the person's request for a new desktop is already noted.
+func pending(seat *greenroom.Seat) bool {
+	t := seat.Desktop.Timings
+	return seat.RequestedAt.After(t[greenroom.Terminating]) && seat.RequestedAt.After(t[greenroom.Failed])
+}
+
+// stand describes the seat for its participant.
+func (s *Service) stand(ctx context.Context, m *greenroom.Meeting, seat *greenroom.Seat, now time.Time) (Standing, error) {
+	d := &seat.Desktop
+	st := Standing{
+		Meeting: m.ID, Title: m.Title, Role: seat.Role, Name: seat.Name, State: m.State(), Phase: d.Phase, EndReason: m.EndReason,
+		StartsAt: m.StartsAt, EndsAt: m.EndsAt, TimeZone: m.TimeZone, OpensAt: m.LaunchAt(), VideoURL: s.VideoURL(*m),
+		Failing: d.Error != "" && d.Phase != greenroom.Ready && d.Phase != greenroom.InUse,
+	}
+	if m.EndReason != "" {
+		st.Message = endMessage(m.EndReason)
+		return st, &greenroom.UserError{Message: st.Message, Cause: greenroom.ErrEnded}
+	}
+	st.CanEnter = d.Phase == greenroom.Ready || d.Phase == greenroom.InUse
+	st.Wanted = wanted(m, seat) && !pending(seat)
+	expected := s.history.expected(ctx, m.Blueprint.Name)
+	st.Stages, st.Estimate = stages(d, expected, now)
+	if d.Phase == greenroom.Planned && st.OpensAt.After(now) {
+		st.Estimate += st.OpensAt.Sub(now)
+	}
+	if st.CanEnter {
+		st.Estimate = 0
+	}
+	st.RetryIn = retryIn(st, now)
+	st.Message = message(st, seat, now)
+	return st, nil
+}
+
+// retryIn is short while something is about to happen and long while nothing can.
+func retryIn(st Standing, now time.Time) time.Duration {
+	if wait := st.OpensAt.Sub(now); st.Phase == greenroom.Planned && wait > 0 {
+		return min(max(wait, time.Second), 30*time.Second)
+	}
+	return time.Second
+}
+
+// stages lists the steps of a start and estimates what is left of it.
+func stages(d *greenroom.Desktop, expected map[greenroom.Phase]time.Duration, now time.Time) ([]Stage, time.Duration) {
+	steps := []greenroom.Phase{greenroom.Launching, greenroom.Booting, greenroom.Naming, greenroom.Proving}
+	current := slices.Index(steps, d.Phase)
+	done := d.Phase == greenroom.Ready || d.Phase == greenroom.InUse
+	var out []Stage
+	var left time.Duration
+	for i, phase := range steps {
+		st := Stage{Phase: phase, Current: i == current, Done: done || i < current, Since: d.Timings[phase], Expected: expected[phase]}
+		if st.Current {
+			left += max(st.Expected-now.Sub(st.Since), 0)
+		} else if !st.Done {
+			left += st.Expected
+		}
+		out = append(out, st)
+	}
+	return out, left
+}

@@ -1,0 +1,225 @@
+package meetings
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"greenroom"
+	"greenroom/internal/store"
+)
+
+// Bounds of what an organiser may ask for.
+const (
+	maxTitle    = 200                  // characters
+	maxName     = 100                  // characters
+	maxEmail    = 254                  // bytes, RFC 5321
+	maxSeats    = 64                   // of one meeting
+	maxAhead    = 366 * 24 * time.Hour // a start may lie this far ahead
+	maxPast     = 5 * time.Minute      // slow forms and slow clocks
+	minDuration = time.Minute
+)
+
+// Schedule makes a meeting, or returns the one that the same idempotency key made before. Faults of the
+// input come as one InvalidError.
+func (s *Service) Schedule(ctx context.Context, in Schedule, idempotencyKey string) (greenroom.Meeting, bool, error) {
+	now := time.Now().UTC()
+	m, err := s.draft(in, now)
+	if err != nil {
+		return greenroom.Meeting{}, false, err
+	}
+	idem := store.Idempotency{}
+	if idempotencyKey != "" {
+		idem = store.Idempotency{Key: idempotencyKey, Fingerprint: fingerprint(in), At: now}
+	}
+	event := greenroom.Event{At: now, Kind: greenroom.EventScheduled, Message: "The meeting was scheduled.",
+		Data: map[string]string{"starts_at": m.StartsAt.Format(time.RFC3339), "ends_at": m.EndsAt.Format(time.RFC3339)}}
+	saved, created, err := s.Store.Create(ctx, m, []greenroom.Event{event}, idem)
+	if err != nil {
+		return greenroom.Meeting{}, false, err
+	}
+	if created {
+		s.Kick(saved.ID)
+	}
+	return saved, created, nil
+}
+
+func fingerprint(in Schedule) string {
+	doc, _ := json.Marshal(in) // plain strings and slices always marshal
+	sum := sha256.Sum256(doc)
+	return hex.EncodeToString(sum[:])
+}
+
+// draft validates in and builds the meeting it asks for.
+func (s *Service) draft(in Schedule, now time.Time) (greenroom.Meeting, error) {
+	var bad greenroom.InvalidError
+	m := greenroom.Meeting{ID: greenroom.NewMeetingID(), Version: 1, CreatedAt: now, WakeAt: now}
+	m.Title = title(in.Title, &bad)
+	m.TimeZone = timeZone(orElse(in.TimeZone, "UTC"), &bad)
+	name := orElse(in.Blueprint, "default")
+	b, known := s.blueprint(name)
+	if !known {
+		bad.Add("blueprint", "there is no blueprint %q; there is %s", clip(name), s.blueprintNames())
+	}
+	m.Blueprint = b
+	m.StartsAt = start(in.StartsAt, now, &bad)
+	length := duration("duration", orElse(in.Duration, "1h"), &bad)
+	m.EndsAt = m.StartsAt.Add(length)
+	if known && len(bad.Fields) == 0 {
+		m.Seats = s.seats(in.Seats, b, now, &bad)
+		checkTimes(&m, now, "duration", &bad)
+	}
+	return m, bad.Err()
+}
+
+func (s *Service) blueprintNames() string {
+	names := make([]string, 0, len(s.Options.Blueprints))
+	for _, b := range s.Options.Blueprints {
+		names = append(names, b.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+func title(t string, bad *greenroom.InvalidError) string {
+	t = strings.TrimSpace(t)
+	switch n := len([]rune(t)); {
+	case n == 0:
+		bad.Add("title", "give the meeting a title of 1 to %d characters", maxTitle)
+	case n > maxTitle:
+		bad.Add("title", "a title has 1 to %d characters; this one has %d", maxTitle, n)
+	case !printable(t):
+		bad.Add("title", "a title is one line of text without control characters")
+	}
+	return t
+}
+
+// timeZone accepts IANA names only: "Local" and "" mean different things on different machines.
+func timeZone(name string, bad *greenroom.InvalidError) string {
+	if _, err := time.LoadLocation(name); err != nil || name == "Local" {
+		bad.Add("time_zone", "a time zone is an IANA name such as Europe/Berlin or UTC; %q is not", clip(name))
+	}
+	return name
+}
+
+func start(text string, now time.Time, bad *greenroom.InvalidError) time.Time {
+	if text == "now" {
+		return now.Truncate(time.Second)
+	}
+	t := instant("starts_at", text, ` or "now"`, bad)
+	switch {
+	case t.IsZero():
+	case t.Before(now.Add(-maxPast)):
+		bad.Add("starts_at", "the start lies in the past; give a time from now on, or \"now\"")
+	case t.After(now.Add(maxAhead)):
+		bad.Add("starts_at", "the start lies more than a year ahead; give a nearer one")
+	}
+	return t
+}
+
+func instant(field, text, also string, bad *greenroom.InvalidError) time.Time {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		bad.Add(field, "give a time as RFC 3339, such as 2026-12-01T15:00:00Z%s; %q is not one", also, clip(text))
+		return time.Time{}
+	}
+	return t.UTC().Truncate(time.Second)
+}
+
+func duration(field, text string, bad *greenroom.InvalidError) time.Duration {
+	d, err := time.ParseDuration(text)
+	switch {
+	case err != nil:
+		bad.Add(field, "give a duration such as 45m or 1h30m; %q is not one", clip(text))
+	case d < minDuration:
+		bad.Add(field, "a meeting lasts at least %s", greenroom.Duration(minDuration))
+	}
+	return d
+}
+
+// checkTimes holds the meeting against the rules of its blueprint. endField is the input that set the end.
+func checkTimes(m *greenroom.Meeting, now time.Time, endField string, bad *greenroom.InvalidError) {
+	if longest := m.Blueprint.Rules.LongestMeeting(); m.Duration() > longest {
+		bad.Add(endField, "a meeting of blueprint %q lasts at most %s, so that its machines live from lead to overtime within kill_after", m.Blueprint.Name, greenroom.Duration(longest))
+	}
+	if m.Duration() < minDuration {
+		bad.Add(endField, "a meeting lasts at least %s", greenroom.Duration(minDuration))
+	}
+	if !m.EndsAt.After(now) {
+		bad.Add(endField, "the meeting would be over already; give a later end")
+	}
+}
+
+// seats builds the seats of a new meeting; nil is one unnamed seat per role.
+func (s *Service) seats(in []SeatInput, b greenroom.Blueprint, now time.Time, bad *greenroom.InvalidError) []greenroom.Seat {
+	if in == nil {
+		for _, role := range b.Seats {
+			in = append(in, SeatInput{Role: role})
+		}
+	}
+	checkSeats(in, b, bad)
+	seats := make([]greenroom.Seat, 0, len(in))
+	for _, i := range in {
+		seats = append(seats, newSeat(i, now))
+	}
+	return seats
+}
+
+func newSeat(in SeatInput, now time.Time) greenroom.Seat {
+	return greenroom.Seat{
+		Role: in.Role, Name: strings.TrimSpace(in.Name), Email: strings.TrimSpace(in.Email), Key: greenroom.NewSecret(),
+		Desktop: greenroom.Desktop{Phase: greenroom.Planned, Attempt: 1, Timings: map[greenroom.Phase]time.Time{greenroom.Planned: now}},
+	}
+}
+
+func checkSeats(in []SeatInput, b greenroom.Blueprint, bad *greenroom.InvalidError) {
+	if len(in) == 0 || len(in) > maxSeats {
+		bad.Add("seats", "a meeting has 1 to %d seats; this one has %d", maxSeats, len(in))
+		return
+	}
+	seen := map[string]bool{}
+	for i, seat := range in {
+		field := fmt.Sprintf("seats[%d].", i)
+		switch {
+		case !slices.Contains(b.Seats, seat.Role):
+			bad.Add(field+"role", "blueprint %q has the roles %s; %q is not one of them", b.Name, strings.Join(b.Seats, ", "), clip(seat.Role))
+		case seen[seat.Role]:
+			bad.Add(field+"role", "the role %q stands twice; each seat has a role of its own", seat.Role)
+		}
+		seen[seat.Role] = true
+		if name := strings.TrimSpace(seat.Name); len([]rune(name)) > maxName || !printable(name) {
+			bad.Add(field+"name", "a name is one line of at most %d characters", maxName)
+		}
+		if e := strings.TrimSpace(seat.Email); e != "" && !plausibleEmail(e) {
+			bad.Add(field+"email", "an e-mail address looks like name@example.com; %q does not", clip(e))
+		}
+	}
+}
+
+func plausibleEmail(e string) bool {
+	local, domain, ok := strings.Cut(e, "@")
+	return ok && local != "" && domain != "" && len(e) <= maxEmail && printable(e) && !strings.ContainsAny(local+domain, " <>\",;@")
+}
+
+func printable(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\u2028' || r == '\u2029' || r == '\ufffd' })
+}
+
+func orElse(s, fallback string) string {
+	if s == "" {
+		return fallback
+	}
+	return s
+}
+
+// clip bounds what an error repeats of its input.
+func clip(s string) string {
+	if r := []rune(s); len(r) > 60 {
+		return string(r[:60]) + "…"
+	}
+	return s
+}

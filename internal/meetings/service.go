@@ -1,0 +1,185 @@
+package meetings
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+	"time"
+
+	"greenroom"
+	"greenroom/internal/certs"
+	"greenroom/internal/plan"
+	"greenroom/internal/store"
+)
+
+// keeper is what the use cases need of the store.
+type keeper interface {
+	Create(ctx context.Context, m greenroom.Meeting, events []greenroom.Event, idem store.Idempotency) (greenroom.Meeting, bool, error)
+	Meeting(ctx context.Context, id string) (greenroom.Meeting, error)
+	Update(ctx context.Context, m greenroom.Meeting, events []greenroom.Event) (greenroom.Meeting, error)
+	List(ctx context.Context, f store.Filter) ([]greenroom.Meeting, string, error)
+	Events(ctx context.Context, meetingID string, after int64, limit int) ([]greenroom.Event, error)
+	RecentEvents(ctx context.Context, kind greenroom.EventKind, limit int) ([]greenroom.Event, error)
+}
+
+// explainer plans without acting.
+type explainer interface {
+	Explain(ctx context.Context, id string) (plan.Decision, error)
+}
+
+// Options are what a Service is made of. All fields but Authority are required.
+type Options struct {
+	Store      keeper
+	Blueprints []greenroom.Blueprint
+	Kick       func(meetingID string) // asks for Advance soon; a hint
+	Explainer  explainer
+	Issuer     certs.Issuer
+	Keys       Keys
+	Links      Links
+	Logger     *slog.Logger
+}
+
+// Service carries out what people and desktops ask for. Its methods may be called at once.
+type Service struct {
+	Options
+	history *history
+}
+
+// New returns a Service.
+func New(o Options) *Service { return &Service{Options: o, history: newHistory(o.Store)} }
+
+// Links are the addresses that people and desktops are given.
+type Links struct {
+	PublicURL   string // of the pages and the API as people reach them, without a final slash
+	ControlURL  string // of the API as desktops reach it, without a final slash
+	ControlCA   string // PEM of the authority to trust for it; empty is the system's
+	VideoURL    string // template with {id}; empty is none
+	DesktopPort int    // as browsers reach desktops
+}
+
+// JoinURL is a seat's secret link.
+func (s *Service) JoinURL(m greenroom.Meeting, seat greenroom.Seat) string {
+	return s.lobbyURL(m.ID, seat.Role) + "?key=" + url.QueryEscape(seat.Key)
+}
+
+func (s *Service) lobbyURL(id, role string) string {
+	return s.Links.PublicURL + "/join/" + id + "/" + role
+}
+
+// VideoURL is the address of the meeting's video room, "" if there is none.
+func (s *Service) VideoURL(m greenroom.Meeting) string {
+	return strings.ReplaceAll(s.Links.VideoURL, "{id}", m.ID)
+}
+
+// Blueprint returns the blueprint of that name.
+func (s *Service) blueprint(name string) (greenroom.Blueprint, bool) {
+	for _, b := range s.Options.Blueprints {
+		if b.Name == name {
+			return b, true
+		}
+	}
+	return greenroom.Blueprint{}, false
+}
+
+// Blueprints lists what meetings can be made of.
+func (s *Service) Blueprints() []greenroom.Blueprint { return s.Options.Blueprints }
+
+// Meeting returns one meeting, or ErrNotFound.
+func (s *Service) Meeting(ctx context.Context, id string) (greenroom.Meeting, error) {
+	if !greenroom.ValidMeetingID(id) {
+		return greenroom.Meeting{}, fmt.Errorf("meeting %w", greenroom.ErrNotFound)
+	}
+	return s.Store.Meeting(ctx, id)
+}
+
+// List returns a page of meetings by start, and the next page's cursor.
+func (s *Service) List(ctx context.Context, f Filter) ([]greenroom.Meeting, string, error) {
+	return s.Store.List(ctx, f)
+}
+
+// Events returns a meeting's timeline after seq.
+func (s *Service) Events(ctx context.Context, id string, after int64, limit int) ([]greenroom.Event, error) {
+	if !greenroom.ValidMeetingID(id) {
+		return nil, fmt.Errorf("meeting %w", greenroom.ErrNotFound)
+	}
+	return s.Store.Events(ctx, id, after, limit)
+}
+
+// maxRaces bounds how often a change is made again because somebody else changed the meeting meanwhile.
+const maxRaces = 32
+
+// unchanged is returned by a change that found nothing to do.
+var errUnchanged = errors.New("unchanged")
+
+// change loads a meeting, applies f and saves, again when somebody else was faster; then it asks for an
+// Advance. An error of f ends it and is returned with the meeting as it stands; errUnchanged is no error.
+func (s *Service) change(ctx context.Context, id string, f func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error)) (greenroom.Meeting, error) {
+	for range maxRaces {
+		m, err := s.Meeting(ctx, id)
+		if err != nil {
+			return m, err
+		}
+		now := time.Now().UTC()
+		events, err := f(&m, now)
+		if errors.Is(err, errUnchanged) {
+			return m, nil
+		}
+		if err != nil {
+			return m, err
+		}
+		if !m.Closed { // the change may be news for the plan: the wake that stood may be too late
+			m.WakeAt = now
+		}
+		saved, err := s.Store.Update(ctx, m, events)
+		if errors.Is(err, greenroom.ErrConflict) {
+			continue
+		}
+		if err == nil {
+			s.Kick(id)
+		}
+		return saved, err
+	}
+	return greenroom.Meeting{}, fmt.Errorf("change meeting %s: %w", id, greenroom.ErrConflict)
+}
+
+// Explanation is what would happen to a meeting next, and why.
+type Explanation struct {
+	Meeting string            `json:"meeting"`
+	State   greenroom.State   `json:"state"`
+	Steps   []ExplanationStep `json:"steps"`
+	WakeAt  time.Time         `json:"wake_at,omitzero"` // zero: nothing more will happen
+	Why     string            `json:"why"`              // what the wake waits for
+}
+
+// ExplanationStep is one thing that would be done now.
+type ExplanationStep struct {
+	Do   string `json:"do"`
+	Role string `json:"role,omitempty"`
+	Why  string `json:"why"`
+}
+
+// Explain plans without acting.
+func (s *Service) Explain(ctx context.Context, id string) (Explanation, error) {
+	if !greenroom.ValidMeetingID(id) {
+		return Explanation{}, fmt.Errorf("meeting %w", greenroom.ErrNotFound)
+	}
+	d, err := s.Explainer.Explain(ctx, id)
+	if err != nil {
+		return Explanation{}, err
+	}
+	e := Explanation{Meeting: id, State: d.Meeting.State(), Steps: []ExplanationStep{}, WakeAt: d.Wake, Why: d.Why}
+	for _, ev := range d.Events {
+		do := string(ev.Kind)
+		if phase := ev.Data["phase"]; phase != "" {
+			do = "move to " + phase
+		}
+		e.Steps = append(e.Steps, ExplanationStep{Do: do, Role: ev.Role, Why: ev.Message})
+	}
+	for _, ef := range d.Effects {
+		e.Steps = append(e.Steps, ExplanationStep{Do: string(ef.Do), Role: ef.Handle.Role, Why: ef.Why})
+	}
+	return e, nil
+}
