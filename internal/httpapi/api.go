@@ -1,0 +1,186 @@
+// Package httpapi is the JSON API: it reads requests, asks package meetings, and writes answers. What is
+// allowed and what is valid is decided there, not here.
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"greenroom"
+	"greenroom/internal/agentapi"
+	"greenroom/internal/httpx"
+	"greenroom/internal/meetings"
+)
+
+// service is what the API asks of package meetings.
+type service interface {
+	Schedule(ctx context.Context, in meetings.Schedule, idempotencyKey string) (greenroom.Meeting, bool, error)
+	Meeting(ctx context.Context, id string) (greenroom.Meeting, error)
+	List(ctx context.Context, f meetings.Filter) ([]greenroom.Meeting, string, error)
+	Events(ctx context.Context, id string, after int64, limit int) ([]greenroom.Event, error)
+	Edit(ctx context.Context, id string, in meetings.Edit, ifMatch int64) (greenroom.Meeting, error)
+	Cancel(ctx context.Context, id string) (greenroom.Meeting, error)
+	End(ctx context.Context, id string) (greenroom.Meeting, error)
+	ReissueKey(ctx context.Context, id, role string) (greenroom.Meeting, error)
+	Standing(ctx context.Context, id, role, key string) (meetings.Standing, error)
+	Enter(ctx context.Context, id, role, key, clientAddr string) (meetings.Standing, error)
+	SessionData(ctx context.Context, id, role, url string) error
+	Explain(ctx context.Context, id string) (meetings.Explanation, error)
+	JoinURL(m greenroom.Meeting, seat greenroom.Seat) string
+	VideoURL(m greenroom.Meeting) string
+
+	Verify(ctx context.Context, secret, sessionID, token, clientAddr string) (meetings.Verdict, error)
+	Enrol(ctx context.Context, bearer string, in agentapi.Enrolment) (agentapi.Enrolled, error)
+	Certificate(ctx context.Context, bearer string, in agentapi.CertificateRequest) (agentapi.Certificate, error)
+	Report(ctx context.Context, bearer string, in agentapi.Report) (agentapi.Orders, error)
+	AgentSessionData(ctx context.Context, bearer, url string) error
+}
+
+// journal tells when a meeting has changed.
+type journal interface {
+	Subscribe(ctx context.Context, meetingID string) <-chan struct{}
+}
+
+// Options are what the API is made of. Service, Journal and Logger are required.
+type Options struct {
+	Service service
+	Journal journal
+	Logger  *slog.Logger
+	Version string // of the program, for the OpenAPI document
+	Limits  Limits // DefaultLimits if zero
+
+	Metrics http.Handler                    // /metrics; nil: not there
+	Ready   func(ctx context.Context) error // why the server cannot serve now, for /readyz; nil: it can
+	LocalCA []byte                          // PEM for /ca.pem; nil: not there
+}
+
+// Limits bound how often callers may ask.
+type Limits struct {
+	JoinEvery   time.Duration // one join call per link and client, on average
+	JoinBurst   int
+	WrongEvery  time.Duration // one wrong link per client, on average
+	WrongBurst  int
+	VerifyEvery time.Duration // one verification per desktop and address, on average
+	VerifyBurst int
+	Watchers    int // streams at once
+}
+
+// DefaultLimits let a lobby poll many times a second, and a class behind one address mistype now and then.
+func DefaultLimits() Limits {
+	return Limits{
+		JoinEvery: time.Second / 20, JoinBurst: 40,
+		WrongEvery: 6 * time.Second, WrongBurst: 10,
+		VerifyEvery: time.Second / 20, VerifyBurst: 40,
+		Watchers: 1000,
+	}
+}
+
+// maxBody bounds a request of the API, in bytes.
+const maxBody = 64 << 10
+
+type api struct {
+	service  service
+	journal  journal
+	log      *slog.Logger
+	join     *joinLimits
+	verify   *httpx.Limiter
+	watchers chan struct{} // one token per stream
+}
+
+// Register adds the routes of the API, of the desktops and of operations to mux.
+func Register(mux *http.ServeMux, o Options) {
+	if o.Limits == (Limits{}) {
+		o.Limits = DefaultLimits()
+	}
+	a := &api{
+		service: o.Service, journal: o.Journal, log: o.Logger, join: newJoinLimits(o.Limits),
+		verify:   httpx.NewLimiter(o.Limits.VerifyEvery, o.Limits.VerifyBurst),
+		watchers: make(chan struct{}, o.Limits.Watchers),
+	}
+	routes := http.NewServeMux()
+	h := newHuma(routes, o.Version)
+	a.organiserRoutes(h)
+	a.participantRoutes(mux, h)
+	a.desktopRoutes(routes)
+	publishBounds(h)
+	publishNulls(h)
+	publishProblem(h)
+	routes.HandleFunc("/", unknown(routes))
+	for _, prefix := range []string{"/api/", "/dcv/", "/agent/"} {
+		mux.Handle(prefix, routes)
+	}
+	registerDocs(mux, h)
+	registerOperations(mux, o)
+}
+
+// newHuma sets huma up without its own pages, which load scripts from elsewhere.
+func newHuma(routes *http.ServeMux, version string) huma.API {
+	if version == "" {
+		version = "devel"
+	}
+	format := huma.Format{Marshal: encode, Unmarshal: json.Unmarshal}
+	return humago.New(routes, huma.Config{
+		OpenAPI: &huma.OpenAPI{Info: &huma.Info{Title: "greenroom", Version: version,
+			Description: "Schedule meetings whose participants each get a desktop of their own. Times are RFC 3339, durations are Go durations (45m), " +
+				"unknown fields are an error, and every error is a problem document (RFC 9457) that names the field and says what would be right."}},
+		Formats:       map[string]huma.Format{"application/json": format, "json": format}, // "json" is how huma looks up problem+json
+		DefaultFormat: "application/json",
+		Transformers:  []huma.Transformer{ownProblems},
+	})
+}
+
+func encode(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false) // links are for reading
+	return e.Encode(v)
+}
+
+// send answers with a document that is for its asker alone.
+func send(w http.ResponseWriter, status int, v any) {
+	var doc bytes.Buffer
+	if err := encode(&doc, v); err != nil {
+		httpx.ProblemOf(err).Write(w)
+		return
+	}
+	write(w, status, doc.Bytes())
+}
+
+func write(w http.ResponseWriter, status int, doc []byte) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(doc)))
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(doc) // the asker has gone if this fails
+}
+
+// unknown answers what no route matches: 405 if another method would, else 404.
+func unknown(routes *http.ServeMux) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var allowed []string
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+			probe := &http.Request{Method: method, URL: r.URL, Host: r.Host}
+			if _, pattern := routes.Handler(probe); pattern != "/" {
+				allowed = append(allowed, method)
+			}
+		}
+		if len(allowed) == 0 {
+			httpx.NotFound.Problem("There is no such address in the API. All of them are listed under /docs.").Write(w)
+			return
+		}
+		for _, method := range allowed {
+			w.Header().Add("Allow", method)
+		}
+		p := httpx.WrongMethod.Problem(r.Method + " is not possible here. All calls are listed under /docs.")
+		p.Write(w)
+	}
+}

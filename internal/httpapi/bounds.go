@@ -1,0 +1,39 @@
+package httpapi
+
+import "github.com/danielgtaylor/huma/v2"
+
+// publishNulls documents the references that can be null, which huma cannot say.
+func publishNulls(h huma.API) {
+	for schema, property := range map[string]string{"Seat": "session_data", "Desktop": "proof"} {
+		p := h.OpenAPI().Components.Schemas.Map()[schema].Properties
+		p[property] = &huma.Schema{Description: p[property].Description, AnyOf: []*huma.Schema{{Ref: p[property].Ref}, {Type: "null"}}}
+	}
+}
+
+// publishBounds documents the bounds of the input. Package meetings judges them, all at once and in its
+// words; as extensions of the schema they are published without huma enforcing them first.
+func publishBounds(h huma.API) {
+	for _, b := range []struct {
+		schema, property, bound string
+		value                   any
+	}{
+		{"Schedule", "title", "minLength", 1},
+		{"Schedule", "title", "maxLength", 200},
+		{"Schedule", "seats", "minItems", 1},
+		{"Schedule", "seats", "maxItems", 64},
+		{"Edit", "title", "minLength", 1},
+		{"Edit", "title", "maxLength", 200},
+		{"Edit", "seats", "minItems", 1},
+		{"Edit", "seats", "maxItems", 64},
+		{"SeatInput", "role", "pattern", "^[a-z][a-z0-9-]{0,31}$"},
+		{"SeatInput", "name", "maxLength", 100},
+		{"SeatInput", "email", "maxLength", 254},
+		{"SessionData", "url", "maxLength", 2048},
+	} {
+		p := h.OpenAPI().Components.Schemas.Map()[b.schema].Properties[b.property]
+		if p.Extensions == nil {
+			p.Extensions = map[string]any{}
+		}
+		p.Extensions[b.bound] = b.value
+	}
+}

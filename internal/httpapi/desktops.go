@@ -1,0 +1,106 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+
+	"greenroom"
+	"greenroom/internal/agentapi"
+	"greenroom/internal/dcv"
+	"greenroom/internal/httpx"
+	"greenroom/internal/meetings"
+)
+
+// desktopRoutes are for machines only and stand outside the OpenAPI document.
+func (a *api) desktopRoutes(routes *http.ServeMux) {
+	routes.HandleFunc("POST /dcv/verify/{secret}", a.verifyToken)
+	routes.HandleFunc("POST "+agentapi.EnrolPath, agentCall(a, a.service.Enrol))
+	routes.HandleFunc("POST "+agentapi.CertificatePath, agentCall(a, a.service.Certificate))
+	routes.HandleFunc("POST "+agentapi.ReportPath, agentCall(a, a.service.Report))
+	routes.HandleFunc("PUT "+agentapi.SessionDataPath, agentCall(a, func(ctx context.Context, bearer string, in agentapi.SessionData) (none, error) {
+		return none{}, a.service.AgentSessionData(ctx, bearer, in.URL)
+	}))
+}
+
+type none struct{}
+
+// agentCall reads an agent's document, makes the call, and writes the answer.
+func agentCall[I, O any](a *api, call func(ctx context.Context, bearer string, in I) (O, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		bearer := httpx.Bearer(r)
+		if bearer == "" {
+			httpx.Unauthorised.Problem("Give the desktop's secret: Authorization: Bearer SECRET.").Write(w)
+			return
+		}
+		var in I
+		if p := read(r, &in); p != nil {
+			p.Write(w)
+			return
+		}
+		out, err := call(r.Context(), bearer, in)
+		if errors.Is(err, greenroom.ErrForbidden) {
+			httpx.Unauthorised.Problem("The secret is not, or no longer, any desktop's.").Write(w)
+			return
+		}
+		if err != nil {
+			a.problem(r, err).Write(w)
+			return
+		}
+		answer(w, out)
+	}
+}
+
+// read decodes one JSON document. Unknown fields are ignored: an agent may be newer than the control plane.
+func read(r *http.Request, into any) *httpx.Problem {
+	body, err := io.ReadAll(io.LimitReader(r.Body, agentapi.MaxBody+1))
+	switch {
+	case len(body) > agentapi.MaxBody:
+		return httpx.TooLarge.Problem("The body is too large: 64 KiB at most.")
+	case err != nil:
+		return httpx.Malformed.Problem("The body did not arrive whole.")
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return httpx.Malformed.Problem("The body is not the JSON document that belongs here: " + strings.TrimPrefix(err.Error(), "json: ") + ".")
+	}
+	return nil
+}
+
+func answer(w http.ResponseWriter, out any) {
+	switch o := out.(type) {
+	case none:
+		w.Header().Set("Cache-Control", "no-store")
+		w.WriteHeader(http.StatusNoContent)
+	case agentapi.Certificate:
+		if o.Certificate == "" {
+			send(w, http.StatusAccepted, out)
+			return
+		}
+		send(w, http.StatusOK, out)
+	default:
+		send(w, http.StatusOK, out)
+	}
+}
+
+// verifyToken answers a DCV server. It is always answered with 200: of the answer only the body is specified.
+func (a *api) verifyToken(w http.ResponseWriter, r *http.Request) {
+	secret := r.PathValue("secret")
+	if _, ok := a.verify.Allow(secret + "@" + httpx.ClientKey(r)); !ok {
+		_ = dcv.WriteVerdict(w, false, "", "too many requests") // the asker has gone if this fails
+		return
+	}
+	q, err := dcv.ParseVerifyRequest(r)
+	if err != nil {
+		_ = dcv.WriteVerdict(w, false, "", err.Error()) // the asker has gone if this fails
+		return
+	}
+	v, err := a.service.Verify(r.Context(), secret, q.SessionID, q.Token, q.ClientAddress)
+	if err != nil {
+		_ = httpx.Note(r, a.log, err) // the asker is a DCV server: it is told in its own words
+		v = meetings.Verdict{Message: "nothing could be decided; try again"}
+	}
+	_ = dcv.WriteVerdict(w, v.OK, v.Username, v.Message)
+}

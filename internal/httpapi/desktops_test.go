@@ -1,0 +1,144 @@
+package httpapi_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"greenroom/internal/agentapi"
+)
+
+// secret is the enrolment secret of a seat's desktop, as its machine is told it.
+func (r *rig) secret(id, role string) string {
+	r.t.Helper()
+	m, err := r.store.Meeting(r.t.Context(), id)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	text, err := r.service.UserData(&m, m.Seat(role))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var data agentapi.UserData
+	if err := json.Unmarshal(text, &data); err != nil {
+		r.t.Fatal(err)
+	}
+	return data.Secret
+}
+
+func request(t *testing.T) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
+}
+
+func TestDesktops(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	m := r.scheduled()
+	r.ready(m.ID)
+	stored, _ := r.store.Meeting(t.Context(), m.ID)
+	in := agentapi.Enrolment{InstanceID: stored.Seat("teacher").Desktop.InstanceID, CertificateRequest: request(t), Version: "test"}
+
+	problem(t, r.call("POST", agentapi.EnrolPath, in), 401)
+	problem(t, r.call("POST", agentapi.EnrolPath, in, "Authorization", "Bearer nonsense"), 401)
+	problem(t, r.call("POST", agentapi.EnrolPath, "{", "Authorization", "Bearer x"), 400)
+	problem(t, r.call("POST", agentapi.EnrolPath, strings.Repeat(" ", agentapi.MaxBody+1), "Authorization", "Bearer x"), 413)
+	e := doc[agentapi.Enrolled](t, r.call("POST", agentapi.EnrolPath, in, "Authorization", "Bearer "+r.secret(m.ID, "teacher")), 200)
+	if e.Certificate == "" || e.AgentToken == "" {
+		t.Fatalf("enrolled is %+v", e)
+	}
+	bearer := "Bearer " + e.AgentToken
+	c := doc[agentapi.Certificate](t, r.call("POST", agentapi.CertificatePath, agentapi.CertificateRequest{CertificateRequest: in.CertificateRequest}, "Authorization", bearer), 200)
+	if c.Certificate == "" {
+		t.Error("no certificate")
+	}
+	report := agentapi.Report{Ready: true, Connections: []agentapi.Connection{{ID: "1", Client: "127.0.0.1", ConnectedAt: time.Now()}}}
+	doc[agentapi.Orders](t, r.call("POST", agentapi.ReportPath, report, "Authorization", bearer), 200)
+	problem(t, r.call("POST", agentapi.ReportPath, report, "Authorization", "Bearer "+e.AgentToken+"x"), 401)
+	if a := r.call("PUT", agentapi.SessionDataPath, agentapi.SessionData{URL: "s3://r/x.zip"}, "Authorization", bearer); a.status != 204 {
+		t.Errorf("status %d: %s", a.status, a.body)
+	}
+
+	own, other := "/api/v1/meetings/"+m.ID+"/seats/teacher/session-data", "/api/v1/meetings/"+m.ID+"/seats/student/session-data"
+	if a := r.call("PUT", own, agentapi.SessionData{URL: "s3://r/y.zip"}, "Authorization", bearer); a.status != 204 {
+		t.Errorf("its own seat: status %d: %s", a.status, a.body)
+	}
+	problem(t, r.call("PUT", other, agentapi.SessionData{URL: "s3://r/y.zip"}, "Authorization", bearer), 403)
+	problem(t, r.call("PUT", own, agentapi.SessionData{URL: "s3://r/y.zip"}, "Authorization", bearer+"x"), 403)
+
+	t.Run("Verify", func(t *testing.T) {
+		entry := doc[map[string]string](t, r.in(t).call("POST", r.join(m, "teacher"), nil), 200)
+		u, err := url.Parse(entry["url"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		token := u.Query().Get("authToken")
+		ask := func(path, token string) string {
+			form := url.Values{"sessionId": {"console"}, "authenticationToken": {token}, "clientAddress": {"192.0.2.7"}}
+			a := r.in(t).call("POST", path, form.Encode(), "Content-Type", "application/x-www-form-urlencoded")
+			if a.status != 200 || !strings.HasPrefix(a.header.Get("Content-Type"), "text/xml") {
+				t.Errorf("status %d, %s", a.status, a.header.Get("Content-Type"))
+			}
+			return string(a.body)
+		}
+		path := strings.TrimPrefix(e.VerifyURL, "http://control.test")
+		if got := ask(path, token); got != `<auth result="yes"><username>teacher</username></auth>` {
+			t.Errorf("answer is %s", got)
+		}
+		for _, got := range []string{ask(path, "nonsense"), ask("/dcv/verify/nonsense", token)} {
+			if !strings.HasPrefix(got, `<auth result="no">`) {
+				t.Errorf("answer is %s", got)
+			}
+		}
+		if a := r.in(t).call("POST", path, "sessionId=console", "Content-Type", "application/x-www-form-urlencoded"); !strings.Contains(string(a.body), `result="no"`) {
+			t.Errorf("answer is %s", a.body)
+		}
+		if strings.Contains(r.log.String(), path) || strings.Contains(r.log.String(), token) {
+			t.Error("a secret is in the log")
+		}
+	})
+
+	t.Run("VerificationsAreLimited", func(t *testing.T) {
+		limited := false
+		for range 100 {
+			a := r.in(t).call("POST", "/dcv/verify/spray", "x=y", "Content-Type", "application/x-www-form-urlencoded")
+			limited = limited || strings.Contains(string(a.body), "too many")
+		}
+		if !limited {
+			t.Error("a hundred at once were all looked at")
+		}
+	})
+}
+
+func TestKeysAreNotLogged(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	m := r.scheduled()
+	for _, role := range []string{"teacher", "student"} {
+		r.call("POST", r.join(m, role), nil)
+	}
+	stored, _ := r.store.Meeting(t.Context(), m.ID)
+	for _, s := range stored.Seats {
+		if strings.Contains(r.log.String(), s.Key) {
+			t.Errorf("the key of %s is in the log", s.Role)
+		}
+	}
+	if !strings.Contains(r.log.String(), "path=/api/v1/join/"+m.ID+"/teacher") {
+		t.Error("the request is not in the log")
+	}
+}

@@ -1,0 +1,249 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"greenroom"
+	"greenroom/internal/httpapi/wire"
+	"greenroom/internal/httpx"
+	"greenroom/internal/meetings"
+)
+
+// Paths of the organiser's calls.
+const (
+	meetingsPath = "/api/v1/meetings"
+	meetingPath  = meetingsPath + "/{id}"
+	seatPath     = meetingPath + "/seats/{role}"
+)
+
+type meetingOutput struct {
+	ETag string `header:"ETag" doc:"The meeting's version."`
+	Body wire.Meeting
+}
+
+type scheduledOutput struct {
+	ETag     string `header:"ETag" doc:"The meeting's version."`
+	Location string `header:"Location" doc:"Where the meeting is."`
+	Replayed string `header:"Idempotent-Replayed" doc:"true when the key's first request had made the meeting already."`
+	Body     wire.Meeting
+}
+
+// caller gives handlers the request, for logs and limits.
+type caller struct{ request *http.Request }
+
+// Resolve is called by huma before the handler.
+func (c *caller) Resolve(ctx huma.Context) []error {
+	c.request, _ = humago.Unwrap(ctx)
+	return nil
+}
+
+// MeetingPath names a meeting. It is exported because huma reads no parameters out of embedded types that are not.
+type MeetingPath struct {
+	ID string `path:"id" doc:"Of the meeting."`
+}
+
+// SeatPath names a seat.
+type SeatPath struct {
+	ID   string `path:"id" doc:"Of the meeting."`
+	Role string `path:"role" doc:"Of the seat."`
+}
+
+type meetingInput struct {
+	caller
+	MeetingPath
+}
+
+type seatInput struct {
+	caller
+	SeatPath
+}
+
+func (a *api) organiserRoutes(h huma.API) {
+	op := func(method, path, id, summary, description string) huma.Operation {
+		return huma.Operation{Method: method, Path: path, OperationID: id, Summary: summary, Description: description,
+			Tags: []string{"Organiser"}, MaxBodyBytes: maxBody + 1, RejectUnknownQueryParameters: true}
+	}
+	schedule := op(http.MethodPost, meetingsPath, "schedule", "Schedule a meeting", "Accepted means durable: a 201 survives a crash. With an Idempotency-Key a repeated request is answered with the meeting of the first.")
+	schedule.DefaultStatus = http.StatusCreated
+	huma.Register(h, schedule, a.schedule)
+	huma.Register(h, op(http.MethodGet, meetingsPath, "list", "List meetings", "Ordered by start."), a.list)
+	huma.Register(h, op(http.MethodGet, meetingPath, "get", "Get a meeting", ""), a.get)
+	huma.Register(h, op(http.MethodPatch, meetingPath, "edit", "Change a meeting", "Rename, reschedule, extend, change seats. Machines follow; the id and the links stay."), a.edit)
+	huma.Register(h, op(http.MethodPost, meetingPath+"/cancel", "cancel", "Cancel a meeting", "A meeting that is over stays as it is."), a.cancel)
+	huma.Register(h, op(http.MethodPost, meetingPath+"/end", "end", "End a meeting now", "A meeting that is over stays as it is."), a.end)
+	huma.Register(h, op(http.MethodGet, meetingPath+"/plan", "plan", "What would happen next, and why", "Plans without acting."), a.plan)
+	huma.Register(h, op(http.MethodGet, meetingPath+"/events", "events", "The timeline", "What happened, when, and on what evidence."), a.events)
+	huma.Register(h, op(http.MethodPost, seatPath+"/key", "reissue-key", "Give a seat a new link", "The old link stops working at once."), a.reissueKey)
+	data := op(http.MethodPut, seatPath+"/session-data", "session-data", "Report a seat's session data", "This seat's session is over and its data is there. When every seat has reported, the meeting is completed.")
+	data.DefaultStatus = http.StatusNoContent
+	huma.Register(h, data, a.sessionData)
+	a.watchRoute(h, op(http.MethodGet, meetingPath+"/watch", "watch", "Watch a meeting live",
+		"Server-sent events: \"meeting\" with the meeting at once and after every change, \"timeline\" with each entry of the timeline. The id of a timeline event is its seq; "+
+			"Last-Event-ID resumes after it. The stream ends when nothing of the meeting remains."))
+}
+
+func (a *api) schedule(ctx context.Context, in *struct {
+	caller
+	Key  string `header:"Idempotency-Key" doc:"Up to 255 visible ASCII characters."`
+	Body wire.Schedule
+}) (*scheduledOutput, error) {
+	if !visible(in.Key) {
+		return nil, httpx.InvalidInput.Fields(httpx.FieldProblem{Field: "Idempotency-Key", Message: "must be 1 to 255 visible ASCII characters"})
+	}
+	b := in.Body
+	m, created, err := a.service.Schedule(ctx, meetings.Schedule{
+		Title: b.Title, StartsAt: b.StartsAt, Duration: b.Duration, TimeZone: b.TimeZone, Blueprint: b.Blueprint, Seats: seats(b.Seats),
+	}, in.Key)
+	if errors.Is(err, greenroom.ErrConflict) && in.Key != "" {
+		return nil, httpx.Conflict.Fields(httpx.FieldProblem{Field: "Idempotency-Key", Message: "was used before for another request; use a fresh key for a new meeting"})
+	}
+	if err != nil {
+		return nil, a.problem(in.request, err)
+	}
+	out := &scheduledOutput{ETag: etag(m), Location: meetingsPath + "/" + m.ID, Body: a.meeting(m)}
+	if !created {
+		out.Replayed = "true"
+	}
+	return out, nil
+}
+
+func visible(key string) bool {
+	return len(key) <= 255 && !strings.ContainsFunc(key, func(r rune) bool { return r < '!' || r > '~' })
+}
+
+func (a *api) list(ctx context.Context, in *struct {
+	caller
+	State  string    `query:"state" enum:"scheduled,preparing,ready,in_progress,ending,ended" doc:"Only meetings in this state."`
+	From   time.Time `query:"from" doc:"Only meetings that start then or later."`
+	To     time.Time `query:"to" doc:"Only meetings that start before then."`
+	Limit  int       `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"Meetings in one answer."`
+	Cursor string    `query:"cursor" maxLength:"200" doc:"next_cursor of the page before."`
+}) (*struct{ Body wire.Meetings }, error) {
+	found, next, err := a.service.List(ctx, meetings.Filter{State: greenroom.State(in.State), From: in.From, To: in.To, Limit: in.Limit, Cursor: in.Cursor})
+	if err != nil {
+		return nil, a.problem(in.request, err)
+	}
+	out := &struct{ Body wire.Meetings }{Body: wire.Meetings{Meetings: []wire.Meeting{}, NextCursor: known(next)}}
+	for _, m := range found {
+		out.Body.Meetings = append(out.Body.Meetings, a.meeting(m))
+	}
+	return out, nil
+}
+
+// one answers with the meeting that a call of the service returned.
+func (a *api) one(r *http.Request, m greenroom.Meeting, err error) (*meetingOutput, error) {
+	if err != nil {
+		return nil, a.problem(r, err)
+	}
+	return &meetingOutput{ETag: etag(m), Body: a.meeting(m)}, nil
+}
+
+func (a *api) get(ctx context.Context, in *meetingInput) (*meetingOutput, error) {
+	m, err := a.service.Meeting(ctx, in.ID)
+	return a.one(in.request, m, err)
+}
+
+func (a *api) edit(ctx context.Context, in *struct {
+	caller
+	MeetingPath
+	IfMatch string `header:"If-Match" doc:"The version the change is meant for, as in ETag; \"*\" is any."`
+	Body    wire.Edit
+}) (*meetingOutput, error) {
+	version, ok := parseETag(in.IfMatch)
+	if !ok {
+		return nil, httpx.InvalidInput.Fields(httpx.FieldProblem{Field: "If-Match", Message: `must be one version such as "3", or *`})
+	}
+	b := in.Body
+	m, err := a.service.Edit(ctx, in.ID, meetings.Edit{
+		Title: b.Title, StartsAt: b.StartsAt, EndsAt: b.EndsAt, Duration: b.Duration, TimeZone: b.TimeZone, Seats: seats(b.Seats),
+	}, version)
+	return a.one(in.request, m, err)
+}
+
+func (a *api) cancel(ctx context.Context, in *meetingInput) (*meetingOutput, error) {
+	m, err := a.service.Cancel(ctx, in.ID)
+	return a.one(in.request, m, err)
+}
+
+func (a *api) end(ctx context.Context, in *meetingInput) (*meetingOutput, error) {
+	m, err := a.service.End(ctx, in.ID)
+	return a.one(in.request, m, err)
+}
+
+func (a *api) reissueKey(ctx context.Context, in *seatInput) (*meetingOutput, error) {
+	m, err := a.service.ReissueKey(ctx, in.ID, in.Role)
+	return a.one(in.request, m, err)
+}
+
+func (a *api) plan(ctx context.Context, in *meetingInput) (*struct{ Body wire.Plan }, error) {
+	e, err := a.service.Explain(ctx, in.ID)
+	if err != nil {
+		return nil, a.problem(in.request, err)
+	}
+	return &struct{ Body wire.Plan }{explanation(e)}, nil
+}
+
+func (a *api) sessionData(ctx context.Context, in *struct {
+	caller
+	SeatPath
+	Body wire.SessionData
+}) (*struct{}, error) {
+	if err := a.takeSessionData(ctx, in.request, in.ID, in.Role, in.Body.URL); err != nil {
+		return nil, a.problem(in.request, err)
+	}
+	return nil, nil
+}
+
+// takeSessionData takes the word of an organiser for any seat, and that of a desktop for its own.
+func (a *api) takeSessionData(ctx context.Context, r *http.Request, id, role, where string) error {
+	token := httpx.DesktopToken(r)
+	switch {
+	case token == "":
+		return a.service.SessionData(ctx, id, role, where)
+	case !strings.HasPrefix(token, id+"."+role+"."):
+		return &greenroom.UserError{Message: "A desktop can report the data of its own seat only.", Cause: greenroom.ErrForbidden}
+	}
+	return a.service.AgentSessionData(ctx, token, where)
+}
+
+func (a *api) events(ctx context.Context, in *struct {
+	caller
+	MeetingPath
+	After int64 `query:"after" minimum:"0" doc:"Only entries with a higher seq."`
+	Limit int   `query:"limit" minimum:"1" maximum:"500" default:"500" doc:"Entries in one answer."`
+}) (*struct{ Body wire.Events }, error) {
+	found, err := a.service.Events(ctx, in.ID, in.After, in.Limit)
+	if err != nil {
+		return nil, a.problem(in.request, err)
+	}
+	out := &struct{ Body wire.Events }{Body: wire.Events{Events: []wire.Event{}}}
+	for _, e := range found {
+		out.Body.Events = append(out.Body.Events, event(e))
+	}
+	if len(found) == in.Limit {
+		out.Body.NextAfter = &found[len(found)-1].Seq
+	}
+	return out, nil
+}
+
+func etag(m greenroom.Meeting) string { return `"` + strconv.FormatInt(m.Version, 10) + `"` }
+
+// parseETag reads If-Match; 0 is any version.
+func parseETag(s string) (int64, bool) {
+	if s == "" || s == "*" {
+		return 0, true
+	}
+	if len(s) > 2 && s[0] == '"' && s[len(s)-1] == '"' {
+		s = s[1 : len(s)-1]
+	}
+	v, err := strconv.ParseInt(s, 10, 64)
+	return v, err == nil && v > 0
+}

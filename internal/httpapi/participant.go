@@ -1,0 +1,133 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"reflect"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/queryparam"
+
+	"greenroom"
+	"greenroom/internal/httpapi/wire"
+	"greenroom/internal/httpx"
+	"greenroom/internal/meetings"
+)
+
+const joinPath = "/api/v1/join/{id}/{role}"
+
+// participantRoutes stand beside huma and are only documented through it: lobbies ask often, and reading the
+// request and writing the answer by reflection costs as much as all the rest.
+func (a *api) participantRoutes(mux *http.ServeMux, h huma.API) {
+	mux.HandleFunc("GET "+joinPath, a.standing)
+	mux.HandleFunc("POST "+joinPath, a.enter)
+
+	schemas := h.OpenAPI().Components.Schemas
+	text := &huma.Schema{Type: huma.TypeString}
+	answer := func(description string, t reflect.Type) *huma.Response {
+		return &huma.Response{Description: description, Content: map[string]*huma.MediaType{"application/json": {Schema: schemas.Schema(t, true, "")}}}
+	}
+	describe := func(method, id, summary, description string, ok *huma.Response) {
+		op := &huma.Operation{Method: method, Path: joinPath, OperationID: id, Summary: summary, Description: description, Tags: []string{"Participant"},
+			Parameters: []*huma.Param{
+				{Name: "id", In: "path", Required: true, Schema: text, Description: "Of the meeting."},
+				{Name: "role", In: "path", Required: true, Schema: text, Description: "Of the seat."},
+				{Name: "key", In: "query", Required: true, Schema: text, Description: "The secret of the join link."},
+			},
+			Responses: map[string]*huma.Response{
+				"200": ok,
+				"202": answer("Not yet: where the seat stands, and in Retry-After the seconds after which to ask again.", reflect.TypeFor[wire.Standing]()),
+			}}
+		for status, description := range map[string]string{"403": "The key is not this seat's.", "404": "There is no such meeting or seat.", "410": "The meeting is over; end_reason says why.", "429": "Too many tries."} {
+			op.Responses[status] = &huma.Response{Description: description, Content: map[string]*huma.MediaType{"application/problem+json": {Schema: &huma.Schema{Ref: problemRef}}}}
+		}
+		h.OpenAPI().AddOperation(op)
+	}
+	describe(http.MethodGet, "standing", "Where this seat stands", "Changes nothing: link previews fetch links.",
+		answer("The desktop is ready: a POST answers with the way in.", reflect.TypeFor[wire.Standing]()))
+	describe(http.MethodPost, "enter", "Enter", "A seat whose desktop is gone gets a new one.",
+		answer("The way in, with a fresh desktop token.", reflect.TypeFor[wire.Entry]()))
+}
+
+func (a *api) standing(w http.ResponseWriter, r *http.Request) {
+	st, p := a.joined(r, a.service.Standing)
+	switch {
+	case p != nil:
+		p.Write(w)
+	case st.CanEnter:
+		write(w, http.StatusOK, appendStanding(make([]byte, 0, 2<<10), st))
+	default:
+		notYet(w, st)
+	}
+}
+
+func (a *api) enter(w http.ResponseWriter, r *http.Request) {
+	st, p := a.joined(r, func(ctx context.Context, id, role, key string) (meetings.Standing, error) {
+		return a.service.Enter(ctx, id, role, key, httpx.ClientAddr(r))
+	})
+	switch {
+	case p != nil:
+		p.Write(w)
+	case st.URL != "":
+		send(w, http.StatusOK, wire.Entry{URL: st.URL})
+	default:
+		notYet(w, st)
+	}
+}
+
+func notYet(w http.ResponseWriter, st meetings.Standing) {
+	w.Header().Set("Retry-After", httpx.Seconds(st.RetryIn))
+	write(w, http.StatusAccepted, appendStanding(make([]byte, 0, 2<<10), st))
+}
+
+// joined asks within the limits, and translates the errors of joining.
+func (a *api) joined(r *http.Request, ask func(ctx context.Context, id, role, key string) (meetings.Standing, error)) (meetings.Standing, *httpx.Problem) {
+	id, role, key := r.PathValue("id"), r.PathValue("role"), queryparam.Get(r.URL.RawQuery, "key")
+	client := httpx.ClientKey(r)
+	link := id + "/" + role + "/" + key + "@" + client
+	if wait, ok := a.join.before(link, client); !ok {
+		p := httpx.TooManyRequests.Problem("Too many tries. Wait a moment and try again.")
+		p.RetryAfter = max(wait, time.Second)
+		return meetings.Standing{}, p
+	}
+	st, err := ask(r.Context(), id, role, key)
+	a.join.after(link, client, err)
+	if err == nil {
+		return st, nil
+	}
+	p := a.problem(r, err)
+	if errors.Is(err, greenroom.ErrEnded) {
+		p.State, p.EndReason = string(st.State), string(st.EndReason)
+	}
+	return st, p
+}
+
+// joinLimits bound guesses per client, and calls per link that is known to be right. A class behind one
+// address is not locked out by one who mistypes: links that were right before stay open, and a guesser
+// who used up the guesses learns nothing, since no further link is even looked at.
+type joinLimits struct{ right, wrong *httpx.Limiter }
+
+func newJoinLimits(l Limits) *joinLimits {
+	return &joinLimits{right: httpx.NewLimiter(l.JoinEvery, l.JoinBurst), wrong: httpx.NewLimiter(l.WrongEvery, l.WrongBurst)}
+}
+
+// before reports whether the call may be made, and if not, how long to wait.
+func (l *joinLimits) before(link, client string) (time.Duration, bool) {
+	limiter, key := l.wrong, client
+	if l.right.Known(link) {
+		limiter, key = l.right, link
+	}
+	wait, spent := limiter.Spent(key)
+	return wait, !spent
+}
+
+// after charges the call to the link if it was right, else to the client.
+func (l *joinLimits) after(link, client string, err error) {
+	if errors.Is(err, greenroom.ErrForbidden) || errors.Is(err, greenroom.ErrNotFound) {
+		l.wrong.Allow(client)
+		return
+	}
+	l.right.Allow(link)
+}

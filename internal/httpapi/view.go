@@ -1,0 +1,89 @@
+package httpapi
+
+import (
+	"time"
+
+	"greenroom"
+	"greenroom/internal/httpapi/wire"
+	"greenroom/internal/meetings"
+)
+
+// meeting renders a meeting for its organiser.
+func (a *api) meeting(m greenroom.Meeting) wire.Meeting {
+	out := wire.Meeting{
+		ID: m.ID, Title: m.Title, StartsAt: m.StartsAt, EndsAt: m.EndsAt, TimeZone: m.TimeZone,
+		Blueprint: m.Blueprint.Name, State: m.State(), EndReason: known(m.EndReason), EndedAt: instant(m.EndedAt),
+		Version: m.Version, VideoURL: a.service.VideoURL(m), CreatedAt: m.CreatedAt, Seats: []wire.Seat{},
+	}
+	for _, s := range m.Present() {
+		seat := wire.Seat{Role: s.Role, Name: s.Name, Email: s.Email, JoinURL: a.service.JoinURL(m, *s), Desktop: desktop(&s.Desktop)}
+		if d := s.SessionData; d != nil {
+			seat.SessionData = &wire.SessionDataReport{URL: d.URL, At: d.At}
+		}
+		out.Seats = append(out.Seats, seat)
+	}
+	return out
+}
+
+func desktop(d *greenroom.Desktop) wire.Desktop {
+	out := wire.Desktop{
+		Phase: d.Phase, Attempt: d.Attempt, InstanceID: d.InstanceID, Hostname: d.Hostname, Address: d.Address,
+		Connected: d.Connected(), Error: known(d.Error), EndReason: known(d.EndReason), Timings: d.Timings,
+	}
+	if out.Timings == nil {
+		out.Timings = map[greenroom.Phase]time.Time{}
+	}
+	if p := d.Proof; p != nil {
+		out.Proof = &wire.Proof{OK: p.OK, At: p.At, Steps: []wire.ProofStep{}}
+		for _, s := range p.Steps {
+			out.Proof.Steps = append(out.Proof.Steps, wire.ProofStep{Name: s.Name, OK: s.OK, Took: s.Took.String(), Detail: s.Detail})
+		}
+	}
+	return out
+}
+
+func event(e greenroom.Event) wire.Event {
+	out := wire.Event{Seq: e.Seq, At: e.At, Kind: string(e.Kind), Role: e.Role, Attempt: e.Attempt, Message: e.Message, Data: e.Data}
+	if out.Data == nil {
+		out.Data = map[string]string{}
+	}
+	return out
+}
+
+func explanation(e meetings.Explanation) wire.Plan {
+	out := wire.Plan{Meeting: e.Meeting, State: e.State, Steps: []wire.PlanStep{}, WakeAt: instant(e.WakeAt), Why: e.Why}
+	for _, s := range e.Steps {
+		out.Steps = append(out.Steps, wire.PlanStep{Do: s.Do, Role: s.Role, Why: s.Why})
+	}
+	return out
+}
+
+// known is nil for what is not there.
+func known[T comparable](v T) *T {
+	var none T
+	if v == none {
+		return nil
+	}
+	return &v
+}
+
+func instant(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// seconds rounds to milliseconds: more would only look exact.
+func seconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }
+
+func seats(in []wire.SeatInput) []meetings.SeatInput {
+	if in == nil {
+		return nil
+	}
+	out := make([]meetings.SeatInput, 0, len(in))
+	for _, s := range in {
+		out = append(out, meetings.SeatInput{Role: s.Role, Name: s.Name, Email: s.Email})
+	}
+	return out
+}

@@ -1,0 +1,181 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"greenroom"
+	"greenroom/internal/httpx"
+)
+
+// Times of a stream.
+const (
+	heartbeat    = 15 * time.Second // keeps the connection alive, and looks again in case a hint was lost
+	writeTimeout = 10 * time.Second // a client that takes longer is gone
+	reconnect    = 2 * time.Second  // what clients are told to wait before they connect again
+	eventsAtOnce = 200              // timeline entries read at a time
+)
+
+type watchInput struct {
+	ID    string `path:"id" doc:"Of the meeting."`
+	After int64  `query:"after" minimum:"0" doc:"Only timeline entries with a higher seq."`
+	Last  string `header:"Last-Event-ID" doc:"Resumes after this seq."`
+}
+
+func (a *api) watchRoute(h huma.API, op huma.Operation) {
+	op.Responses = map[string]*huma.Response{
+		"200": {Description: "The stream.", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}}},
+		"204": {Description: "The meeting is over and Last-Event-ID was the last entry: do not connect again."},
+	}
+	huma.Register(h, op, func(_ context.Context, in *watchInput) (*huma.StreamResponse, error) {
+		return &huma.StreamResponse{Body: func(ctx huma.Context) {
+			r, w := humago.Unwrap(ctx)
+			if err := a.watch(w, r, in); err != nil {
+				a.problem(r, err).Write(w)
+			}
+		}}, nil
+	})
+}
+
+// watch streams until the meeting is closed, the client goes, or the server stops. An error means that
+// nothing was sent yet.
+func (a *api) watch(w http.ResponseWriter, r *http.Request, in *watchInput) error {
+	select {
+	case a.watchers <- struct{}{}:
+		defer func() { <-a.watchers }()
+	default:
+		p := httpx.Unavailable.Problem("Too many are watching at the moment. Try again in a minute, or ask for the meeting now and then.")
+		p.RetryAfter = time.Minute
+		return p
+	}
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	hints := a.journal.Subscribe(ctx, in.ID) // before the first look: what changes after it is hinted at
+	s := &stream{api: a, w: w, control: http.NewResponseController(w), meeting: in.ID, seq: in.After}
+	if last, err := strconv.ParseInt(in.Last, 10, 64); err == nil {
+		s.seq, s.resumed = last, true
+	}
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	for {
+		over, err := s.look(ctx)
+		switch {
+		case err != nil && !s.started:
+			return err
+		case err != nil:
+			if ctx.Err() == nil && !errors.Is(err, errClientGone) {
+				a.log.ErrorContext(ctx, "watch ended", "meeting", in.ID, "err", err)
+			}
+			return nil
+		case over:
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case _, open := <-hints:
+			if !open {
+				return nil
+			}
+		case <-beat.C:
+			if s.write(": still here\n\n") != nil {
+				return nil
+			}
+		}
+	}
+}
+
+// stream is what one client has seen of a meeting.
+type stream struct {
+	api     *api
+	w       http.ResponseWriter
+	control *http.ResponseController
+	meeting string
+	rev     int64 // of the meeting as last sent
+	seq     int64 // of the last timeline entry sent
+	resumed bool
+	started bool
+}
+
+// look sends what is new and reports whether there will be nothing more.
+func (s *stream) look(ctx context.Context) (bool, error) {
+	m, err := s.api.service.Meeting(ctx, s.meeting)
+	if err != nil {
+		return false, err
+	}
+	found, err := s.api.service.Events(ctx, s.meeting, s.seq, eventsAtOnce)
+	if err != nil {
+		return false, err
+	}
+	if !s.started {
+		if s.resumed && m.Closed && len(found) == 0 {
+			s.w.WriteHeader(http.StatusNoContent)
+			return true, nil
+		}
+		s.start()
+	}
+	if s.rev == 0 { // first what it is about, and from then on each story before its outcome
+		if err := s.sendMeeting(m); err != nil {
+			return false, err
+		}
+	}
+	for len(found) > 0 {
+		for _, e := range found {
+			s.seq = e.Seq
+			if err := s.send("timeline", "id: "+strconv.FormatInt(e.Seq, 10)+"\n", event(e)); err != nil {
+				return false, err
+			}
+		}
+		if found, err = s.api.service.Events(ctx, s.meeting, s.seq, eventsAtOnce); err != nil {
+			return false, err
+		}
+	}
+	return m.Closed, s.sendMeeting(m)
+}
+
+// sendMeeting sends what was not sent already.
+func (s *stream) sendMeeting(m greenroom.Meeting) error {
+	if m.Rev == s.rev {
+		return nil
+	}
+	s.rev = m.Rev
+	return s.send("meeting", "", s.api.meeting(m))
+}
+
+func (s *stream) start() {
+	s.started = true
+	s.w.Header().Set("Content-Type", "text/event-stream")
+	s.w.Header().Set("Cache-Control", "no-store")
+	s.w.Header().Set("X-Accel-Buffering", "no") // proxies must not collect a stream
+	_ = s.write(fmt.Sprintf("retry: %d\n\n", reconnect.Milliseconds()))
+}
+
+var errClientGone = errors.New("client gone")
+
+func (s *stream) send(kind, id string, data any) error {
+	doc, err := json.Marshal(data)
+	if err != nil {
+		return err
+	}
+	return s.write("event: " + kind + "\n" + id + "data: " + string(doc) + "\n\n")
+}
+
+// write sends text at once. Writers without deadlines, as in tests, are written to without one.
+func (s *stream) write(text string) error {
+	_ = s.control.SetWriteDeadline(time.Now().Add(writeTimeout))
+	if _, err := s.w.Write([]byte(text)); err != nil {
+		return errClientGone
+	}
+	if s.control.Flush() != nil {
+		return errClientGone
+	}
+	return nil
+}

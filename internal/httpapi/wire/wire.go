@@ -1,0 +1,176 @@
+// Package wire is the JSON of the API: what the server writes and the client reads.
+package wire
+
+import (
+	"time"
+
+	"greenroom"
+)
+
+// Schedule asks for a meeting.
+type Schedule struct {
+	Title     string      `json:"title" doc:"What the meeting is about, in one line." example:"Algebra"`
+	StartsAt  string      `json:"starts_at" doc:"RFC 3339, or \"now\"." example:"2026-12-01T15:00:00Z"`
+	Duration  string      `json:"duration,omitempty" doc:"A Go duration; 1h if absent." example:"1h30m"`
+	TimeZone  string      `json:"time_zone,omitempty" doc:"IANA name, for showing times; UTC if absent." example:"America/Vancouver"`
+	Blueprint string      `json:"blueprint,omitempty" doc:"How the desktops are made; \"default\" if absent." example:"default"`
+	Seats     []SeatInput `json:"seats,omitempty" doc:"One unnamed seat per role of the blueprint if absent."`
+}
+
+// SeatInput is one wanted seat.
+type SeatInput struct {
+	Role  string `json:"role" doc:"One of the blueprint's roles; each stands once." example:"teacher"`
+	Name  string `json:"name,omitempty" doc:"Of the participant, in one line." example:"Teacher One"`
+	Email string `json:"email,omitempty" doc:"Of the participant." example:"teacher@example.com"`
+}
+
+// Edit changes a meeting. What is absent stays.
+type Edit struct {
+	Title    *string     `json:"title,omitempty" doc:"A new title."`
+	StartsAt *string     `json:"starts_at,omitempty" doc:"RFC 3339, or \"now\". Moves the end along, unless that is given too."`
+	EndsAt   *string     `json:"ends_at,omitempty" doc:"RFC 3339; the way to extend a meeting."`
+	Duration *string     `json:"duration,omitempty" doc:"The new whole duration; not together with ends_at."`
+	TimeZone *string     `json:"time_zone,omitempty" doc:"IANA name."`
+	Seats    []SeatInput `json:"seats,omitempty" doc:"The whole new list: seats with a known role keep link and desktop, new roles get both, missing ones lose theirs."`
+}
+
+// SessionData reports that a seat's session is over and where its data lies.
+type SessionData struct {
+	URL string `json:"url" doc:"s3:// or https://, without a password." example:"s3://recordings/k3v9_teacher.zip"`
+}
+
+// Meeting is a meeting as its organiser sees it: the join links are secrets.
+type Meeting struct {
+	ID        string               `json:"id" doc:"12 to 32 lower-case letters and digits."`
+	Title     string               `json:"title"`
+	StartsAt  time.Time            `json:"starts_at"`
+	EndsAt    time.Time            `json:"ends_at"`
+	TimeZone  string               `json:"time_zone" doc:"IANA name."`
+	Blueprint string               `json:"blueprint"`
+	State     greenroom.State      `json:"state" enum:"scheduled,preparing,ready,in_progress,ending,ended" doc:"Derived from the seats and the end."`
+	EndReason *greenroom.EndReason `json:"end_reason" enum:"completed,no_show,ended_by_host,cancelled,expired,failed" doc:"Why it is over; null while it is not."`
+	EndedAt   *time.Time           `json:"ended_at" doc:"When that was decided."`
+	Version   int64                `json:"version" doc:"Rises with every change an organiser makes; what If-Match compares."`
+	VideoURL  string               `json:"video_url" doc:"The video room; empty if none is configured."`
+	CreatedAt time.Time            `json:"created_at"`
+	Seats     []Seat               `json:"seats" nullable:"false"`
+}
+
+// Seat is one participant's place.
+type Seat struct {
+	Role        string             `json:"role"`
+	Name        string             `json:"name"`
+	Email       string             `json:"email"`
+	JoinURL     string             `json:"join_url" doc:"The participant's secret link."`
+	Desktop     Desktop            `json:"desktop"`
+	SessionData *SessionDataReport `json:"session_data" doc:"Null until it is reported."`
+}
+
+// SessionDataReport is where a seat's data lies, and since when that is known.
+type SessionDataReport struct {
+	URL string    `json:"url"`
+	At  time.Time `json:"at"`
+}
+
+// Desktop is the seat's machine: the one that lives now, or the last one that did.
+type Desktop struct {
+	Phase      greenroom.Phase               `json:"phase" enum:"planned,launching,booting,naming,proving,ready,in_use,terminating,gone,failed"`
+	Attempt    int                           `json:"attempt" doc:"1 is the seat's first desktop."`
+	InstanceID string                        `json:"instance_id" doc:"Empty until the provider gave one." example:"i-0123456789abcdef0"`
+	Hostname   string                        `json:"hostname" doc:"Empty until there is one."`
+	Address    string                        `json:"address" doc:"Empty until there is one."`
+	Connected  bool                          `json:"connected" doc:"Whether the participant is connected now."`
+	Error      *string                       `json:"error" doc:"The last thing that went wrong: a sentence."`
+	EndReason  *greenroom.RemovalReason      `json:"end_reason" doc:"Why the desktop was or is being removed."`
+	Timings    map[greenroom.Phase]time.Time `json:"timings" doc:"When each phase was entered."`
+	Proof      *Proof                        `json:"proof" doc:"The last evidence that a participant would get in."`
+}
+
+// Proof is evidence gathered from outside.
+type Proof struct {
+	OK    bool        `json:"ok"`
+	At    time.Time   `json:"at"`
+	Steps []ProofStep `json:"steps" nullable:"false"`
+}
+
+// ProofStep is one thing that was looked at.
+type ProofStep struct {
+	Name   string `json:"name" doc:"dns, tls or page."`
+	OK     bool   `json:"ok"`
+	Took   string `json:"took" doc:"A Go duration." example:"12ms"`
+	Detail string `json:"detail" doc:"What was seen, or expected and not seen."`
+}
+
+// Meetings is a page of the list, ordered by start.
+type Meetings struct {
+	Meetings   []Meeting `json:"meetings" nullable:"false"`
+	NextCursor *string   `json:"next_cursor" doc:"For the next page; null at the end."`
+}
+
+// Event is one entry of the timeline.
+type Event struct {
+	Seq     int64             `json:"seq" doc:"Rises within the meeting, from 1."`
+	At      time.Time         `json:"at"`
+	Kind    string            `json:"kind" doc:"What happened, in a word." example:"phase"`
+	Role    string            `json:"role" doc:"The seat; empty for the whole meeting."`
+	Attempt int               `json:"attempt" doc:"Which of the seat's desktops; 0 for none."`
+	Message string            `json:"message" doc:"A sentence for people."`
+	Data    map[string]string `json:"data" doc:"The evidence."`
+}
+
+// Events is a part of the timeline.
+type Events struct {
+	Events    []Event `json:"events" nullable:"false"`
+	NextAfter *int64  `json:"next_after" doc:"What to give as after for the next part; null when this was the last one so far."`
+}
+
+// Entry is the way in.
+type Entry struct {
+	URL string `json:"url" doc:"Good once, within two minutes, and then again for the same client address." example:"https://i-0123456789abcdef0.desk.localhost:8443/?authToken=…#console"`
+}
+
+// Standing is where a seat stands, as its participant may see it.
+type Standing struct {
+	Meeting  string          `json:"meeting"`
+	Title    string          `json:"title"`
+	Role     string          `json:"role"`
+	Name     string          `json:"name"`
+	State    greenroom.State `json:"state" enum:"scheduled,preparing,ready,in_progress,ending,ended"`
+	Phase    greenroom.Phase `json:"phase" enum:"planned,launching,booting,naming,proving,ready,in_use,terminating,gone,failed"`
+	Message  string          `json:"message" doc:"What is going on and what to do: a sentence."`
+	CanEnter bool            `json:"can_enter" doc:"Whether a POST would answer with the way in."`
+	Wanted   bool            `json:"wanted" doc:"The desktop is gone; a POST asks for a new one."`
+	Failing  bool            `json:"failing" doc:"Something goes wrong with this desktop; message says what."`
+	Estimate float64         `json:"estimate" doc:"Seconds until the desktop is ready, from measured history; 0 when it is, or when nothing is known."`
+	StartsAt time.Time       `json:"starts_at"`
+	EndsAt   time.Time       `json:"ends_at"`
+	OpensAt  time.Time       `json:"opens_at" doc:"When the desktop is started."`
+	TimeZone string          `json:"time_zone"`
+	VideoURL string          `json:"video_url"`
+	Stages   []Stage         `json:"stages" nullable:"false"`
+}
+
+// Stage is one step of a desktop's start.
+type Stage struct {
+	Phase    greenroom.Phase `json:"phase" enum:"launching,booting,naming,proving"`
+	Done     bool            `json:"done"`
+	Current  bool            `json:"current"`
+	Since    *time.Time      `json:"since" doc:"When it was entered."`
+	Expected float64         `json:"expected" doc:"Seconds it usually takes, from measured history; 0 if unknown."`
+}
+
+// Plan is what would happen to a meeting next, and why.
+type Plan struct {
+	Meeting string          `json:"meeting"`
+	State   greenroom.State `json:"state" enum:"scheduled,preparing,ready,in_progress,ending,ended"`
+	Steps   []PlanStep      `json:"steps" nullable:"false" doc:"What would be done now."`
+	WakeAt  *time.Time      `json:"wake_at" doc:"When the meeting is looked at again at the latest; null if never."`
+	Why     string          `json:"why" doc:"What that waits for."`
+}
+
+// PlanStep is one thing that would be done now.
+type PlanStep struct {
+	Do   string `json:"do"`
+	Role string `json:"role" doc:"The seat; empty for the whole meeting."`
+	Why  string `json:"why"`
+}

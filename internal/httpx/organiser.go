@@ -1,0 +1,136 @@
+package httpx
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"greenroom"
+)
+
+// Cookie holds the API token of an organiser who signed in on a page.
+const Cookie = "greenroom_token"
+
+// LoginPath is the page where organisers sign in.
+const LoginPath = "/login"
+
+// Organiser closes the organiser's routes to everybody who has no API token.
+type Organiser struct {
+	hashes []string
+	wrong  *Limiter // wrong tokens by client
+	logins *Limiter // sign-ins by client
+}
+
+// NewOrganiser accepts the tokens with these hashes, as made by greenroom.HashSecret.
+func NewOrganiser(hashes []string) *Organiser {
+	return &Organiser{hashes: hashes, wrong: NewLimiter(6*time.Second, 10), logins: NewLimiter(6*time.Second, 10)}
+}
+
+// Good reports whether token is an organiser's. Every hash is compared, in constant time.
+func (o *Organiser) Good(token string) bool {
+	hash, good := greenroom.HashSecret(token), false
+	for _, known := range o.hashes {
+		good = greenroom.SameSecret(known, hash) || good
+	}
+	return good && token != ""
+}
+
+// check judges the token of a call. Ten wrong ones a minute are allowed to a client; beyond that right ones are
+// refused too, so that guessing on tells nothing.
+func (o *Organiser) check(r *http.Request, token string) error {
+	client := ClientKey(r)
+	if wait, spent := o.wrong.Spent(client); spent {
+		p := TooManyRequests.Problem("Too many wrong tokens came from your address. Wait a minute and try again.")
+		p.RetryAfter = wait
+		return p
+	}
+	if !o.Good(token) {
+		o.wrong.Allow(client)
+		return Unauthorised.Problem("The token is not valid. Make one with: greenroom token")
+	}
+	return nil
+}
+
+// Require lets through what needs no organiser, and callers that have a token as bearer or cookie. Others
+// are sent to the sign-in page if they asked for a page, and get a 401 if not.
+func (o *Organiser) Require(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost && r.URL.Path == LoginPath {
+			if wait, ok := o.logins.Allow(ClientKey(r)); !ok {
+				p := TooManyRequests.Problem("Too many sign-ins came from your address. Wait a minute and try again.")
+				p.RetryAfter = wait
+				p.Write(w)
+				return
+			}
+		}
+		if open(r.URL.Path) || DesktopToken(r) != "" && r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/session-data") {
+			next.ServeHTTP(w, r)
+			return
+		}
+		token := tokenOf(r)
+		err := error(Unauthorised.Problem("Organisers' calls need an API token: Authorization: Bearer TOKEN. Make one with: greenroom token"))
+		if token != "" {
+			err = o.check(r, token)
+		}
+		switch {
+		case err == nil:
+			next.ServeHTTP(w, r)
+		case wantsPage(r):
+			w.Header().Set("Cache-Control", "no-store")
+			http.Redirect(w, r, LoginPath+"?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
+		default:
+			ProblemOf(err).Write(w)
+		}
+	})
+}
+
+// open reports whether a path needs no organiser: it is the participants', with a key of their own, the
+// desktops', with a secret of their own, or shows nothing of meetings ("/check/" is the lobby's look at the browser).
+func open(path string) bool {
+	if strings.Contains(path, "..") { // it may lead out of where it seems to be
+		return false
+	}
+	switch path {
+	case "/healthz", "/readyz", "/ca.pem", "/favicon.ico", LoginPath, "/logout":
+		return true
+	}
+	for _, prefix := range []string{"/join/", "/api/v1/join/", "/agent/", "/dcv/", "/static/", "/check/"} {
+		if strings.HasPrefix(path, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+func tokenOf(r *http.Request) string {
+	if bearer := Bearer(r); bearer != "" {
+		return bearer
+	}
+	if c, err := r.Cookie(Cookie); err == nil {
+		return c.Value
+	}
+	return ""
+}
+
+// DesktopToken is the request's bearer token if it has the form of a desktop's, which names its seat before a
+// full stop; organisers' tokens have none. Whether it is good is for the desktop's calls to judge.
+func DesktopToken(r *http.Request) string {
+	if token := Bearer(r); strings.Contains(token, ".") {
+		return token
+	}
+	return ""
+}
+
+// Bearer is the request's bearer token, "" if there is none.
+func Bearer(r *http.Request) string {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
+}
+
+func wantsPage(r *http.Request) bool {
+	return r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/html") && !strings.HasPrefix(r.URL.Path, "/api/")
+}
