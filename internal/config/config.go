@@ -1,0 +1,119 @@
+// Package config is the program's configuration: one struct, filled by default < file < environment <
+// flag, judged as a whole, and documented from the same table that reads it.
+package config
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"strings"
+
+	"greenroom"
+)
+
+// Config is the whole configuration.
+type Config struct {
+	Listen        string // pages and API
+	DesktopListen string // browsers reach desktops here
+	DNSListen     string // the zone's server, UDP and TCP
+	DataDir       string // absolute after Load
+	Database      Secret // postgres://…; empty is SQLite in DataDir
+	PublicURL     string // of pages and API as people reach them; empty is http:// and the listen address
+	Zone          string // desktops are named below it
+	Access        string
+	VideoURL      string // template with {id}; empty is none
+	APITokenFile  string // organisers' tokens; empty is none
+	LogLevel      string
+	DNS           DNS
+	Certificates  Certificates
+	Blueprints    []greenroom.Blueprint // "default" first
+}
+
+// DNS says who serves the zone.
+type DNS struct{ Provider string }
+
+// Certificates says who issues them.
+type Certificates struct{ Issuer string }
+
+// Secret is a value that is never printed.
+type Secret string
+
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return "***"
+}
+
+// GoString keeps %#v from printing it.
+func (s Secret) GoString() string { return s.String() }
+
+// LogValue keeps logs from printing it.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// MarshalText keeps JSON and YAML from printing it.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Reveal returns the value itself.
+func (s Secret) Reveal() string { return string(s) }
+
+// Default is the configuration of a greenroom that was told nothing: the whole product on loopback.
+func Default() Config {
+	return Config{
+		Listen: "127.0.0.1:8080", DesktopListen: "127.0.0.1:8443", DNSListen: "127.0.0.1:8053",
+		DataDir: "~/.local/share/greenroom", Zone: "desk.localhost", Access: "direct", LogLevel: "info",
+		DNS: DNS{Provider: "embedded"}, Certificates: Certificates{Issuer: "local"},
+		Blueprints: []greenroom.Blueprint{greenroom.DefaultBlueprint()},
+	}
+}
+
+// Public is where people reach the pages: PublicURL, or else the address that the server listens on.
+func (c Config) Public(listen net.Addr) string {
+	if c.PublicURL != "" {
+		return strings.TrimRight(c.PublicURL, "/")
+	}
+	return "http://" + listen.String()
+}
+
+// Level is LogLevel for slog.
+func (c Config) Level() slog.Level {
+	var l slog.Level
+	_ = l.UnmarshalText([]byte(c.LogLevel)) // Validate has seen it
+	return l
+}
+
+// LogValue tells the effective configuration, without secrets.
+func (c Config) LogValue() slog.Value {
+	var attrs []slog.Attr
+	for _, k := range c.keys() {
+		attrs = append(attrs, slog.String(k.name, k.shown()))
+	}
+	return slog.GroupValue(attrs...)
+}
+
+// Loopback reports whether the pages and the API are reachable from this machine only.
+func (c Config) Loopback() bool {
+	a, err := netip.ParseAddrPort(resolved(c.Listen))
+	return err == nil && a.Addr().IsLoopback()
+}
+
+// resolved makes localhost an address: it is loopback by definition.
+func resolved(listen string) string {
+	if port, ok := strings.CutPrefix(listen, "localhost:"); ok {
+		return "127.0.0.1:" + port
+	}
+	return listen
+}
+
+// expand makes path absolute, with ~ for the home directory.
+func expand(path, home string) (string, error) {
+	if path == "~" || strings.HasPrefix(path, "~/") {
+		if home == "" {
+			return "", fmt.Errorf("%q needs a home directory, and HOME is not set", path)
+		}
+		path = home + path[1:]
+	}
+	return filepath.Abs(path)
+}

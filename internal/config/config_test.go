@@ -1,0 +1,231 @@
+package config_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"greenroom"
+	"greenroom/internal/config"
+)
+
+var update = flag.Bool("update", false, "write the generated documentation")
+
+func env(pairs ...string) func(string) string {
+	m := map[string]string{"HOME": "/home/ada"}
+	for i := 0; i < len(pairs); i += 2 {
+		m[pairs[i]] = pairs[i+1]
+	}
+	return func(name string) string { return m[name] }
+}
+
+func file(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "greenroom.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestLoad(t *testing.T) {
+	t.Parallel()
+
+	t.Run("NothingIsTheDefault", func(t *testing.T) {
+		t.Parallel()
+		got, err := config.Load("", env(), nil)
+		want := config.Default()
+		want.DataDir = "/home/ada/.local/share/greenroom"
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Fatalf("err %v, diff (-want +got):\n%s", err, diff)
+		}
+	})
+
+	t.Run("FlagBeatsEnvironmentBeatsFileBeatsDefault", func(t *testing.T) {
+		t.Parallel()
+		path := file(t, "listen: 127.0.0.1:1\nzone: file.test\ndns_listen: 127.0.0.1:3\n")
+		got, err := config.Load(path, env("GREENROOM_LISTEN", "127.0.0.1:2", "GREENROOM_ZONE", "env.test"), map[string]string{"zone": "flag.test"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, pair := range map[string][2]string{
+			"listen": {got.Listen, "127.0.0.1:2"}, "zone": {got.Zone, "flag.test"}, "dns_listen": {got.DNSListen, "127.0.0.1:3"}, "desktop_listen": {got.DesktopListen, "127.0.0.1:8443"},
+		} {
+			if pair[0] != pair[1] {
+				t.Errorf("%s is %q, want %q", name, pair[0], pair[1])
+			}
+		}
+	})
+
+	t.Run("EveryKeyIsAnEnvironmentVariable", func(t *testing.T) {
+		t.Parallel()
+		got, err := config.Load("", env("GREENROOM_BLUEPRINTS_DEFAULT_SEATS", "host, guest", "GREENROOM_BLUEPRINTS_DEFAULT_RULES_LEAD", "1m",
+			"GREENROOM_BLUEPRINTS_DEFAULT_RULES_STAGE_DEADLINE_BOOTING", "7s"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := got.Blueprints[0]
+		if diff := cmp.Diff([]string{"host", "guest"}, b.Seats); diff != "" {
+			t.Error(diff)
+		}
+		if b.Rules.Lead != greenroom.Duration(time.Minute) || b.Rules.StageDeadline[greenroom.Booting] != greenroom.Duration(7*time.Second) {
+			t.Errorf("rules are %+v", b.Rules)
+		}
+	})
+
+	t.Run("PartialBlueprintsTakeDefaults", func(t *testing.T) {
+		t.Parallel()
+		path := file(t, "blueprints:\n  default:\n    rules: {grace: 1s, stage_deadline: {booting: 9s}}\n  lab:\n    seats: [a, b, c]\n  plain: {}\n")
+		got, err := config.Load(path, env(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		def := greenroom.DefaultBlueprint()
+		def.Rules.Grace = greenroom.Duration(time.Second)
+		def.Rules.StageDeadline[greenroom.Booting] = greenroom.Duration(9 * time.Second)
+		lab, plain := greenroom.DefaultBlueprint(), greenroom.DefaultBlueprint()
+		lab.Name, lab.Seats, plain.Name = "lab", []string{"a", "b", "c"}, "plain"
+		if diff := cmp.Diff([]greenroom.Blueprint{def, lab, plain}, got.Blueprints); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+
+	t.Run("CommentsOnlyIsTheDefault", func(t *testing.T) {
+		t.Parallel()
+		if _, err := config.Load(file(t, "# nothing yet\n"), env(), nil); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, file, field, says string }{
+		{"UnknownKeyNamesItsLineAndWhatWasMeant", "listen: 127.0.0.1:1\nlistne: 127.0.0.1:1\n", "listne", "line 2: there is no such key; did you mean listen?"},
+		{"UnknownNestedKey", "dns:\n  colour: red\n", "dns.colour", "line 2: there is no such key"},
+		{"UnknownRule", "blueprints:\n  default:\n    rules: {laed: 1m}\n", "blueprints.default.rules.laed", "did you mean blueprints.default.rules.lead?"},
+		{"SameKeyTwice", "zone: a.test\nzone: b.test\n", "zone", "stands twice, on lines 1 and 2"},
+		{"BadDuration", "blueprints:\n  default:\n    rules: {lead: soon}\n", "blueprints.default.rules.lead", `"soon" is not`},
+		{"DurationOutOfBounds", "blueprints:\n  default:\n    rules: {no_show_after: 0s}\n", "blueprints.default.rules.no_show_after", "must be from 1s"},
+		{"ListWanted", "blueprints:\n  default:\n    seats: teacher\n", "blueprints.default.seats", "must be a list"},
+		{"OneValueWanted", "listen: [a, b]\n", "listen", "must be one value"},
+		{"NoSuchPhase", "blueprints:\n  default:\n    rules: {stage_deadline: {ready: 1m}}\n", "blueprints.default.rules.stage_deadline.ready", "there is no such key"},
+		{"BadAddress", "listen: everywhere\n", "listen", "must be an address and a port"},
+		{"BadPort", "dns_listen: 127.0.0.1:99999\n", "dns_listen", "must be an address and a port"},
+		{"BadZone", "zone: Desk_Localhost\n", "zone", "must be a DNS name"},
+		{"BadPublicURL", "public_url: ftp://x\n", "public_url", "must be http:// or https://"},
+		{"VideoURLWithoutPlace", "video_url: https://meet.example.com/\n", "video_url", "must hold {id}"},
+		{"OtherAccess", "access: gateway\n", "access", "must be direct in this version"},
+		{"OtherDNS", "dns: {provider: route53}\n", "dns.provider", "must be embedded in this version"},
+		{"OtherIssuer", "certificates: {issuer: acme}\n", "certificates.issuer", "must be local in this version"},
+		{"OtherProvider", "blueprints:\n  default:\n    provider: ec2\n", "blueprints.default.provider", "must be local in this version"},
+		{"OtherDatabase", "database: postgres://u:p@h/d\n", "database", "must be empty in this version"},
+		{"BadBlueprintName", "blueprints:\n  My Lab: {seats: [a]}\n", "blueprints.My Lab.seats", "is not a name for a blueprint"},
+		{"OpenToOthersWithoutOrganisers", "listen: 192.0.2.1:80\n", "listen", "api_token_file"},
+		{"EveryAddressWithoutPublicURL", "listen: 0.0.0.0:80\napi_token_file: /t\n", "public_url", "must be set"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := config.Load(file(t, c.file), env(), nil)
+			bad, ok := err.(*greenroom.InvalidError)
+			if !ok {
+				t.Fatalf("error is %v", err)
+			}
+			if len(bad.Fields) != 1 || bad.Fields[0].Field != c.field || !strings.Contains(bad.Fields[0].Message, c.says) {
+				t.Errorf("faults are %+v, want %s: …%s…", bad.Fields, c.field, c.says)
+			}
+		})
+	}
+
+	t.Run("AllAtOnce", func(t *testing.T) {
+		t.Parallel()
+		_, err := config.Load(file(t, "zone: '?'\naccess: x\ncolour: red\n"), env("GREENROOM_LISTEN", "?"), nil)
+		for _, key := range []string{"zone", "access", "colour", "listen"} {
+			if err == nil || !strings.Contains(err.Error(), key+": ") {
+				t.Errorf("%v does not name %s", err, key)
+			}
+		}
+	})
+
+	t.Run("FileOfNoUse", func(t *testing.T) {
+		t.Parallel()
+		for name, c := range map[string]struct{ path, says string }{
+			"missing":   {filepath.Join(t.TempDir(), "no.yaml"), "cannot be read"},
+			"not YAML":  {file(t, "a: [b\n"), "is not valid YAML"},
+			"no keys":   {file(t, "just words\n"), "must hold keys and values"},
+			"directory": {t.TempDir(), "cannot be read"},
+			"too large": {file(t, strings.Repeat("# long\n", 200000)), "larger than 1 MiB"},
+		} {
+			if _, err := config.Load(c.path, env(), nil); err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
+}
+
+func TestSecretsAreNotPrinted(t *testing.T) {
+	t.Parallel()
+	c := config.Default()
+	c.Database = "postgres://user:hunter2@host/db"
+	for _, text := range []string{fmt.Sprint(c), fmt.Sprintf("%+v", c), fmt.Sprintf("%#v", c), c.LogValue().String()} {
+		if strings.Contains(text, "hunter2") {
+			t.Errorf("printed: %s", text)
+		}
+	}
+	if !strings.Contains(c.LogValue().String(), "***") {
+		t.Error("the log does not show that there is a secret")
+	}
+}
+
+func TestTokenHashes(t *testing.T) {
+	t.Parallel()
+	token := greenroom.NewSecret()
+	for _, c := range []struct {
+		name, file, says string
+		want             []string
+	}{
+		{"HashOrTokenPerLine", "# ours\n" + config.TokenLine(token) + "\n\n" + token + "\n", "", []string{greenroom.HashSecret(token), greenroom.HashSecret(token)}},
+		{"ShortTokensAreRefused", "secret\n", "Line 1", nil},
+		{"BrokenHashesAreRefused", "\nsha256:abc\n", "Line 2", nil},
+		{"NoneIsAFault", "# none\n", "holds no token", nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := config.Config{APITokenFile: file(t, c.file)}.TokenHashes()
+			if diff := cmp.Diff(c.want, got); diff != "" || (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
+				t.Errorf("err %v, diff %s", err, diff)
+			}
+		})
+	}
+}
+
+func TestDocumentationIsCurrent(t *testing.T) {
+	t.Parallel()
+	const path = "../../docs/config.md"
+	if *update {
+		if err := os.WriteFile(path, []byte(config.Markdown()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if diff := cmp.Diff(config.Markdown(), string(got)); diff != "" || err != nil {
+		t.Errorf("run go test ./internal/config -update (%v):\n%s", err, diff)
+	}
+}
+
+func FuzzLoad(f *testing.F) {
+	f.Add("listen: 127.0.0.1:1\nblueprints: {default: {rules: {lead: 1m}}}\n")
+	f.Add("a: &a [*a]\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := config.Load(file(t, text), env(), nil)
+		if err == nil && c.Validate() != nil {
+			t.Errorf("accepted and then refused: %q", text)
+		}
+	})
+}

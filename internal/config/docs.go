@@ -1,0 +1,41 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Markdown is docs/config.md, made of the table that reads the configuration.
+func Markdown() string {
+	c := Default()
+	var b strings.Builder
+	b.WriteString(`# Configuration
+
+One YAML file, given with ` + "`--config`" + `. Every key is also an environment variable, and the common ones are flags of
+` + "`greenroom serve`" + `. A flag beats the environment, which beats the file, which beats the default. An unknown key is an error. In
+the environment a list is written with commas.
+
+| key | default | environment | meaning |
+|---|---|---|---|
+`)
+	for _, k := range c.keys() {
+		value := k.shown()
+		if value != "" {
+			value = "`" + value + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | `%s` | %s |\n", k.name, value, k.env(), k.about)
+	}
+	b.WriteString(`
+There can be more blueprints beside ` + "`default`" + `: what one does not say is as in the table. A meeting keeps the blueprint it was
+scheduled with, so a change here never moves the rules under a meeting.
+
+` + "```yaml" + `
+blueprints:
+  interview:
+    seats: [interviewer, candidate]
+    applications: [xterm, "xterm -e vi"]
+    rules: {lead: 5m, no_show_after: 20m}
+` + "```" + `
+`)
+	return b.String()
+}

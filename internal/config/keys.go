@@ -1,0 +1,131 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+
+	"greenroom"
+)
+
+// key is one setting: its name as a path in the file, and where its value lies. File, environment, flags, the
+// documentation and the log all go through the table of keys.
+type key struct {
+	name  string // dns.provider
+	about string
+	at    any // *string, *Secret, *[]string, *greenroom.Duration or deadline
+}
+
+// deadline is the place of one phase's deadline.
+type deadline struct {
+	of    map[greenroom.Phase]greenroom.Duration
+	phase greenroom.Phase
+}
+
+// keys lists the settings of c. They point into c.Blueprints: adding a blueprint makes them stale.
+func (c *Config) keys() []key {
+	ks := []key{
+		{"listen", "Address of the pages and the API. Beyond loopback it needs api_token_file.", &c.Listen},
+		{"desktop_listen", "Address under which browsers reach desktops.", &c.DesktopListen},
+		{"dns_listen", "Address of the zone's DNS server, UDP and TCP.", &c.DNSListen},
+		{"data_dir", "Where everything is kept: database, authority, desktops. `~` is the home directory.", &c.DataDir},
+		{"database", "Empty is SQLite in data_dir, the only one in this version.", &c.Database},
+		{"public_url", "Address of pages and API as people reach them; empty is `http://` and the address that listen names.", &c.PublicURL},
+		{"zone", "DNS zone below which desktops are named.", &c.Zone},
+		{"access", "How desktops are reached: `direct`, one address record per desktop.", &c.Access},
+		{"video_url", "Address of a meeting's video room, with `{id}` for the meeting; empty is none.", &c.VideoURL},
+		{"api_token_file", "File with the organisers' API tokens, as `greenroom token` writes it; empty: no token is needed, on loopback only.", &c.APITokenFile},
+		{"log_level", "`debug`, `info`, `warn` or `error`.", &c.LogLevel},
+		{"dns.provider", "Who serves the zone: `embedded`.", &c.DNS.Provider},
+		{"certificates.issuer", "Who issues the desktops' certificates: `local`, greenroom's own authority.", &c.Certificates.Issuer},
+	}
+	for i := range c.Blueprints {
+		ks = append(ks, blueprintKeys(&c.Blueprints[i])...)
+	}
+	return ks
+}
+
+func blueprintKeys(b *greenroom.Blueprint) []key {
+	ks := []key{
+		{"provider", "Who makes the machines: `local`, on this machine.", &b.Provider},
+		{"protocol", "How the screen reaches the browser: `novnc`.", &b.Protocol},
+		{"screen", "Size of the screen in pixels.", &b.Screen},
+		{"seats", "The roles that a meeting has by default, and may have.", &b.Seats},
+		{"applications", "Command lines started on the desktop.", &b.Applications},
+		{"rules.lead", "Desktops are started this long before the meeting.", &b.Rules.Lead},
+		{"rules.no_show_after", "This long after the start, a desktop that nobody used goes.", &b.Rules.NoShowAfter},
+		{"rules.empty_after", "Nobody connected for this long after use: the meeting is over.", &b.Rules.EmptyAfter},
+		{"rules.grace", "Time after the end before desktops go.", &b.Rules.Grace},
+		{"rules.overtime", "The most that use can stretch a meeting past its end.", &b.Rules.Overtime},
+		{"rules.kill_after", "Greatest age of a machine; the machine itself obeys it.", &b.Rules.KillAfter},
+	}
+	for _, phase := range greenroom.Phases() {
+		if phase.Starting() {
+			ks = append(ks, key{"rules.stage_deadline." + string(phase), fmt.Sprintf("A desktop that is %s for longer has failed and is replaced.", phase),
+				deadline{b.Rules.StageDeadline, phase}})
+		}
+	}
+	for i := range ks {
+		ks[i].name = "blueprints." + b.Name + "." + ks[i].name
+	}
+	return ks
+}
+
+// env is the key's environment variable.
+func (k key) env() string {
+	return "GREENROOM_" + strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(k.name))
+}
+
+// put sets the key from text; a list is written with commas.
+func (k key) put(v string) error {
+	switch at := k.at.(type) {
+	case *string:
+		*at = v
+	case *Secret:
+		*at = Secret(v)
+	case *[]string:
+		*at = nil
+		for item := range strings.SplitSeq(v, ",") {
+			if item = strings.TrimSpace(item); item != "" {
+				*at = append(*at, item)
+			}
+		}
+	case *greenroom.Duration:
+		return at.UnmarshalText([]byte(v))
+	case deadline:
+		var d greenroom.Duration
+		if err := d.UnmarshalText([]byte(v)); err != nil {
+			return err
+		}
+		at.of[at.phase] = d
+	}
+	return nil
+}
+
+// shown is the value for people, without secrets.
+func (k key) shown() string {
+	switch at := k.at.(type) {
+	case *string:
+		return *at
+	case *Secret:
+		return at.String()
+	case *[]string:
+		return strings.Join(*at, ", ")
+	case *greenroom.Duration:
+		return short(*at)
+	case deadline:
+		return short(at.of[at.phase])
+	}
+	return ""
+}
+
+// short writes 10m instead of 10m0s.
+func short(d greenroom.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}

@@ -1,0 +1,121 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"greenroom"
+)
+
+// Validate reports every fault at once, in one greenroom.InvalidError that names the keys.
+func (c Config) Validate() error {
+	var bad greenroom.InvalidError
+	c.validate(&bad)
+	return bad.Err()
+}
+
+// validate judges the keys that have no fault of form already.
+func (c Config) validate(bad *greenroom.InvalidError) {
+	faulty := map[string]bool{}
+	for _, f := range bad.Fields {
+		faulty[f.Field] = true
+	}
+	var found greenroom.InvalidError
+	c.judge(&found)
+	for _, f := range found.Fields {
+		if !faulty[f.Field] {
+			bad.Fields = append(bad.Fields, f)
+		}
+	}
+}
+
+func (c Config) judge(bad *greenroom.InvalidError) {
+	for _, a := range []struct{ key, value string }{{"listen", c.Listen}, {"desktop_listen", c.DesktopListen}, {"dns_listen", c.DNSListen}} {
+		if _, err := netip.ParseAddrPort(resolved(a.value)); err != nil {
+			bad.Add(a.key, "must be an address and a port, such as 127.0.0.1:8080, and is %q", a.value)
+		}
+	}
+	c.judgeExposure(bad)
+	if c.DataDir == "" {
+		bad.Add("data_dir", "must name a directory")
+	}
+	if c.Database != "" {
+		bad.Add("database", "must be empty in this version: meetings are kept in SQLite in data_dir")
+	}
+	if !validZone(c.Zone) {
+		bad.Add("zone", "must be a DNS name such as desk.localhost, and is %q", c.Zone)
+	}
+	if c.PublicURL != "" && !validURL(c.PublicURL) {
+		bad.Add("public_url", "must be http:// or https:// and a host, without a path, such as https://meet.example.com, and is %q", c.PublicURL)
+	}
+	if v := strings.ReplaceAll(c.VideoURL, "{id}", "id"); v != "" && !validLink(v) {
+		bad.Add("video_url", "must be an http:// or https:// address with {id} in it, and is %q", c.VideoURL)
+	} else if v != "" && !strings.Contains(c.VideoURL, "{id}") {
+		bad.Add("video_url", "must hold {id}, or every meeting would have the same room")
+	}
+	oneOf(bad, "access", c.Access, "direct")
+	oneOf(bad, "log_level", c.LogLevel, "debug", "info", "warn", "error")
+	oneOf(bad, "dns.provider", c.DNS.Provider, "embedded")
+	oneOf(bad, "certificates.issuer", c.Certificates.Issuer, "local")
+	for _, b := range c.Blueprints {
+		prefix := "blueprints." + b.Name
+		oneOf(bad, prefix+".provider", b.Provider, "local")
+		oneOf(bad, prefix+".protocol", b.Protocol, "novnc")
+		for i, app := range b.Applications {
+			if strings.TrimSpace(app) == "" || len(app) > 1000 || strings.ContainsAny(app, "\x00\n") {
+				bad.Add(fmt.Sprintf("%s.applications[%d]", prefix, i), "must be one command line of at most 1000 bytes")
+			}
+		}
+		b.Validate(prefix, bad)
+	}
+}
+
+// judgeExposure keeps a server that everybody may command from being reachable by everybody.
+func (c Config) judgeExposure(bad *greenroom.InvalidError) {
+	a, err := netip.ParseAddrPort(resolved(c.Listen))
+	if err != nil || a.Addr().IsLoopback() {
+		return
+	}
+	if c.APITokenFile == "" {
+		bad.Add("listen", "%s can be reached from other machines, and without api_token_file anybody there could command this server: "+
+			"make a token with \"greenroom token --file FILE\" and set api_token_file to FILE, or listen on 127.0.0.1", c.Listen)
+	}
+	if a.Addr().IsUnspecified() && c.PublicURL == "" {
+		bad.Add("public_url", "must be set when listen is every address (%s): join links need one that people can open", c.Listen)
+	}
+}
+
+func oneOf(bad *greenroom.InvalidError, name, value string, possible ...string) {
+	if slices.Contains(possible, value) {
+		return
+	}
+	if len(possible) == 1 {
+		bad.Add(name, "must be %s in this version, and is %q", possible[0], value)
+		return
+	}
+	bad.Add(name, "must be one of %s, and is %q", strings.Join(possible, ", "), value)
+}
+
+var zoneLabel = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+// longestHost is what stands before the zone in a desktop's name: an instance id and a dot.
+const longestHost = 20
+
+func validZone(zone string) bool {
+	labels := strings.Split(zone, ".")
+	return len(zone)+longestHost <= 253 && len(labels) >= 2 && !slices.ContainsFunc(labels, func(l string) bool { return !zoneLabel.MatchString(l) })
+}
+
+func validLink(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" && u.User == nil
+}
+
+func validURL(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && validLink(s) && (u.Path == "" || u.Path == "/") && u.RawQuery == "" && u.Fragment == ""
+}
