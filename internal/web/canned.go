@@ -1,0 +1,255 @@
+package web
+
+import (
+	"fmt"
+	"maps"
+	"time"
+
+	"greenroom"
+	"greenroom/internal/meetings"
+)
+
+// cannedForm is the schedule form, as it comes or with everything wrong that can be.
+func cannedForm(faulty bool) scheduleForm {
+	lab := greenroom.DefaultBlueprint()
+	lab.Name, lab.Seats = "lab", []string{"host", "guest-one", "guest-two"}
+	form := newScheduleForm([]greenroom.Blueprint{greenroom.DefaultBlueprint(), lab}, cannedNow)
+	form.Key, form.Fresh = "idempotency-key", false
+	if !faulty {
+		return form
+	}
+	_, form.Choices, _ = resolve("2025-11-02T01:30", "America/New_York", "")
+	form.StartsAt, form.TimeZone = "2025-11-02T01:30", "America/New_York"
+	form.Notice = "Not scheduled yet: something needs a second look."
+	form.Blueprints[0].Seats[1].Email = "student at example.com"
+	form.Errors = faults{
+		"title":          "give the meeting a title",
+		"starts_at":      "clocks in America/New York are set back on that day, so 01:30 comes twice; choose which one you mean",
+		"duration":       "a meeting takes from 1m to 11h20m",
+		"seats[1].email": "this is no e-mail address",
+	}
+	return form
+}
+
+func cannedHome(faulty bool) homePage {
+	return homePage{frame: stillFrame("Schedule a meeting", "home"), Form: cannedForm(faulty), Upcoming: cannedRows(), More: true}
+}
+
+func cannedRows() []row {
+	var rows []row
+	for _, m := range cannedMeetings() {
+		if m.name != "meeting-faults" && m.meeting.EndReason == "" {
+			rows = append(rows, newRow(&m.meeting))
+		}
+	}
+	return rows
+}
+
+func cannedList(rows []row) listPage {
+	p := listPage{frame: stillFrame("Meetings", "list"), Rows: rows, Empty: listChoices[0].empty}
+	for i, c := range listChoices {
+		p.Filters = append(p.Filters, listFilter{Name: c.name, URL: listURL(c.show, ""), Current: i == 0})
+	}
+	if rows != nil {
+		p.Next = listURL("upcoming", "cursor")
+	}
+	return p
+}
+
+type cannedMeeting struct {
+	name    string
+	meeting greenroom.Meeting
+	now     time.Time
+}
+
+// cannedMeetings is a meeting in every state, in the order of a life.
+func cannedMeetings() []cannedMeeting {
+	start := cannedNow.Add(8 * time.Minute)
+	base := greenroom.Meeting{
+		ID: "k3v9m2x7c4p8q1r5", Version: 3, Title: "Algebra, lesson 4", StartsAt: start, EndsAt: start.Add(time.Hour),
+		TimeZone: "America/New_York", Blueprint: greenroom.DefaultBlueprint(), CreatedAt: start.Add(-26 * time.Hour),
+		Seats: []greenroom.Seat{
+			{Role: "teacher", Name: "Ada Byron", Email: "ada@example.com", Key: "k1", Desktop: cannedDesktop(greenroom.Planned, start)},
+			{Role: "student", Name: "Sam Ortega-Fitzwilliam", Key: "k2", Desktop: cannedDesktop(greenroom.Planned, start)},
+		},
+	}
+	with := func(name, title string, now time.Time, change func(m *greenroom.Meeting)) cannedMeeting {
+		m := base.Clone()
+		m.Title = title
+		change(&m)
+		return cannedMeeting{name, m, now}
+	}
+	phases := func(m *greenroom.Meeting, a, b greenroom.Phase) {
+		m.Seats[0].Desktop, m.Seats[1].Desktop = cannedDesktop(a, start), cannedDesktop(b, start)
+	}
+	return []cannedMeeting{
+		with("meeting-scheduled", "User study 12: the checkout flow, second round", cannedNow.Add(-20*time.Hour), func(*greenroom.Meeting) {}),
+		with("meeting-faults", "Algebra, lesson 4", cannedNow.Add(-20*time.Hour), func(*greenroom.Meeting) {}),
+		with("meeting-preparing", base.Title, cannedNow, func(m *greenroom.Meeting) { phases(m, greenroom.Proving, greenroom.Booting) }),
+		with("meeting-ready", "Interview with Robin", cannedNow, func(m *greenroom.Meeting) { phases(m, greenroom.Ready, greenroom.Ready) }),
+		with("meeting-in-progress", "Hands-on lab", start.Add(20*time.Minute), func(m *greenroom.Meeting) {
+			phases(m, greenroom.InUse, greenroom.Booting)
+			m.Seats[0].UsedAt = start
+			m.Seats[1].Desktop.Attempt = 2
+			m.Seats[1].Desktop.Error = "The first machine did not start within 5 minutes; another one is being started."
+		}),
+		with("meeting-ended", "Office hours", start.Add(2*time.Hour), func(m *greenroom.Meeting) {
+			phases(m, greenroom.Gone, greenroom.Gone)
+			m.EndReason, m.EndedAt = greenroom.EndedByHost, start.Add(50*time.Minute)
+			m.Seats[0].SessionData = &greenroom.SessionData{URL: "s3://recordings/k3v9m2x7c4p8q1r5_teacher.zip", At: start}
+			m.Seats[1].Desktop.EndReason = greenroom.RemovedNoShow
+		}),
+		with("meeting-failed", "Demo for the board", start.Add(2*time.Hour), func(m *greenroom.Meeting) {
+			phases(m, greenroom.Failed, greenroom.Failed)
+			m.Seats[0].Desktop.Cleared, m.Seats[1].Desktop.Cleared = true, true
+			m.Seats[0].Desktop.Error = "Xtigervnc is not installed. Install it with: apt-get install tigervnc-standalone-server"
+			m.EndReason, m.EndedAt = greenroom.GaveUp, start
+		}),
+	}
+}
+
+// cannedDesktop is a desktop that came as far as phase, with believable times.
+func cannedDesktop(phase greenroom.Phase, start time.Time) greenroom.Desktop {
+	d := greenroom.Desktop{Phase: phase, Attempt: 1, Timings: map[greenroom.Phase]time.Time{}}
+	at := start.Add(-10 * time.Minute)
+	took := map[greenroom.Phase]time.Duration{greenroom.Launching: 240 * time.Millisecond, greenroom.Booting: 2400 * time.Millisecond, greenroom.Naming: 30 * time.Millisecond, greenroom.Proving: 610 * time.Millisecond}
+	last := phase
+	if phase == greenroom.Failed {
+		last = greenroom.Booting
+	}
+	for _, p := range greenroom.Phases()[1:] {
+		if last == greenroom.Planned || p == greenroom.Gone {
+			break
+		}
+		d.Timings[p] = at
+		at = at.Add(took[p])
+		if p == last {
+			break
+		}
+	}
+	if _, ok := d.Entered(greenroom.Booting); ok {
+		d.InstanceID, d.Address = "i-0f3a9c5d7e1b24680", "127.0.1.7"
+	}
+	if _, ok := d.Entered(greenroom.Naming); ok {
+		d.Hostname = d.InstanceID + ".desk.localhost"
+	}
+	if _, ok := d.Entered(greenroom.Ready); ok {
+		d.Proof = &greenroom.Proof{OK: true, At: d.Timings[greenroom.Ready], Steps: []greenroom.ProofStep{
+			{Name: "dns", OK: true, Took: greenroom.Duration(2 * time.Millisecond), Detail: d.Hostname + " is 127.0.1.7"},
+			{Name: "tls", OK: true, Took: greenroom.Duration(31 * time.Millisecond), Detail: "valid for the name, issued by greenroom's own authority"},
+			{Name: "page", OK: phase != greenroom.Gone, Took: greenroom.Duration(12 * time.Millisecond), Detail: "answered 200 with the desktop's page"},
+		}}
+	}
+	if phase == greenroom.InUse {
+		d.Agent.Connections = 1
+	}
+	if phase == greenroom.Gone {
+		d.EndReason = greenroom.RemovalReason(greenroom.EndedByHost)
+	}
+	return d
+}
+
+func cannedLinks(m *greenroom.Meeting) map[string]string {
+	links := map[string]string{}
+	for _, s := range m.Seats {
+		links[s.Role] = fmt.Sprintf("http://127.0.0.1:8080/join/%s/%s?key=q7Zr2mXc9VbT4nKs8PwD1fGh6JyL3aEu5RoI0iUxYtB", m.ID, s.Role)
+	}
+	return links
+}
+
+func cannedEvents(m *greenroom.Meeting) []greenroom.Event {
+	events := []greenroom.Event{{Seq: 1, At: m.CreatedAt, Kind: greenroom.EventScheduled, Message: "Scheduled for 1 December 2026, 15:00 UTC."}}
+	add := func(at time.Time, kind greenroom.EventKind, role, message string) {
+		events = append(events, greenroom.Event{Seq: int64(len(events) + 1), At: at, Kind: kind, Role: role, Message: message})
+	}
+	for _, s := range m.Seats {
+		timings := maps.Clone(s.Desktop.Timings)
+		for _, p := range greenroom.Phases() {
+			at, ok := timings[p]
+			switch {
+			case ok && p == greenroom.Ready:
+				add(at, greenroom.EventReady, s.Role, "Ready after 3.3 s: the name, the certificate and the desktop answer.")
+			case ok && p == greenroom.InUse:
+				add(at, greenroom.EventConnected, s.Role, s.Name+" is connected.")
+			case ok:
+				add(at, greenroom.EventPhase, s.Role, "The desktop is now "+string(p)+".")
+			}
+		}
+		if s.Desktop.Error != "" {
+			add(m.StartsAt, greenroom.EventFailed, s.Role, s.Desktop.Error)
+		}
+	}
+	if m.EndReason != "" {
+		add(m.EndedAt, greenroom.EventEnded, "", endSentence(m.EndReason))
+	}
+	return events
+}
+
+func cannedEdit(m *greenroom.Meeting) editForm {
+	form := newEditForm(m)
+	form.StartsAt, form.Notice = "2025-03-09T02:30", "Nothing was changed yet: something needs a second look."
+	form.Errors = faults{"starts_at": "clocks in America/New York skip 02:30 on that day; choose a time an hour earlier or later"}
+	return form
+}
+
+type cannedStanding struct {
+	name     string
+	standing meetings.Standing
+	now      time.Time
+	back     bool
+}
+
+// cannedStandings is a seat in everything the lobby can say.
+func cannedStandings() []cannedStanding {
+	start := cannedNow.Add(8 * time.Minute)
+	base := meetings.Standing{
+		Meeting: "k3v9m2x7c4p8q1r5", Title: "Algebra, lesson 4", Role: "student", Name: "Sam Ortega", State: greenroom.Scheduled, Phase: greenroom.Planned,
+		StartsAt: start, EndsAt: start.Add(time.Hour), TimeZone: "America/New_York", OpensAt: start.Add(-10 * time.Minute), RetryIn: 2 * time.Second,
+		VideoURL: "https://meet.example.com/k3v9m2x7c4p8q1r5",
+	}
+	stages := func(current int) []meetings.Stage {
+		var out []meetings.Stage
+		for i, p := range []greenroom.Phase{greenroom.Launching, greenroom.Booting, greenroom.Naming, greenroom.Proving, greenroom.Ready} {
+			out = append(out, meetings.Stage{Phase: p, Done: i < current, Current: i == current, Expected: 40 * time.Second})
+		}
+		return out
+	}
+	with := func(name string, now time.Time, change func(s *meetings.Standing)) cannedStanding {
+		s := base
+		change(&s)
+		return cannedStanding{name: name, standing: s, now: now}
+	}
+	all := []cannedStanding{
+		with("lobby-early", cannedNow.Add(-3*time.Hour), func(s *meetings.Standing) {
+			s.Message, s.Stages = "Your desktop is started a few minutes before the meeting.", stages(-1)
+		}),
+		with("lobby-preparing", cannedNow, func(s *meetings.Standing) {
+			s.State, s.Phase, s.Message, s.Stages, s.Estimate = greenroom.Preparing, greenroom.Booting, "Your desktop is starting up. You are let in as soon as it is ready.", stages(1), 75*time.Second
+		}),
+		with("lobby-failing", cannedNow.Add(9*time.Minute), func(s *meetings.Standing) {
+			s.State, s.Phase, s.Failing, s.Stages, s.Estimate = greenroom.Preparing, greenroom.Launching, true, stages(0), 2*time.Minute
+			s.Message = "The first machine did not start, so another one is being started for you. You need not do anything."
+		}),
+		with("lobby-ready", cannedNow.Add(4*time.Minute), func(s *meetings.Standing) {
+			s.State, s.Phase, s.CanEnter, s.Message, s.Stages = greenroom.AllReady, greenroom.Ready, true, "You are taken there now.", stages(5)
+		}),
+		with("lobby-wanted", cannedNow.Add(30*time.Minute), func(s *meetings.Standing) {
+			s.State, s.Phase, s.Wanted, s.Message = greenroom.InProgress, greenroom.Gone, true, "Nobody had used it 15 minutes after the start. The meeting still goes on: ask for a new desktop, and it is started for you."
+		}),
+		with("lobby-cancelled", cannedNow, func(s *meetings.Standing) {
+			s.State, s.EndReason, s.Message = greenroom.Ended, greenroom.Cancelled, "The organiser has cancelled this meeting. Ask the organiser for a new time."
+		}),
+		with("lobby-ended", cannedNow.Add(time.Hour), func(s *meetings.Standing) {
+			s.State, s.EndReason, s.Message = greenroom.Ending, greenroom.EndedByHost, "The organiser has ended this meeting. Its desktops are gone; there is nothing you need to do."
+		}),
+		with("lobby-failed", cannedNow.Add(time.Hour), func(s *meetings.Standing) {
+			s.State, s.EndReason = greenroom.Ended, greenroom.GaveUp
+			s.Message = "This meeting has ended because no desktop could be started for it. Tell the organiser, who can see what went wrong."
+		}),
+	}
+	back := with("lobby-return", cannedNow.Add(20*time.Minute), func(s *meetings.Standing) {
+		s.State, s.Phase, s.CanEnter, s.Message, s.Stages, s.Name = greenroom.InProgress, greenroom.InUse, true, "It is still there, as you left it.", stages(5), ""
+	})
+	back.back = true
+	return append(all, back)
+}

@@ -1,0 +1,178 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"greenroom"
+	"greenroom/internal/httpx"
+	"greenroom/internal/meetings"
+)
+
+// seatCookie remembers a seat's key for its own lobby only, so that a desktop can send its person back to
+// the lobby without the key in an address.
+const seatCookie = "greenroom_seat"
+
+// lobbyPage is where a participant waits.
+type lobbyPage struct {
+	frame
+	Meeting  string
+	Heading  string
+	Role     string
+	Name     string
+	Key      string
+	State    pill
+	StartsAt time.Time
+	EndsAt   time.Time
+	OpensAt  time.Time
+	TimeZone string
+	ZoneHint string
+	Headline string // what is going on, in a few words
+	Message  string // and in a sentence, with what to do
+	Stages   []stage
+	Estimate time.Duration
+	RetryIn  time.Duration
+	VideoURL string
+	CanEnter bool
+	Wanted   bool
+	Failing  bool
+	Over     bool
+	Early    bool // the desktop is not started yet
+	Auto     bool // enter without a click as soon as that is possible
+}
+
+// lobby shows where a seat stands. It changes nothing: programs that preview links fetch links.
+func (w *Web) lobby(rw http.ResponseWriter, r *http.Request) error {
+	id, role := r.PathValue("id"), r.PathValue("role")
+	key, fromLink := seatKey(r)
+	st, err := w.joined(r, func() (meetings.Standing, error) { return w.service.Standing(r.Context(), id, role, key) })
+	if err != nil && (!errors.Is(err, greenroom.ErrEnded) || st.Meeting == "") {
+		return err
+	}
+	now := time.Now()
+	p := newLobbyPage(st, key, now)
+	p.Auto = fromLink && r.URL.Query().Get("back") == ""
+	if fromLink {
+		life := max(24*time.Hour, st.EndsAt.Add(24*time.Hour).Sub(now))
+		http.SetCookie(rw, w.cookie(seatCookie, key, r.URL.Path, life))
+	}
+	status := http.StatusOK
+	if p.Over {
+		status = http.StatusGone
+	}
+	return w.view.write(rw, r, status, "lobby", p)
+}
+
+// seatKey is the key in the link, or else the one remembered; the second result tells which.
+func seatKey(r *http.Request) (string, bool) {
+	if key := r.URL.Query().Get("key"); key != "" {
+		return key, true
+	}
+	if c, err := r.Cookie(seatCookie); err == nil {
+		return c.Value, false
+	}
+	return "", false
+}
+
+// enter is the way in for browsers without scripts; the lobby's script uses the JSON API. A redirect would
+// be stopped by the page's own policy, which lets forms lead to this server only; hence a page with the link.
+func (w *Web) enter(rw http.ResponseWriter, r *http.Request) error {
+	r.Body = http.MaxBytesReader(rw, r.Body, maxForm)
+	id, role, key := r.PathValue("id"), r.PathValue("role"), r.PostFormValue("key")
+	st, err := w.joined(r, func() (meetings.Standing, error) {
+		return w.service.Enter(r.Context(), id, role, key, httpx.ClientAddr(r))
+	})
+	if err != nil {
+		return err
+	}
+	if !strings.HasPrefix(st.URL, "https://") && !strings.HasPrefix(st.URL, "http://") {
+		http.SetCookie(rw, w.cookie(seatCookie, key, r.URL.Path, 24*time.Hour))
+		http.Redirect(rw, r, r.URL.Path, http.StatusSeeOther)
+		return nil
+	}
+	return w.view.write(rw, r, http.StatusOK, "enter", enterPage{
+		frame: frame{Title: "Your desktop is ready", Now: time.Now(), Bare: true}, URL: st.URL,
+	})
+}
+
+// joined asks package meetings, unless the client came with too many wrong links.
+func (w *Web) joined(r *http.Request, ask func() (meetings.Standing, error)) (meetings.Standing, error) {
+	client := httpx.ClientKey(r)
+	if _, spent := w.wrong.Spent(client); spent {
+		return meetings.Standing{}, greenroom.ErrThrottled
+	}
+	st, err := ask()
+	if errors.Is(err, greenroom.ErrForbidden) || errors.Is(err, greenroom.ErrNotFound) {
+		w.wrong.Allow(client)
+	}
+	return st, err
+}
+
+// enterPage leads on to the desktop.
+type enterPage struct {
+	frame
+	URL string
+}
+
+func newLobbyPage(st meetings.Standing, key string, now time.Time) lobbyPage {
+	p := lobbyPage{
+		frame:   frame{Title: st.Title, Script: "lobby.ts", Now: now, Bare: true},
+		Meeting: st.Meeting, Heading: st.Title, Role: st.Role, Name: st.Name, Key: key,
+		State: statePill(st.State, st.EndReason), StartsAt: st.StartsAt, EndsAt: st.EndsAt, OpensAt: st.OpensAt,
+		TimeZone: st.TimeZone, ZoneHint: zoneHint(st.StartsAt, st.TimeZone), Message: st.Message,
+		Estimate: st.Estimate, RetryIn: st.RetryIn, VideoURL: st.VideoURL,
+		CanEnter: st.CanEnter, Wanted: st.Wanted, Failing: st.Failing,
+		Over: st.EndReason != "" || st.State == greenroom.Ending || st.State == greenroom.Ended,
+	}
+	p.Early = !p.Over && !p.CanEnter && !p.Wanted && st.Phase == greenroom.Planned && now.Before(st.OpensAt)
+	p.Headline = headline(&p, st)
+	for _, s := range st.Stages {
+		word, ok := stageWords[s.Phase]
+		if !ok || s.Phase == greenroom.Planned {
+			continue
+		}
+		p.Stages = append(p.Stages, stage{Word: word, Done: s.Done, Current: s.Current, At: s.Since, Expected: s.Expected})
+	}
+	if p.Early || p.CanEnter {
+		p.Message = "" // the page says it in its own way
+	}
+	return p
+}
+
+func headline(p *lobbyPage, st meetings.Standing) string {
+	switch {
+	case p.Over:
+		return overHeadline(st.EndReason)
+	case p.CanEnter:
+		return "Your desktop is ready"
+	case p.Wanted && p.Failing:
+		return "Your desktop could not be started"
+	case p.Wanted:
+		return "Your desktop was put away"
+	case p.Failing:
+		return "This takes longer than usual"
+	case p.Early:
+		return "You are early, and in the right place"
+	default:
+		return "Your desktop is being prepared"
+	}
+}
+
+func overHeadline(why greenroom.EndReason) string {
+	switch why {
+	case greenroom.Cancelled:
+		return "This meeting was cancelled"
+	case greenroom.EndedByHost:
+		return "The organiser has ended this meeting"
+	case greenroom.NoShow:
+		return "Nobody came to this meeting"
+	case greenroom.GaveUp:
+		return "This meeting could not take place"
+	case greenroom.Expired:
+		return "The time of this meeting is up"
+	default:
+		return "This meeting is over"
+	}
+}

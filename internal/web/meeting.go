@@ -1,0 +1,249 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"greenroom"
+)
+
+// Bounds of the timeline that a page shows.
+const (
+	eventsPerRead = 500
+	eventsShown   = 200
+)
+
+// meetingPage is one meeting as its organiser sees it.
+type meetingPage struct {
+	frame
+	ID       string
+	Heading  string
+	State    pill
+	StartsAt time.Time
+	EndsAt   time.Time
+	TimeZone string
+	ZoneHint string
+	Ended    string // why it is over, once it is
+	Next     string // what happens next, and when
+	VideoURL string
+	Version  int64
+	Seats    []seatCard
+	Timeline []timelineEntry
+	Older    bool // the timeline is longer than shown
+	Edit     editForm
+	Editing  bool // the form was sent and has faults: show it open
+	CanEdit  bool
+	CanEnd   bool // otherwise the meeting is called off, not ended
+}
+
+// seatCard is one seat with its desktop.
+type seatCard struct {
+	Role     string
+	Name     string
+	Email    string
+	Mail     string // a mailto address that carries the link
+	JoinURL  string
+	State    pill
+	Phase    greenroom.Phase
+	Note     string // what happened to the desktop, if that needs words
+	Trouble  string // what went wrong last
+	Stages   []stage
+	Desktop  greenroom.Desktop
+	Proof    []proofLine
+	ProofAt  time.Time
+	DataURL  string
+	ShowLink bool
+}
+
+// stage is one step of a desktop's start, as shown to people.
+type stage struct {
+	Word     string
+	Short    string // for where there is little room
+	Done     bool
+	Current  bool
+	At       time.Time     // when it was entered
+	Took     time.Duration // until the next one
+	Expected time.Duration
+}
+
+type proofLine struct {
+	Word   string
+	OK     bool
+	Took   time.Duration
+	Detail string
+}
+
+type timelineEntry struct {
+	At      time.Time
+	Role    string
+	Message string
+	Tone    tone
+}
+
+func (w *Web) meeting(rw http.ResponseWriter, r *http.Request) error {
+	m, err := w.service.Meeting(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	return w.writeMeeting(rw, r, http.StatusOK, m, nil)
+}
+
+// writeMeeting answers with the meeting's page. A form is one that was sent and not taken.
+func (w *Web) writeMeeting(rw http.ResponseWriter, r *http.Request, status int, m greenroom.Meeting, form *editForm) error {
+	events, err := w.timeline(r, m.ID)
+	if err != nil {
+		return err
+	}
+	links := map[string]string{}
+	for _, s := range m.Present() {
+		links[s.Role] = w.service.JoinURL(m, *s)
+	}
+	now := time.Now()
+	p := newMeetingPage(&m, events, links, now)
+	p.frame = w.frame(r, m.Title, "list", now)
+	p.VideoURL = w.service.VideoURL(m)
+	if form != nil {
+		p.Edit, p.Editing = *form, true
+	}
+	return w.view.write(rw, r, status, "meeting", p)
+}
+
+// timeline reads a meeting's events to the last; only the latest are kept.
+func (w *Web) timeline(r *http.Request, id string) ([]greenroom.Event, error) {
+	var all []greenroom.Event
+	var after int64
+	for {
+		batch, err := w.service.Events(r.Context(), id, after, eventsPerRead)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, batch...)
+		if len(all) > eventsShown+1 {
+			all = slices.Delete(all, 0, len(all)-eventsShown-1) // one more tells that there are older ones
+		}
+		if len(batch) < eventsPerRead {
+			return all, nil
+		}
+		after = batch[len(batch)-1].Seq
+	}
+}
+
+func newMeetingPage(m *greenroom.Meeting, events []greenroom.Event, links map[string]string, now time.Time) meetingPage {
+	state := m.State()
+	p := meetingPage{
+		ID: m.ID, Heading: m.Title, State: statePill(state, m.EndReason), Version: m.Version,
+		StartsAt: m.StartsAt, EndsAt: m.EndsAt, TimeZone: m.TimeZone, ZoneHint: zoneHint(m.StartsAt, m.TimeZone),
+		Next: next(m, now), Edit: newEditForm(m),
+		CanEdit: m.EndReason == "", CanEnd: m.Used() || !now.Before(m.StartsAt),
+	}
+	if m.EndReason != "" {
+		p.Ended = endSentence(m.EndReason)
+	}
+	for _, s := range m.Present() {
+		p.Seats = append(p.Seats, newSeatCard(m, s, links[s.Role]))
+	}
+	if len(events) > eventsShown {
+		events, p.Older = events[len(events)-eventsShown:], true
+	}
+	for _, e := range slices.Backward(events) {
+		p.Timeline = append(p.Timeline, timelineEntry{At: e.At, Role: e.Role, Message: e.Message, Tone: eventTone(e.Kind)})
+	}
+	return p
+}
+
+func newSeatCard(m *greenroom.Meeting, s *greenroom.Seat, link string) seatCard {
+	d := s.Desktop
+	c := seatCard{
+		Role: s.Role, Name: s.Name, Email: s.Email, JoinURL: link, ShowLink: m.EndReason == "",
+		State: phasePill(&d), Phase: d.Phase, Desktop: d, Stages: desktopStages(&d),
+	}
+	if s.Email != "" {
+		c.Mail = mailto(m, s, link)
+	}
+	if d.Phase == greenroom.Terminating || d.Phase == greenroom.Gone {
+		c.Note = removalSentence(d.EndReason)
+	} else {
+		c.Trouble = d.Error
+	}
+	if d.Proof != nil {
+		c.ProofAt = d.Proof.At
+		for _, step := range d.Proof.Steps {
+			word, ok := proofWords[step.Name]
+			if !ok {
+				word = step.Name
+			}
+			c.Proof = append(c.Proof, proofLine{Word: word, OK: step.OK, Took: time.Duration(step.Took), Detail: step.Detail})
+		}
+	}
+	if s.SessionData != nil {
+		c.DataURL = s.SessionData.URL
+	}
+	return c
+}
+
+// desktopStages are the steps from the launch to ready, with the times that were measured.
+func desktopStages(d *greenroom.Desktop) []stage {
+	order := []greenroom.Phase{greenroom.Launching, greenroom.Booting, greenroom.Naming, greenroom.Proving, greenroom.Ready}
+	out := make([]stage, len(order))
+	for i, phase := range order {
+		at, entered := d.Entered(phase)
+		out[i] = stage{Word: stageWords[phase], Short: stageShort[phase], At: at, Current: d.Phase == phase && phase.Starting()}
+		if phase == greenroom.Ready {
+			out[i].Done = entered
+			continue
+		}
+		if end, ok := d.Entered(order[i+1]); entered && ok {
+			out[i].Done, out[i].Took = true, end.Sub(at)
+		}
+	}
+	return out
+}
+
+// next says what will happen without anybody's doing, from the rules the meeting was scheduled with.
+func next(m *greenroom.Meeting, now time.Time) string {
+	rules, at := m.Blueprint.Rules, func(t time.Time) string { return clock(t, m.TimeZone) }
+	noShow := m.StartsAt.Add(time.Duration(rules.NoShowAfter))
+	switch m.State() {
+	case greenroom.Scheduled:
+		if now.Before(m.LaunchAt()) {
+			return fmt.Sprintf("Desktops are started at %s, %s before the meeting.", at(m.LaunchAt()), roughly(time.Duration(rules.Lead)))
+		}
+		return "Desktops are about to be started."
+	case greenroom.Preparing:
+		return "Desktops are being started. Whoever waits in the lobby is let in as soon as theirs is ready."
+	case greenroom.AllReady:
+		return fmt.Sprintf("Everything is ready. A desktop that nobody has used by %s is removed, and started again for who comes later.", at(noShow))
+	case greenroom.InProgress:
+		return fmt.Sprintf("The meeting is planned to end at %s. Desktops go at %s, or at %s at the latest while somebody is still connected.",
+			at(m.EndsAt), at(m.EndsAt.Add(time.Duration(rules.Grace))), at(m.EndsAt.Add(time.Duration(max(rules.Grace, rules.Overtime)))))
+	case greenroom.Ending:
+		return "Desktops, their names and their access are being removed."
+	default:
+		return ""
+	}
+}
+
+func eventTone(k greenroom.EventKind) tone {
+	switch k {
+	case greenroom.EventFailed, greenroom.EventInstanceLost, greenroom.EventRefused:
+		return bad
+	case greenroom.EventRetry, greenroom.EventEnding:
+		return busy
+	case greenroom.EventReady, greenroom.EventConnected, greenroom.EventEntered:
+		return good
+	case greenroom.EventEnded:
+		return over
+	default:
+		return calm
+	}
+}
+
+// mailto is an e-mail to the seat's person with their link, for the organiser to send.
+func mailto(m *greenroom.Meeting, s *greenroom.Seat, link string) string {
+	body := fmt.Sprintf("%s\n%s, %s (%s)\n\nYour link, for you alone:\n%s\n",
+		m.Title, day(m.StartsAt, m.TimeZone), span(m.StartsAt, m.EndsAt, m.TimeZone), zoneHint(m.StartsAt, m.TimeZone), link)
+	return "mailto:" + url.PathEscape(s.Email) + "?subject=" + url.PathEscape(m.Title) + "&body=" + url.PathEscape(body)
+}

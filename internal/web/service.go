@@ -1,0 +1,30 @@
+package web
+
+import (
+	"context"
+
+	"greenroom"
+	"greenroom/internal/meetings"
+)
+
+// service is what the pages ask of package meetings.
+type service interface {
+	Schedule(ctx context.Context, in meetings.Schedule, idempotencyKey string) (greenroom.Meeting, bool, error)
+	Meeting(ctx context.Context, id string) (greenroom.Meeting, error)
+	List(ctx context.Context, f meetings.Filter) ([]greenroom.Meeting, string, error)
+	Events(ctx context.Context, id string, after int64, limit int) ([]greenroom.Event, error)
+	Edit(ctx context.Context, id string, in meetings.Edit, ifMatch int64) (greenroom.Meeting, error)
+	Cancel(ctx context.Context, id string) (greenroom.Meeting, error)
+	End(ctx context.Context, id string) (greenroom.Meeting, error)
+	ReissueKey(ctx context.Context, id, role string) (greenroom.Meeting, error)
+	Standing(ctx context.Context, id, role, key string) (meetings.Standing, error)
+	Enter(ctx context.Context, id, role, key, clientAddr string) (meetings.Standing, error)
+	JoinURL(m greenroom.Meeting, seat greenroom.Seat) string
+	VideoURL(m greenroom.Meeting) string
+	Blueprints() []greenroom.Blueprint
+}
+
+// journal says that a meeting has changed. The channel is closed when ctx ends or the journal is closed.
+type journal interface {
+	Subscribe(ctx context.Context, meetingID string) <-chan struct{}
+}

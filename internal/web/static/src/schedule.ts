@@ -1,0 +1,81 @@
+// The form that schedules a meeting: the browser's own zone, every zone there is, and the seats of the chosen kind of desktop.
+import { onContent } from "./region.ts";
+import { zoneName } from "./times.ts";
+
+export function scheduleForm(): void {
+  const form = document.querySelector<HTMLFormElement>("form[data-schedule]");
+  if (!form) return;
+  if ("fresh" in form.dataset) {
+    const zones = form.querySelector<HTMLSelectElement>("[data-zones]")!;
+    choose(zones, zoneName());
+    form.querySelector<HTMLInputElement>("[name=starts_at]")!.value = nextHalfHour();
+    document.addEventListener("htmx:after:process", () => zones.dispatchEvent(new Event("change", { bubbles: true })), { once: true });
+  }
+  const kind = form.querySelector<HTMLSelectElement>("[data-blueprint]");
+  const show = () => {
+    for (const seats of form.querySelectorAll<HTMLFieldSetElement>("[data-seats]")) {
+      seats.hidden = seats.disabled = seats.dataset["seats"] !== kind!.value;
+    }
+  };
+  if (kind) {
+    kind.addEventListener("change", show);
+    show();
+  }
+  form.addEventListener("submit", () => {
+    const button = form.querySelector<HTMLButtonElement>("button.primary")!;
+    button.setAttribute("aria-busy", "true");
+    button.textContent = "Scheduling …";
+  });
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) location.reload(); // back from the meeting: a fresh form, with a fresh key
+  });
+}
+
+/** Fills every list of zones, and adds the reader's own time to what the server says a time means. */
+export function whenFields(): void {
+  document.querySelectorAll<HTMLSelectElement>("[data-zones]").forEach(fill);
+  onContent(() => {
+    for (const el of document.querySelectorAll<HTMLElement>("[data-own-instant]")) {
+      el.textContent = zoneName() === "UTC" ? "" : `, ${show(new Date(el.dataset["ownInstant"]!))} for you`;
+    }
+  });
+}
+
+function show(at: Date): string {
+  return new Intl.DateTimeFormat("en-GB", { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(at);
+}
+
+function fill(zones: HTMLSelectElement): void {
+  const known = new Set(Array.from(zones.options, (o) => o.value));
+  const groups = new Map<string, HTMLOptGroupElement>();
+  for (const name of [zoneName(), ...Intl.supportedValuesOf("timeZone")]) {
+    if (known.has(name)) continue;
+    known.add(name);
+    const [area, ...rest] = name.split("/");
+    const option = new Option(name === zoneName() || rest.length === 0 ? name : rest.join(" / ").replaceAll("_", " "), name);
+    if (rest.length === 0 || name === zoneName()) {
+      zones.append(option);
+      continue;
+    }
+    let group = groups.get(area!);
+    if (!group) {
+      group = document.createElement("optgroup");
+      group.label = area!;
+      groups.set(area!, group);
+    }
+    group.append(option);
+  }
+  zones.append(...groups.values());
+}
+
+function choose(zones: HTMLSelectElement, name: string): void {
+  if (!Array.from(zones.options).some((o) => o.value === name)) zones.prepend(new Option(name, name));
+  zones.value = name;
+}
+
+/** The next half hour on this computer's clock, as a datetime-local field writes it. */
+function nextHalfHour(): string {
+  const at = new Date(Math.floor(Date.now() / 1_800_000) * 1_800_000 + 1_800_000);
+  const two = (n: number) => String(n).padStart(2, "0");
+  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}T${two(at.getHours())}:${two(at.getMinutes())}`;
+}
