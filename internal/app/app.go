@@ -1,0 +1,254 @@
+// Package app puts greenroom together: it is the only importer of implementations. What it starts it stops,
+// in order: first who takes requests, then who moves meetings, last what keeps them.
+package app
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"greenroom"
+	"greenroom/internal/advance"
+	"greenroom/internal/certs/localca"
+	"greenroom/internal/compute"
+	"greenroom/internal/compute/localcompute"
+	"greenroom/internal/config"
+	"greenroom/internal/dns/embeddeddns"
+	"greenroom/internal/engine"
+	"greenroom/internal/gateway"
+	"greenroom/internal/httpapi"
+	"greenroom/internal/httpx"
+	"greenroom/internal/journal"
+	"greenroom/internal/lifecycle"
+	"greenroom/internal/meetings"
+	"greenroom/internal/probe"
+	"greenroom/internal/store/sqlstore"
+	"greenroom/internal/web"
+)
+
+// Options are what the program is told from outside.
+type Options struct {
+	Config     config.Config
+	Logger     *slog.Logger
+	Executable string   // this binary: it is every desktop's agent, too
+	Environ    []string // as os.Environ
+	Version    string
+	Gallery    bool                // also serve /gallery
+	Ready      func(public string) // called once everything answers; may be nil
+}
+
+// Times of the program's life.
+const (
+	sweepEvery  = time.Minute
+	stopTimeout = 20 * time.Second
+	httpGrace   = 3 * time.Second // for requests under way to end
+)
+
+// app is everything that runs.
+type app struct {
+	Options
+	listeners *listeners
+	hashes    []string // of organisers' tokens
+	metrics   *metrics
+	journal   *journal.Journal
+	store     *sqlstore.Store
+	engine    *engine.Engine
+	zone      *embeddeddns.Zone
+	authority *localca.Authority
+	provider  *localcompute.Provider
+	advancer  *advance.Advancer
+	service   *meetings.Service
+}
+
+// Run serves until ctx ends, and returns when all it started has stopped; desktops go on living. Errors that
+// a person can mend are UserErrors.
+func Run(ctx context.Context, o Options) error {
+	a := &app{Options: o, metrics: newMetrics(o.Version), journal: journal.New()}
+	defer a.close()
+	if err := a.open(ctx); err != nil {
+		return err
+	}
+	handler, err := a.handler()
+	if err != nil {
+		return err
+	}
+	return a.run(ctx, handler)
+}
+
+// open makes the parts, each needing the ones before it.
+func (a *app) open(ctx context.Context) error {
+	cfg := a.Config
+	var err error
+	if a.hashes, err = cfg.TokenHashes(); err != nil {
+		return err
+	}
+	if a.listeners, err = listen(ctx, cfg); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return &greenroom.UserError{Message: fmt.Sprintf("The data directory %s cannot be made: choose another with --data-dir, or mend its rights.", cfg.DataDir), Cause: err}
+	}
+	if err := a.openStore(ctx); err != nil {
+		return err
+	}
+	owner, err := a.store.Setting(ctx, "owner", greenroom.NewMeetingID())
+	if err != nil {
+		return fmt.Errorf("read owner: %w", err)
+	}
+	master, err := a.store.Setting(ctx, "master_key", greenroom.NewSecret())
+	if err != nil {
+		return fmt.Errorf("read master key: %w", err)
+	}
+	if a.authority, err = openAuthority(cfg); err != nil {
+		return err
+	}
+	if a.zone, err = embeddeddns.Open(ctx, embeddeddns.Options{Zone: cfg.Zone, Owner: owner, Records: zoneRecords{a.store}}); err != nil {
+		return fmt.Errorf("open zone: %w", err)
+	}
+	control := "http://" + a.listeners.http.Addr().String()
+	a.provider, err = localcompute.New(localcompute.Options{
+		Dir: filepath.Join(cfg.DataDir, "desktops"), Executable: a.Executable, ControlURL: control, Environ: a.Environ,
+		OnChange: a.kick, Logger: a.Logger,
+	})
+	if err != nil {
+		return fmt.Errorf("open local desktops: %w", err)
+	}
+	a.openCore(control, master)
+	return nil
+}
+
+// openCore makes what moves meetings and what people ask.
+func (a *app) openCore(control, master string) {
+	cfg := a.Config
+	desktops := a.listeners.desktops.Addr().(*net.TCPAddr)
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(a.authority.RootPEM())
+	a.advancer = &advance.Advancer{
+		Meetings: a.store, Providers: a.providers(), Records: a.zone, Zone: cfg.Zone, Logger: a.Logger, Measure: a.metrics.measure,
+		Prober: probe.New(probe.Options{DNSServers: []string{a.listeners.dnsTCP.Addr().String()}, DesktopAddr: desktops.String(), Port: desktops.Port, Roots: roots}),
+	}
+	a.service = meetings.New(meetings.Options{
+		Store: a.store, Blueprints: cfg.Blueprints, Kick: a.kick, Explainer: a.advancer, Issuer: a.authority,
+		Keys:   meetings.Keys{Master: []byte(master)},
+		Links:  meetings.Links{PublicURL: cfg.Public(a.listeners.http.Addr()), ControlURL: control, VideoURL: cfg.VideoURL, DesktopPort: desktops.Port},
+		Logger: a.Logger,
+	})
+	a.advancer.UserData = a.service.UserData
+}
+
+func (a *app) providers() map[string]compute.Provider {
+	return map[string]compute.Provider{"local": a.provider}
+}
+
+// kick asks for Advance soon.
+func (a *app) kick(meetingID string) { a.engine.Kick(meetingID) }
+
+func openAuthority(cfg config.Config) (*localca.Authority, error) {
+	authority, err := localca.Open(cfg.DataDir, cfg.Zone)
+	if err != nil {
+		return nil, fmt.Errorf("open local authority: %w", err)
+	}
+	return authority, nil
+}
+
+// handler is the whole HTTP side.
+func (a *app) handler() (http.Handler, error) {
+	public := a.Config.Public(a.listeners.http.Addr())
+	var organiser *httpx.Organiser
+	pages := web.Options{Service: a.service, Journal: a.journal, Logger: a.Logger, PublicURL: public, Gallery: a.Gallery}
+	if len(a.hashes) > 0 {
+		organiser = httpx.NewOrganiser(a.hashes)
+		pages.GoodToken = organiser.Good
+	}
+	mux := http.NewServeMux()
+	httpapi.Register(mux, httpapi.Options{
+		Service: a.service, Journal: a.journal, Logger: a.Logger, Version: a.Version, Metrics: a.metrics.handler(),
+		Ready: a.store.Ping, LocalCA: a.authority.RootPEM(),
+	})
+	w, err := web.New(pages)
+	if err != nil {
+		return nil, fmt.Errorf("open pages: %w", err)
+	}
+	w.Register(mux)
+	return httpx.Guard(mux, httpx.Options{Logger: a.Logger, Hosts: httpx.NewHosts(a.listeners.http.Addr(), public), Organiser: organiser}), nil
+}
+
+// run starts the services in the order in which they need each other; they stop in the opposite one.
+func (a *app) run(ctx context.Context, handler http.Handler) error {
+	group := lifecycle.Group{StopTimeout: stopTimeout}
+	group.Add("zone", func(ctx context.Context) error { return a.zone.Serve(ctx, a.listeners.dnsUDP, a.listeners.dnsTCP) })
+	g := gateway.New(gateway.Options{Lookup: a.zone.Lookup, Zone: a.Config.Zone, Logger: a.Logger})
+	group.Add("desktops", func(ctx context.Context) error { return g.Serve(ctx, a.listeners.desktops) })
+	group.Add("engine", a.engine.Run)
+	sweeper := &advance.Sweeper{Store: a.store, Providers: a.providers(), Records: a.zone, Kick: a.kick, Logger: a.Logger}
+	group.Add("sweep", func(ctx context.Context) error { return a.sweep(ctx, sweeper) })
+	group.Add("http", func(ctx context.Context) error { return a.serveHTTP(ctx, handler) })
+	a.Logger.Info("greenroom serves", "config", a.Config)
+	return group.Run(ctx)
+}
+
+func (a *app) sweep(ctx context.Context, s *advance.Sweeper) error {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		if err := s.Sweep(ctx); err == nil {
+			a.metrics.swept.SetToCurrentTime()
+		} else if ctx.Err() == nil {
+			a.Logger.Error("sweep went wrong", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// serveHTTP answers until ctx ends. Streams end with it, so that a stop need not wait for them.
+func (a *app) serveHTTP(ctx context.Context, handler http.Handler) error {
+	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	server := &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
+		ErrorLog: slog.NewLogLogger(a.Logger.Handler(), slog.LevelDebug), BaseContext: func(net.Listener) context.Context { return base },
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(a.listeners.http) }()
+	if a.Ready != nil {
+		a.Ready(a.Config.Public(a.listeners.http.Addr()))
+	}
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	a.journal.Close()
+	grace, stop := context.WithTimeoutCause(context.WithoutCancel(ctx), httpGrace, fmt.Errorf("requests took longer than %s to end", httpGrace))
+	defer stop()
+	time.AfterFunc(httpGrace/2, cancel)
+	if err := server.Shutdown(grace); err != nil {
+		return server.Close()
+	}
+	return nil
+}
+
+// close releases what open has made, the last first.
+func (a *app) close() {
+	if a.provider != nil {
+		a.provider.Close()
+	}
+	if a.store != nil {
+		if err := a.store.Close(); err != nil {
+			a.Logger.Error("close store", "err", err)
+		}
+	}
+	if a.listeners != nil {
+		a.listeners.close()
+	}
+}

@@ -1,0 +1,36 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"greenroom"
+	"greenroom/internal/engine"
+	"greenroom/internal/store/sqlstore"
+)
+
+// openStore opens the store and the engine, which keeps its jobs beside the meetings. Every commit is told to
+// the engine's alarm and to the open pages.
+func (a *app) openStore(ctx context.Context) error {
+	wakes, err := engine.NewWakes()
+	if err != nil {
+		return fmt.Errorf("open engine: %w", err)
+	}
+	a.store, err = sqlstore.Open(ctx, sqlstore.Options{
+		Path: filepath.Join(a.Config.DataDir, "greenroom.db"), Wakes: wakes,
+		OnCommit: func(m greenroom.Meeting) {
+			wakes.Committed(m)
+			a.journal.Publish(m.ID)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	a.engine = engine.New(engine.Options{
+		Wakes: wakes, DB: a.store.DB(), Store: a.store, Logger: a.Logger,
+		Advance:  func(ctx context.Context, id string) error { return a.advancer.Advance(ctx, id) },
+		Lateness: a.metrics.observeLateness,
+	})
+	return nil
+}

@@ -1,0 +1,32 @@
+package app
+
+import (
+	"context"
+
+	"greenroom/internal/dns/embeddeddns"
+	"greenroom/internal/store"
+)
+
+// zoneRecords lets the embedded zone keep its records in the store, without either knowing the other.
+type zoneRecords struct{ store store.Store }
+
+func (z zoneRecords) PutRecords(ctx context.Context, records []embeddeddns.Record) error {
+	out := make([]store.Record, len(records))
+	for i, r := range records {
+		out[i] = store.Record(r)
+	}
+	return z.store.PutRecords(ctx, out)
+}
+
+func (z zoneRecords) DeleteRecords(ctx context.Context, names []string) error {
+	return z.store.DeleteRecords(ctx, names)
+}
+
+func (z zoneRecords) Records(ctx context.Context) ([]embeddeddns.Record, error) {
+	list, err := z.store.Records(ctx)
+	out := make([]embeddeddns.Record, len(list))
+	for i, r := range list {
+		out[i] = embeddeddns.Record(r)
+	}
+	return out, err
+}
