@@ -1,0 +1,120 @@
+// What the browser tests share: a greenroom of their own, and a browser that trusts its authority as
+// a person's would, through the certificate store of a home directory. No certificate error is ever ignored.
+import { test as base, chromium, type BrowserContext, type Page } from "@playwright/test";
+import { execFileSync, spawn, type ChildProcess } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+
+const binary = path.resolve("bin/greenroom");
+
+// Debian's browser, or what stands in for it elsewhere. Nothing is downloaded.
+const browser = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((p) => existsSync(p));
+
+export interface Greenroom {
+  url: string;
+  data: string;
+  home: string;
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once("error", reject).listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
+    });
+  });
+}
+
+async function until(what: string, holds: () => boolean | Promise<boolean>, seconds = 30): Promise<void> {
+  for (const end = Date.now() + seconds * 1000; !(await holds()); ) {
+    if (Date.now() > end) throw new Error(`waited ${seconds} s in vain for ${what}`);
+    await new Promise((r) => setTimeout(r, 100));
+  }
+}
+
+async function answers(url: string): Promise<boolean> {
+  return fetch(url).then((r) => r.ok, () => false);
+}
+
+async function endAll(url: string): Promise<void> {
+  const { meetings } = (await (await fetch(`${url}/api/v1/meetings`)).json()) as { meetings: { id: string }[] };
+  for (const { id } of meetings) await fetch(`${url}/api/v1/meetings/${id}/end`, { method: "POST" });
+}
+
+// running lists the commands of processes that carry a desktop's mark below a data directory.
+export function running(data: string): string[] {
+  const found: string[] = [];
+  for (const pid of readdirSync("/proc").filter((d) => /^\d+$/.test(d))) {
+    try {
+      const command = readFileSync(`/proc/${pid}/cmdline`, "latin1").replaceAll("\0", " ");
+      const environ = readFileSync(`/proc/${pid}/environ`, "latin1");
+      if (environ.includes("GREENROOM_INSTANCE=") && (command + environ).includes(data)) found.push(command);
+    } catch {
+      // it ended between the two looks, or is somebody else's
+    }
+  }
+  return found;
+}
+
+export const test = base.extend<{ people: (name: string, options?: Parameters<typeof chromium.launch>[0] & { phone?: boolean; dark?: boolean }) => Promise<Page> }, { greenroom: Greenroom }>({
+  greenroom: [
+    async ({}, use) => {
+      const data = mkdtempSync(path.join(tmpdir(), "greenroom-browser-"));
+      const home = path.join(data, "home");
+      const [http, desktops, dns] = await Promise.all([freePort(), freePort(), freePort()]);
+      const url = `http://127.0.0.1:${http}`;
+      const log = openSync(path.join(data, "serve.log"), "a");
+      const server: ChildProcess = spawn(
+        binary,
+        ["serve", "--data-dir", data, "--listen", `127.0.0.1:${http}`, "--desktop-listen", `127.0.0.1:${desktops}`, "--dns-listen", `127.0.0.1:${dns}`],
+        { stdio: ["ignore", log, log], env: { ...process.env, GREENROOM_PUBLIC_URL: url } },
+      );
+      try {
+        await until("the server", () => {
+          if (server.exitCode !== null) throw new Error(readFileSync(path.join(data, "serve.log"), "utf8"));
+          return answers(`${url}/readyz`);
+        });
+        const store = path.join(home, ".pki", "nssdb");
+        mkdirSync(store, { recursive: true });
+        const authority = path.join(data, "authority.pem");
+        writeFileSync(authority, await (await fetch(`${url}/ca.pem`)).text());
+        execFileSync("certutil", ["-N", "-d", `sql:${store}`, "--empty-password"]);
+        execFileSync("certutil", ["-A", "-d", `sql:${store}`, "-t", "C,,", "-n", "greenroom test", "-i", authority]);
+        await use({ url, data, home });
+      } finally {
+        if (server.exitCode === null) await endAll(url); // desktops outlive their server, as they should
+        const ended = new Promise((r) => server.once("exit", r));
+        server.kill("SIGTERM");
+        await ended;
+      }
+      await until("every desktop to be gone", () => running(data).length === 0);
+      rmSync(data, { recursive: true, force: true });
+    },
+    { scope: "worker", timeout: 60_000 },
+  ],
+
+  // people gives each name a browser profile of its own.
+  people: async ({ greenroom }, use, info) => {
+    const contexts: BrowserContext[] = [];
+    await use(async (name, options = {}) => {
+      const { phone, dark, ...launch } = options;
+      const context = await chromium.launchPersistentContext(path.join(greenroom.data, "profiles", `${info.testId}-${name}`), {
+        ...launch,
+        executablePath: browser ?? "/usr/bin/chromium",
+        viewport: phone ? { width: 390, height: 844 } : { width: 1280, height: 860 },
+        colorScheme: dark ? "dark" : "light",
+        env: { ...(process.env as Record<string, string>), HOME: greenroom.home },
+        args: ["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic", "--disable-gpu",
+          ...(process.getuid?.() === 0 ? ["--no-sandbox"] : [])],
+      });
+      contexts.push(context);
+      return context.pages()[0] ?? (await context.newPage());
+    });
+    for (const c of contexts) await c.close();
+  },
+});
+
+export { until };
+export { expect } from "@playwright/test";

@@ -1,0 +1,197 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"greenroom"
+	"greenroom/internal/httpapi/client"
+	"greenroom/internal/httpapi/wire"
+	"greenroom/internal/procs"
+)
+
+// kills is how often the program is killed while desktops boot, and as often while they go.
+const kills = 8
+
+// patience is long enough for anything that is on its way, on a slow machine too.
+const patience = 60 * time.Second
+
+// instance is one greenroom with its data directory, through all its lives.
+type instance struct {
+	t     testing.TB
+	data  string
+	ports [3]string
+	cmd   *exec.Cmd
+	api   *client.Client
+}
+
+func newInstance(t testing.TB) *instance {
+	t.Helper()
+	s := &instance{t: t, data: t.TempDir()}
+	for i := range s.ports {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.ports[i] = l.Addr().String()
+		defer l.Close()
+	}
+	var err error
+	if s.api, err = client.New("http://"+s.ports[0], ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if s.cmd != nil {
+			s.kill()
+		}
+		if t.Failed() {
+			log, _ := os.ReadFile(filepath.Join(s.data, "serve.log"))
+			t.Logf("the server said:\n%s", log[max(0, len(log)-8000):])
+		}
+		for _, p := range s.desktopProcesses() { // a failed test leaves no desktops behind either
+			_ = p.Signal(syscall.SIGKILL)
+		}
+	})
+	return s
+}
+
+func (s *instance) start() {
+	s.t.Helper()
+	log, err := os.OpenFile(filepath.Join(s.data, "serve.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer log.Close()
+	s.cmd = exec.Command(binary, "serve", "--data-dir", s.data, "--listen", s.ports[0], "--desktop-listen", s.ports[1], "--dns-listen", s.ports[2])
+	s.cmd.Stdout, s.cmd.Stderr = log, log
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.until("the server to answer", func(ctx context.Context) bool {
+		_, _, err := s.api.Server(ctx)
+		return err == nil
+	})
+}
+
+func (s *instance) kill() {
+	s.t.Helper()
+	_ = s.cmd.Process.Kill()
+	_ = s.cmd.Wait()
+	s.cmd = nil
+}
+
+// until waits for what must come, asking often.
+func (s *instance) until(what string, holds func(ctx context.Context) bool) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !holds(ctx) {
+		select {
+		case <-ctx.Done():
+			s.t.Fatalf("waited %s in vain for %s", patience, what)
+		case <-tick.C:
+		}
+	}
+}
+
+// after waits for a moment drawn at random: the moment of the kill is what the test is about.
+func after(most time.Duration) time.Duration {
+	d := rand.N(most)
+	<-time.After(d)
+	return d
+}
+
+func (s *instance) desktopProcesses() []procs.Process {
+	s.t.Helper()
+	table, err := procs.List()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var ours []procs.Process
+	for _, p := range table {
+		environ, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", p.PID))
+		cmdline, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.PID))
+		if !p.Ended() && strings.Contains(string(environ), "GREENROOM_INSTANCE=") && strings.Contains(string(environ)+string(cmdline), s.data) {
+			ours = append(ours, p)
+		}
+	}
+	return ours
+}
+
+// screens counts the X servers of our desktops.
+func (s *instance) screens() int {
+	n := 0
+	for _, p := range s.desktopProcesses() {
+		cmdline, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.PID))
+		if name, _, _ := strings.Cut(string(cmdline), "\x00"); strings.Contains(strings.ToLower(filepath.Base(name)), "vnc") {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *instance) meeting(ctx context.Context, id string) (wire.Meeting, bool) {
+	m, err := s.api.Meeting(ctx, id)
+	return m, err == nil
+}
+
+func all(m wire.Meeting, phase greenroom.Phase) bool {
+	for _, seat := range m.Seats {
+		if seat.Desktop.Phase != phase {
+			return false
+		}
+	}
+	return true
+}
+
+// TestKilledAnywhere kills the real program with kill -9 while its desktops boot and while they go, starts it
+// again, and expects one screen per seat, and in the end nothing.
+func TestKilledAnywhere(t *testing.T) {
+	t.Parallel()
+	s := newInstance(t)
+	s.start()
+	for i := range kills {
+		m, err := s.api.Schedule(t.Context(), wire.Schedule{Title: fmt.Sprintf("Crash %d", i), StartsAt: "now", Duration: "30m"}, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		when := after(500 * time.Millisecond)
+		s.kill()
+		t.Logf("round %d: killed %s after scheduling", i, when)
+		s.start()
+		s.until("both desktops to be ready", func(ctx context.Context) bool {
+			m, ok := s.meeting(ctx, m.ID)
+			return ok && all(m, greenroom.Ready)
+		})
+		if n := s.screens(); n != 2 {
+			t.Fatalf("%d screens for two seats", n)
+		}
+		if _, err := s.api.End(t.Context(), m.ID); err != nil {
+			t.Fatal(err)
+		}
+		when = after(300 * time.Millisecond)
+		s.kill()
+		t.Logf("round %d: killed %s after the end", i, when)
+		s.start()
+		s.until("the end", func(ctx context.Context) bool {
+			m, ok := s.meeting(ctx, m.ID)
+			return ok && m.State == greenroom.Ended && all(m, greenroom.Gone)
+		})
+		s.until("every process to be gone", func(context.Context) bool { return len(s.desktopProcesses()) == 0 })
+		left, err := os.ReadDir(filepath.Join(s.data, "desktops"))
+		if err != nil || len(left) != 0 {
+			t.Fatalf("left in the desktops' directory: %v %v", left, err)
+		}
+	}
+}
