@@ -1,0 +1,54 @@
+# greenroom: `make help` lists what there is.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo dev build assets test test-go test-browser check fmt lint bench clean
+
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+demo: ## Set up what is missing, serve, schedule a meeting that starts now and print its links
+	@scripts/setup.sh demo
+	@$(MAKE) --no-print-directory build
+	@scripts/demo.sh
+
+dev: build ## Serve from this tree with its data in .cache/dev, verbosely, and with the gallery of pages
+	bin/greenroom serve --data-dir .cache/dev --gallery --log-level debug
+
+build: assets ## Build bin/greenroom
+	go build -o bin/greenroom ./cmd/greenroom
+
+assets: ## Bundle the pages' scripts and styles
+	@scripts/setup.sh build
+	@npm run --silent build
+
+test: ## Set up what is missing and run every test
+	@scripts/setup.sh test
+	@$(MAKE) --no-print-directory build
+	@python3 scripts/run_tests.py -race ./...
+
+test-go: assets ## Run the Go tests alone
+	go test -race ./...
+
+test-browser: build ## Run the browser tests alone
+	npx --no-install playwright test
+
+check: build ## What a change must pass before it is sent: format, vet, lint, types, tests
+	@test -z "$$(gofmt -l .)" || { echo "not formatted (make fmt):"; gofmt -l .; exit 1; }
+	go mod tidy -diff
+	go vet ./...
+	@$(MAKE) --no-print-directory lint
+	npm run --silent typecheck
+	go test -race ./...
+
+fmt: ## Format the Go code
+	gofmt -w .
+
+lint: ## Run the linters of .golangci.yaml
+	go tool -modfile=tools.mod golangci-lint run
+
+bench: assets ## Run the benchmarks; each prints its figure beside that of a peer measured in the same run
+	go test -run '^$$' -bench . -benchtime 1s -timeout 30m ./...
+
+clean: ## Remove what was built
+	rm -rf bin node_modules internal/web/static/dist/* internal/agent/static/dist/* .cache test-results

@@ -1,0 +1,144 @@
+package greenroom_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+const module = "greenroom"
+
+// listedPackage is what `go list -json` says of a package.
+type listedPackage struct {
+	ImportPath                         string
+	Imports, TestImports, XTestImports []string
+	Doc                                string
+	GoFiles                            []string
+	Dir                                string
+}
+
+// boundaries says who may not import what, and why. from and what are import paths; a final slash or dots
+// mean everything below. except names what is allowed all the same.
+var boundaries = []struct {
+	from, what string
+	except     []string
+	why        string
+}{
+	{module, "context", nil, "nouns have no I/O, and a context is the mark of I/O"},
+	{module, module + "/", nil, "everything points at the nouns; they point at nothing"},
+	{module, "x.y", nil, "the nouns need the standard library only"},
+	{module + "/internal/plan", module + "/", nil, "a decision reads a snapshot and a time, nothing else"},
+	{module + "/internal/plan", "context", nil, "a decision does no I/O"},
+	{module + "/internal/plan", "x.y", nil, "a decision needs the standard library only"},
+	{module + "/internal/advance", module + "/internal/store/", nil, "the core knows contracts, not implementations"},
+	{module + "/internal/advance", module + "/internal/compute/", nil, "the core knows contracts, not implementations"},
+	{module + "/internal/advance", module + "/internal/dns/", nil, "the core knows contracts, not implementations"},
+	{module + "/internal/advance", "net/http", nil, "the core runs in a server, in a function and in a test alike"},
+	{module + "/internal/meetings", module + "/internal/store/", nil, "use cases know contracts, not implementations"},
+	{module + "/internal/meetings", module + "/internal/certs/", nil, "use cases know contracts, not implementations"},
+	{module + "/internal/meetings", module + "/internal/advance", nil, "use cases only ask for an Advance"},
+	{module + "/internal/store", module + "/", nil, "a contract knows the nouns only"},
+	{module + "/internal/compute", module + "/", nil, "a contract knows the nouns only"},
+	{module + "/internal/dns", module + "/", nil, "a contract knows the nouns only"},
+	{module + "/internal/certs", module + "/", nil, "a contract knows the nouns only"},
+	{module + "/internal/store/", module + "/", []string{module + "/internal/store"}, "implementations are ignorant of each other and of the rest"},
+	{module + "/internal/compute/", module + "/", []string{module + "/internal/compute", module + "/internal/agentapi", module + "/internal/procs"}, "implementations are ignorant of each other and of the rest"},
+	{module + "/internal/dns/", module + "/", []string{module + "/internal/dns"}, "implementations are ignorant of each other and of the rest"},
+	{module + "/internal/certs/", module + "/", []string{module + "/internal/certs"}, "implementations are ignorant of each other and of the rest"},
+	{module + "/internal/agent", module + "/", []string{module + "/internal/agentapi", module + "/internal/dcv", module + "/internal/procs"}, "the desktop is hostile ground: what runs there stays small"},
+	{module + "/internal/agentapi", module + "/", nil, "the wire format knows nothing"},
+	{module + "/internal/dcv", module + "/", nil, "a protocol knows nothing of the product"},
+	{module + "/internal/httpapi", module + "/internal/store", nil, "permission lives in meetings alone"},
+	{module + "/internal/httpapi", module + "/internal/advance", nil, "permission lives in meetings alone"},
+	{module + "/internal/httpapi", module + "/internal/compute", nil, "permission lives in meetings alone"},
+	{module + "/internal/web", module + "/internal/store", nil, "permission lives in meetings alone"},
+	{module + "/internal/web", module + "/internal/advance", nil, "permission lives in meetings alone"},
+	{module + "/internal/web", module + "/internal/compute", nil, "permission lives in meetings alone"},
+}
+
+// onlyHere says what may be imported in the named places alone.
+var onlyHere = []struct {
+	what, why string
+	places    []string
+}{
+	{module + "/internal/store/sqlstore", "one composition root", []string{module + "/internal/app"}},
+	{module + "/internal/store/memstore", "the store in memory is for tests", nil},
+	{module + "/internal/compute/localcompute", "one composition root", []string{module + "/internal/app", module + "/internal/doctor"}},
+	{module + "/internal/dns/embeddeddns", "one composition root", []string{module + "/internal/app"}},
+	{module + "/internal/app", "only commands start the program", []string{module + "/cmd/"}},
+	{"github.com/riverqueue/river", "the engine is one package's business", []string{module + "/internal/engine"}},
+	{"modernc.org/sqlite", "the database is one package's business", []string{module + "/internal/store/sqlstore", module + "/internal/engine"}},
+}
+
+func TestBoundaries(t *testing.T) {
+	t.Parallel()
+	for _, p := range packages(t) {
+		for _, imported := range p.Imports {
+			for _, b := range boundaries {
+				if covers(b.from, p.ImportPath) && covers(b.what, imported) && !listed(b.except, imported) && imported != p.ImportPath {
+					t.Errorf("%s imports %s: %s", p.ImportPath, imported, b.why)
+				}
+			}
+			for _, o := range onlyHere {
+				if (imported == o.what || strings.HasPrefix(imported, o.what+"/")) && !listed(o.places, p.ImportPath) && !strings.HasPrefix(p.ImportPath, o.what) {
+					t.Errorf("%s imports %s: %s", p.ImportPath, imported, o.why)
+				}
+			}
+			if isTestHelp(imported) && !isTestHelp(p.ImportPath) {
+				t.Errorf("%s imports %s: what helps tests stays out of the product", p.ImportPath, imported)
+			}
+		}
+	}
+}
+
+// covers reports whether pattern means path: itself, all below when it ends in a slash, or, as "x.y", any
+// path of another module.
+func covers(pattern, path string) bool {
+	if pattern == "x.y" {
+		return strings.Contains(strings.SplitN(path, "/", 2)[0], ".")
+	}
+	if below, ok := strings.CutSuffix(pattern, "/"); ok {
+		return strings.HasPrefix(path, below+"/") && !isTestHelp(path)
+	}
+	return path == pattern
+}
+
+func listed(patterns []string, path string) bool {
+	for _, p := range patterns {
+		if p == path || strings.HasSuffix(p, "/") && strings.HasPrefix(path, p) {
+			return true
+		}
+	}
+	return false
+}
+
+// isTestHelp reports whether a package exists for tests: its name ends in test, or it is testenv.
+func isTestHelp(path string) bool {
+	return strings.HasPrefix(path, module+"/") && (strings.HasSuffix(path, "test") || strings.HasSuffix(path, "/testenv"))
+}
+
+func packages(t *testing.T) []listedPackage {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports,TestImports,XTestImports,Doc,GoFiles,Dir", "./...")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []listedPackage
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listedPackage
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+	if len(all) < 10 {
+		t.Fatalf("only %d packages were listed", len(all))
+	}
+	return all
+}

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Installs what a target needs and is not there yet, and says so. Usage: scripts/setup.sh build|demo|test
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+want=${1:?usage: scripts/setup.sh build|demo|test}
+say() { printf 'setup: %s\n' "$*"; }
+die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+
+# program:package pairs, as Debian and Ubuntu name them
+programs=(Xtigervnc:tigervnc-standalone-server openbox:openbox xterm:xterm certutil:libnss3-tools)
+if [ "$want" = test ]; then
+  programs+=(dig:bind9-dnsutils)
+  if ! { type -P chromium || type -P chromium-browser || type -P google-chrome; } >/dev/null; then
+    # Ubuntu's package of that name only points at a snap, which cannot see the tests' home directories.
+    ! grep -qs '^ID=ubuntu' /etc/os-release || die "Ubuntu has no Chromium package: install Google Chrome (https://www.google.com/chrome/), then run this again"
+    programs+=(chromium:chromium)
+  fi
+fi
+if [ "$want" = build ]; then programs=(); fi
+
+command -v go >/dev/null || die "Go 1.26 or newer is needed: https://go.dev/doc/install"
+command -v node >/dev/null && command -v npm >/dev/null || die "Node.js 20 or newer with npm is needed: https://nodejs.org/en/download"
+node -e 'process.exit(Number(process.versions.node.split(".")[0]) >= 20 ? 0 : 1)' || die "Node.js 20 or newer is needed; this is $(node --version)"
+[ "$want" != test ] || command -v python3 >/dev/null || die "Python 3 is needed to count the tests"
+
+missing=()
+for pair in "${programs[@]}"; do
+  command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+  command -v apt-get >/dev/null || die "these programs are missing: ${missing[*]}. This machine has no apt-get; install them with its own package manager"
+  as_root=()
+  if [ "$(id -u)" != 0 ]; then
+    as_root=(sudo)
+    command -v sudo >/dev/null || die "as root, run: apt-get update && apt-get install -y ${missing[*]}"
+    if ! sudo -n true 2>/dev/null && ! [ -t 0 ]; then
+      die "run: sudo apt-get update && sudo apt-get install -y ${missing[*]}"
+    fi
+  fi
+  say "installing ${missing[*]} with apt-get"
+  log=$(mktemp)
+  if ! { "${as_root[@]}" apt-get update -q && "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    die "apt-get could not install ${missing[*]}; its whole output is in $log"
+  fi
+  rm -f "$log"
+fi
+
+# The lock file's fingerprint beside the installed modules tells whether they are current.
+stamp=node_modules/.greenroom-lock
+if ! cmp -s package-lock.json "$stamp"; then
+  say "installing the page's parts with npm ci"
+  npm ci --no-audit --no-fund --loglevel=error
+  cp package-lock.json "$stamp"
+fi
