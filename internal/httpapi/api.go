@@ -65,7 +65,7 @@ type Options struct {
 
 // Limits bound how often callers may ask.
 type Limits struct {
-	JoinEvery   time.Duration // one join call per link and client, on average
+	JoinEvery   time.Duration // one entry per link and client, on average
 	JoinBurst   int
 	WrongEvery  time.Duration // one wrong link per client, on average
 	WrongBurst  int
@@ -74,11 +74,11 @@ type Limits struct {
 	Watchers    int // streams at once
 }
 
-// DefaultLimits let a lobby poll many times a second, and a class behind one address mistype now and then.
+// DefaultLimits let a lobby ask many times a second, and a class behind one address mistype now and then.
 func DefaultLimits() Limits {
 	return Limits{
 		JoinEvery: time.Second / 20, JoinBurst: 40,
-		WrongEvery: 6 * time.Second, WrongBurst: 10,
+		WrongEvery: 2 * time.Second, WrongBurst: 30,
 		VerifyEvery: time.Second / 20, VerifyBurst: 40,
 		Watchers: 1000,
 	}

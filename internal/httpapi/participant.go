@@ -87,13 +87,13 @@ func (a *api) joined(r *http.Request, ask func(ctx context.Context, id, role, ke
 	id, role, key := r.PathValue("id"), r.PathValue("role"), queryparam.Get(r.URL.RawQuery, "key")
 	client := httpx.ClientKey(r)
 	link := id + "/" + role + "/" + key + "@" + client
-	if wait, ok := a.join.before(link, client); !ok {
+	if wait, ok := a.join.before(link, client, r.Method); !ok {
 		p := httpx.TooManyRequests.Problem("Too many tries. Wait a moment and try again.")
 		p.RetryAfter = max(wait, time.Second)
 		return meetings.Standing{}, p
 	}
 	st, err := ask(r.Context(), id, role, key)
-	a.join.after(link, client, err)
+	a.join.after(link, client, r.Method, err)
 	if err == nil {
 		return st, nil
 	}
@@ -104,7 +104,8 @@ func (a *api) joined(r *http.Request, ask func(ctx context.Context, id, role, ke
 	return st, p
 }
 
-// joinLimits bound guesses per client, and calls per link that is known to be right. A class behind one
+// joinLimits bound guesses per client, and entries per link that is known to be right; to look with a right link
+// is as cheap as to be refused, and is not bounded. A class behind one
 // address is not locked out by one who mistypes: links that were right before stay open, and a guesser
 // who used up the guesses learns nothing, since no further link is even looked at.
 type joinLimits struct{ right, wrong *httpx.Limiter }
@@ -114,20 +115,25 @@ func newJoinLimits(l Limits) *joinLimits {
 }
 
 // before reports whether the call may be made, and if not, how long to wait.
-func (l *joinLimits) before(link, client string) (time.Duration, bool) {
+func (l *joinLimits) before(link, client, method string) (time.Duration, bool) {
 	limiter, key := l.wrong, client
 	if l.right.Known(link) {
+		if method == http.MethodGet {
+			return 0, true
+		}
 		limiter, key = l.right, link
 	}
 	wait, spent := limiter.Spent(key)
 	return wait, !spent
 }
 
-// after charges the call to the link if it was right, else to the client.
-func (l *joinLimits) after(link, client string, err error) {
+// after charges an entry to the link if it was right, and any call to the client if it was not.
+func (l *joinLimits) after(link, client, method string, err error) {
 	if errors.Is(err, greenroom.ErrForbidden) || errors.Is(err, greenroom.ErrNotFound) {
 		l.wrong.Allow(client)
 		return
 	}
-	l.right.Allow(link)
+	if method != http.MethodGet || !l.right.Known(link) {
+		l.right.Allow(link)
+	}
 }
