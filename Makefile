@@ -2,6 +2,10 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
+
+# The version comes from git. In a tree that git does not answer for (an archive, somebody else's clone) the build goes on without.
+export GOFLAGS := $(GOFLAGS) -buildvcs=$(shell git status --porcelain >/dev/null 2>&1 && echo auto || echo false)
+
 .PHONY: help demo dev build assets test test-go test-browser check fmt lint bench clean
 
 help: ## Show this list
