@@ -194,7 +194,7 @@ func (d *desktop) end() error {
 	defer stop()
 	wg.Go(func() { _ = d.family.reap(reap) })
 	err := d.family.end(ctx, termGrace)
-	d.screen.cleanUp()
+	d.screen.cleanUp(ctx)
 	return err
 }
 

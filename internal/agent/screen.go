@@ -325,9 +325,9 @@ func (s *screen) command(name string, args ...string) *exec.Cmd {
 }
 
 // cleanUp removes what a killed server leaves outside of the directory. All programs have ended.
-func (s *screen) cleanUp() {
+func (s *screen) cleanUp(ctx context.Context) {
 	if s.display >= 0 {
-		procs.RemoveDisplay(s.display)
+		procs.RemoveDisplay(ctx, s.display)
 	}
 	for _, f := range s.end {
 		f()

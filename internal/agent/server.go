@@ -66,9 +66,23 @@ func newServer(d *desktop) *server {
 	s.listener = tls.NewListener(netutil.LimitListener(proxied, maxClients), conf)
 	s.http = &http.Server{
 		Handler: secured(s.routes()), ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
-		ErrorLog: slog.NewLogLogger(d.cfg.Logger.Handler(), slog.LevelDebug), // strangers' handshakes
+		ErrorLog:    slog.NewLogLogger(d.cfg.Logger.Handler(), slog.LevelDebug), // strangers' handshakes
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, wireKey{}, c) },
 	}
 	return s
+}
+
+// wireKey finds a request's connection in its context.
+type wireKey struct{}
+
+// cut closes the connection below TLS at once: a goodbye to a peer that does not answer would wait.
+func cut(ctx context.Context) {
+	switch c := ctx.Value(wireKey{}).(type) {
+	case *tls.Conn:
+		_ = c.NetConn().Close()
+	case net.Conn:
+		_ = c.Close()
+	}
 }
 
 // trustControlPlane lets only the listener of this machine's control plane say on whose behalf it connects.

@@ -126,9 +126,11 @@ func (s *server) websockify(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer func() { _ = conn.CloseNow() }()
-	ctx, abort := context.WithCancel(r.Context())
-	defer abort()
-	sock := socket{conn: conn, abort: abort}
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	// The library's own close waits for the peer's answer, for seconds and whatever its context says: the end of
+	// a desktop cuts the wire.
+	sock := socket{conn: conn, abort: func() { cancel(); cut(ctx) }}
 	if reason := s.sockets.add(id, sock); reason != "" {
 		ctx, cancel := context.WithTimeout(ctx, goodbyeTime)
 		defer cancel()

@@ -473,7 +473,9 @@ func TestAReplacedDesktopIsRetired(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	m, e, _ := b.ready()
-	b.alter(m.ID, func(m *greenroom.Meeting) { m.Seat("teacher").Desktop = m.Seat("teacher").Desktop.NextAttempt(time.Now()) })
+	b.alter(m.ID, func(m *greenroom.Meeting) {
+		m.Seat("teacher").Desktop = m.Seat("teacher").Desktop.NextAttempt(time.Now())
+	})
 	if orders, err := b.Report(t.Context(), e.AgentToken, agentapi.Report{Ready: true}); err != nil || !orders.Retired {
 		t.Errorf("%+v %v", orders, err)
 	}

@@ -177,7 +177,7 @@ func TestDisplayIsRemovedUnlessItAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	ln.SetUnlinkOnClose(false)
-	procs.RemoveDisplay(number)
+	procs.RemoveDisplay(t.Context(), number)
 	if _, err := os.Stat(path); err != nil {
 		t.Fatalf("a live server's socket was removed: %v", err)
 	}
@@ -188,14 +188,14 @@ func TestDisplayIsRemovedUnlessItAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	procs.RemoveDisplay(number)
+	procs.RemoveDisplay(t.Context(), number)
 	if _, err := os.Stat(path); err != nil {
 		t.Fatalf("the socket of a server that is starting was removed: %v", err)
 	}
 	if err := claim.Close(); err != nil {
 		t.Fatal(err)
 	}
-	procs.RemoveDisplay(number)
+	procs.RemoveDisplay(t.Context(), number)
 	if _, err := os.Stat(path); !os.IsNotExist(err) {
 		t.Errorf("a dead server's socket is left: %v", err)
 	}

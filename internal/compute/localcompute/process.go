@@ -220,7 +220,7 @@ func (p *Provider) kill(i *instance, family []procs.Process) error {
 	}
 	text, _ := os.ReadFile(filepath.Join(i.dir, displayFile)) // there is none before there is a display
 	if number, bad := strconv.Atoi(string(text)); bad == nil {
-		procs.RemoveDisplay(number)
+		procs.RemoveDisplay(p.ctx, number)
 	}
 	return nil
 }

@@ -44,10 +44,13 @@ func (p *Provider) create(i *instance, r compute.Request) error {
 	if err != nil {
 		return err
 	}
+	p.mu.Lock()
+	rec := i.record // somebody may be condemning it already; what start notes next tells of that
+	p.mu.Unlock()
 	half := filepath.Join(p.opts.Dir, halfMade+i.id)
 	err = errors.Join(os.RemoveAll(half), os.Mkdir(half, 0o700))
 	if err == nil {
-		err = errors.Join(writeJSON(filepath.Join(half, recordFile), i.record), writeFile(filepath.Join(half, userDataFile), data))
+		err = errors.Join(writeJSON(filepath.Join(half, recordFile), rec), writeFile(filepath.Join(half, userDataFile), data))
 	}
 	if err == nil {
 		err = os.Rename(half, i.dir)
