@@ -58,7 +58,7 @@ func (p *program) watcher() client.Watcher {
 			if first {
 				fmt.Fprintf(p.stdout, "%s, %s\n", clean(m.Title), moment(m.StartsAt))
 			}
-			_, err := fmt.Fprintf(p.stdout, "%s  %s\n", time.Now().Format("15:04:05"), p.colour(m.State, "The meeting is "+stateText(m)+"."))
+			_, err := fmt.Fprintf(p.stdout, "%s  %s\n", time.Now().Format("15:04:05"), p.colour(m.State, "Now: "+stateText(m)))
 			return err
 		},
 		Event: func(e wire.Event) error {

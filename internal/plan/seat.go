@@ -181,6 +181,14 @@ func (p *planner) ready(s *greenroom.Seat) {
 	}
 }
 
+// stageWaitsFor says what a stage's deadline waits for.
+var stageWaitsFor = map[greenroom.Phase]string{
+	greenroom.Launching: "the provider's answer, at the latest",
+	greenroom.Booting:   "the machine to run, at the latest",
+	greenroom.Naming:    "the record to be written, at the latest",
+	greenroom.Proving:   "the screen and the proof, at the latest",
+}
+
 // inTime fails a desktop whose agent said that it will never be ready, or whose stage took too long.
 func (p *planner) inTime(s *greenroom.Seat) bool {
 	d := &s.Desktop
@@ -193,7 +201,7 @@ func (p *planner) inTime(s *greenroom.Seat) bool {
 	if deadline == 0 {
 		deadline = greenroom.DefaultRules().StageDeadline[d.Phase]
 	}
-	if p.due(d.Timings[d.Phase].Add(time.Duration(deadline)), fmt.Sprintf("the deadline of %s", d.Phase)) {
+	if p.due(d.Timings[d.Phase].Add(time.Duration(deadline)), stageWaitsFor[d.Phase]+"; then the desktop is replaced") {
 		why := fmt.Sprintf("The stage %q took longer than %s.", d.Phase, deadline)
 		if d.Error != "" {
 			why += " Last: " + d.Error

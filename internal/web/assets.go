@@ -47,11 +47,14 @@ func (a *assets) URL(source string) string {
 	return ""
 }
 
-// ServeHTTP serves only what the manifest names, and for ever: another content has another name.
+// ServeHTTP serves only what the manifest names, and for ever: another content has another name. Only the licences
+// keep theirs.
 func (a *assets) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	for _, name := range a.manifest {
 		if name == r.URL.Path {
-			rw.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+			if name != "licenses.txt" {
+				rw.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+			}
 			a.files.ServeHTTP(rw, r)
 			return
 		}

@@ -4,7 +4,7 @@
 // Files are named after their content and can be cached for ever; manifest.json tells their names.
 import { context, build } from "esbuild";
 import { existsSync } from "node:fs";
-import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 
 const root = path.resolve(import.meta.dirname, "../..");
@@ -29,12 +29,14 @@ const targets = [
     entries: ["app.ts", "lobby.ts", "style.css", "logo.svg"],
     options: { entryNames: "[name]-[hash]", assetNames: "[name]-[hash]", chunkNames: "[name]-[hash]", splitting: true, metafile: true, loader: { ".woff2": "file", ".svg": "copy" } },
     manifest: true,
+    parts: ["htmx.org", "@fontsource-variable/inter"],
   },
   {
     src: "internal/agent/static/src",
     dist: "internal/agent/static/dist",
     entries: ["desktop.ts", "desktop.css"],
     options: { entryNames: "[name]", assetNames: "[name]" },
+    parts: ["@novnc/novnc"],
   },
 ];
 
@@ -45,6 +47,20 @@ for (const target of targets) {
   const options = { ...shared, ...target.options, entryPoints, outdir: target.dist, plugins: target.manifest ? [manifestOf(target)] : [] };
   if (watch) await (await context(options)).watch();
   else await build(options);
+  await writeFile(path.join(root, target.dist, "licenses.txt"), await licenses(target.parts));
+}
+
+/** The licences of what is bundled travel with it. */
+async function licenses(parts) {
+  let text = "";
+  for (const part of parts) {
+    const dir = path.join(root, "node_modules", part);
+    const { version } = JSON.parse(await readFile(path.join(dir, "package.json"), "utf8"));
+    const file = (await readdir(dir)).find((name) => /^licen[cs]e(\.txt|\.md)?$/i.test(name));
+    if (!file) throw new Error(`${part} has no licence file`);
+    text += `${part} ${version}\n\n${await readFile(path.join(dir, file), "utf8")}\n\n`;
+  }
+  return text;
 }
 
 async function clear(dir) {
@@ -61,7 +77,7 @@ function manifestOf(target) {
     setup(b) {
       b.onEnd(async ({ metafile, errors }) => {
         if (errors.length > 0) return;
-        const names = {};
+        const names = { "licenses.txt": "licenses.txt" };
         for (const [out, { entryPoint, inputs }] of Object.entries(metafile.outputs)) {
           const file = path.basename(out);
           const source = entryPoint ?? (Object.keys(inputs).length === 1 && out.endsWith(".woff2") ? Object.keys(inputs)[0] : undefined);
