@@ -260,7 +260,7 @@ func TestLife(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			l := newLife(t, time.Minute)
 			l.NextErr = greenroom.ErrCapacity
-			l.run(20 * time.Second)
+			l.run(50 * time.Second)
 			l.phases(greenroom.Ready, greenroom.Ready)
 			m := l.meeting()
 			if a := m.Seats[0].Desktop.Attempt; a != 2 {

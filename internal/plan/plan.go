@@ -59,6 +59,7 @@ const (
 // Times that are no rule of a blueprint.
 const (
 	missingAfter  = 10 * time.Second // an instance absent this long, over at least two looks, is lost
+	launchSettles = 35 * time.Second // a launch without an instance may yet take hold: another process may have asked with the same token, and a call lasts up to 30 s
 	reconnect     = 30 * time.Second // after the end, a broken connection gets this long to come back
 	earlyRelease  = time.Minute      // a moved start releases desktops only beyond this
 	removalRetry  = 30 * time.Second // a removal that shows no effect is asked for again

@@ -272,7 +272,7 @@ func (p *planner) exists(s *greenroom.Seat) (exists, certain bool) {
 		}
 	}
 	if d.InstanceID == "" {
-		return false, p.due(d.Timings[d.Phase].Add(missingAfter), "certainty that the launch left nothing")
+		return false, p.due(d.Timings[d.Phase].Add(launchSettles), "certainty that the launch left nothing")
 	}
 	return d.RemovalAskedAt.IsZero(), true
 }

@@ -89,7 +89,8 @@ func settle(s *greenroom.Seat, zone string, o Outcome, now time.Time) *greenroom
 	return nil
 }
 
-// launchFailed treats a refusal. Permanent errors and missing capacity say that nothing was launched.
+// launchFailed treats a refusal. That this call launched nothing does not say that no other did, with the same
+// token and more luck: the attempt is confirmed dead like any other before there is a next one.
 func launchFailed(s *greenroom.Seat, err error, now time.Time) *greenroom.Event {
 	d := &s.Desktop
 	permanent, capacity := errors.Is(err, greenroom.ErrPermanent), errors.Is(err, greenroom.ErrCapacity)
@@ -103,7 +104,6 @@ func launchFailed(s *greenroom.Seat, err error, now time.Time) *greenroom.Event 
 	d.Permanent = permanent
 	e := fail(s, greenroom.Sentence(err, fallback), now)
 	e.Data["cause"] = err.Error()
-	d.Cleared = d.InstanceID == ""
 	return &e
 }
 
