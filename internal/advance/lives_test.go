@@ -59,7 +59,7 @@ func (w *badWorld) Launch(ctx context.Context, requests []compute.Request) []com
 		case w.one(20):
 			out[i] = compute.Outcome{Err: greenroom.ErrCapacity}
 		default:
-			out[i] = w.cloud.launch(ctx, r)
+			out[i] = w.launch(ctx, r)
 			if w.one(10) {
 				out[i] = compute.Outcome{Err: errWorld}
 			}
@@ -210,7 +210,7 @@ func (l *life) happen(w *badWorld) {
 		}, seat)
 	case 4: // a machine vanishes
 		m := l.meeting()
-		_ = l.cloud.Terminate(l.t.Context(), m.Seats[seat%len(m.Seats)].Desktop.InstanceID)
+		_ = l.Terminate(l.t.Context(), m.Seats[seat%len(m.Seats)].Desktop.InstanceID)
 	case 5:
 		l.change(func(m *greenroom.Meeting, _ *greenroom.Seat) []greenroom.Event {
 			if m.EndReason == "" && w.pick(4) == 0 {
