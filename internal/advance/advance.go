@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"time"
 
 	"greenroom"
@@ -29,7 +30,7 @@ type prober interface {
 	Probe(ctx context.Context, hostname string, address netip.Addr) greenroom.Proof
 }
 
-// Advancer moves meetings. All fields are required and are not changed once it is in use.
+// Advancer moves meetings. All fields but Measure are required and are not changed once it is in use.
 type Advancer struct {
 	Meetings  meetings
 	Providers map[string]compute.Provider // by the name that blueprints use
@@ -37,6 +38,7 @@ type Advancer struct {
 	Prober    prober
 	Zone      string // desktops are named <instance id>.<zone>
 	UserData  func(m *greenroom.Meeting, s *greenroom.Seat) ([]byte, error)
+	Now       func() time.Time // time.Now, but in a simulation
 	Logger    *slog.Logger
 	// Measure is told how long each effect took and whether it worked.
 	Measure func(do plan.Verb, took time.Duration, err error)
@@ -44,8 +46,10 @@ type Advancer struct {
 
 // Bounds of one pass.
 const (
-	effectTimeout = 30 * time.Second // of one effect; a slower one is tried again with the same token
-	maxConflicts  = 16               // lost races in a row before the pass gives up; the engine comes again
+	// lease is how long a process that is busy with a meeting's effects is left alone. It renews it; if it dies,
+	// the meeting's wake comes when the lease is over.
+	lease        = 5 * time.Second
+	maxConflicts = 16 // lost races in a row before the pass gives up; the engine comes again
 )
 
 // Advance takes the meeting as far as it can go now. It returns nil when nothing is left to do before the
@@ -71,10 +75,13 @@ func (a *Advancer) Explain(ctx context.Context, id string) (plan.Decision, error
 	if err != nil {
 		return plan.Decision{}, err
 	}
-	return plan.Plan(snapshot, time.Now().UTC()), nil
+	return plan.Plan(snapshot, a.now()), nil
 }
 
-// pass is one run of Advance.
+// now is the wall clock alone: what is compared across processes must not depend on when one of them slept.
+func (a *Advancer) now() time.Time { return a.Now().Round(0).UTC() }
+
+// pass is one run of Advance: steps, with their effects under way at once.
 type pass struct {
 	*Advancer
 	id       string
@@ -85,91 +92,60 @@ type pass struct {
 func (p *pass) run(ctx context.Context) error {
 	conflicts := 0
 	for {
-		m, wait, err := p.step(ctx)
+		step, err := p.Step(ctx, p.id)
 		switch {
 		case errors.Is(err, greenroom.ErrConflict) && conflicts < maxConflicts:
 			conflicts++
 			continue
 		case err != nil:
 			return err
-		case !wait:
-			return nil
 		}
 		conflicts = 0
-		if err := p.settle(ctx, m); err != nil {
+		p.start(ctx, step)
+		if len(p.inFlight) == 0 {
+			return nil
+		}
+		if outcomes := p.gather(ctx); len(outcomes) > 0 {
+			err = p.Settle(ctx, step.Meeting, outcomes)
+		} else {
+			err = context.Cause(ctx) // nil if only the lease is to be renewed
+		}
+		if err != nil {
 			return err
 		}
 	}
 }
 
-// step plans once, saves the intent and starts its effects. It reports whether effects are under way.
-func (p *pass) step(ctx context.Context) (greenroom.Meeting, bool, error) {
-	m, err := p.Meetings.Meeting(ctx, p.id)
-	if err != nil {
-		return m, false, err
-	}
-	if m.Closed {
-		return m, false, nil
-	}
-	snapshot, err := p.observe(ctx, m)
-	if err != nil {
-		return m, false, err
-	}
-	now := time.Now().UTC()
-	decision := plan.Plan(snapshot, now)
-	next := decision.Meeting
-	next.WakeAt = promise(m.WakeAt, decision, now)
-	if decision.Changed || !next.WakeAt.Equal(m.WakeAt) {
-		if next, err = p.Meetings.Update(ctx, next, decision.Events); err != nil {
-			return m, false, err
+// start begins the step's effects that are not under way already.
+func (p *pass) start(ctx context.Context, step Step) {
+	step.Effects = slices.DeleteFunc(step.Effects, func(e plan.Effect) bool { return p.inFlight[e] })
+	for _, call := range step.Calls() {
+		for _, e := range call {
+			p.inFlight[e] = true
 		}
+		go func() {
+			for _, o := range p.Perform(ctx, step, call) {
+				p.outcomes <- o
+			}
+		}()
 	}
-	p.start(ctx, next, decision.Effects)
-	return next, len(p.inFlight) > 0, nil
 }
 
-// promise is the wake to save with a decision. While effects are under way this process looks after the
-// meeting; the wake is then only for the case that it dies, and an earlier promise that serves is kept.
-func promise(saved time.Time, d plan.Decision, now time.Time) time.Time {
-	switch {
-	case len(d.Effects) == 0:
-		return d.Wake
-	case saved.After(now) && saved.Before(now.Add(2*effectTimeout)):
-		return saved
-	}
-	return now.Add(effectTimeout)
-}
-
-// settle waits for an outcome, takes whatever else has come, and saves what it means.
-func (p *pass) settle(ctx context.Context, m greenroom.Meeting) error {
-	outcomes := p.gather(ctx)
-	if len(outcomes) == 0 {
-		return context.Cause(ctx)
-	}
-	for range maxConflicts {
-		next := m.Clone()
-		events := plan.Settle(&next, p.Zone, outcomes, time.Now().UTC())
-		_, err := p.Meetings.Update(ctx, next, events)
-		if !errors.Is(err, greenroom.ErrConflict) {
-			return err
-		}
-		if m, err = p.Meetings.Meeting(ctx, p.id); err != nil {
-			return err
-		}
-	}
-	return fmt.Errorf("save outcomes: %w", greenroom.ErrConflict)
-}
-
-// gather returns at least one outcome, unless ctx ends first.
+// gather waits for an outcome and takes whatever else has come. It returns none if ctx ends first, or if the lease
+// should be renewed.
 func (p *pass) gather(ctx context.Context) []plan.Outcome {
 	var got []plan.Outcome
 	take := func(o plan.Outcome) {
 		delete(p.inFlight, o.Effect)
 		got = append(got, o)
 	}
+	renew := time.NewTimer(lease / 2)
+	defer renew.Stop()
 	select {
 	case o := <-p.outcomes:
 		take(o)
+	case <-renew.C:
+		return nil
 	case <-ctx.Done():
 		return nil
 	}
@@ -188,31 +164,4 @@ func (p *pass) wait() {
 	for len(p.inFlight) > 0 {
 		delete(p.inFlight, (<-p.outcomes).Effect)
 	}
-}
-
-// observe asks the provider for the meeting's instances, if any may exist.
-func (a *Advancer) observe(ctx context.Context, m greenroom.Meeting) (plan.Snapshot, error) {
-	s := plan.Snapshot{Meeting: m, Zone: a.Zone}
-	exists := false
-	for i := range m.Seats {
-		exists = exists || m.Seats[i].Desktop.MayExist()
-	}
-	provider, ok := a.Providers[m.Blueprint.Provider]
-	if !exists || !ok {
-		return s, nil
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, effectTimeout, errors.New("the provider did not list its instances in time"))
-	defer cancel()
-	list, err := provider.List(ctx, m.ID)
-	if err != nil {
-		return s, fmt.Errorf("list instances: %w", err)
-	}
-	s.Observed = true
-	for _, i := range list {
-		s.Instances = append(s.Instances, plan.Instance{
-			ID: i.ID, Handle: i.Handle, Address: i.Address, Running: i.State == compute.Running,
-			Ending: i.State == compute.ShuttingDown || i.State == compute.Terminated, Dead: i.State == compute.Terminated,
-		})
-	}
-	return s, nil
 }

@@ -147,6 +147,7 @@ func newLife(t *testing.T, start time.Duration) *life {
 	l.advancer = &advance.Advancer{
 		Meetings: l.store, Providers: map[string]compute.Provider{"local": l.cloud}, Records: l.cloud, Prober: l.cloud, Zone: "desk.localhost",
 		UserData: func(*greenroom.Meeting, *greenroom.Seat) ([]byte, error) { return []byte("{}"), nil },
+		Now:      time.Now,
 		Logger:   slog.New(slog.DiscardHandler),
 	}
 	now := time.Now().UTC()

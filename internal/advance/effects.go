@@ -13,79 +13,89 @@ import (
 	"greenroom/internal/plan"
 )
 
-// start begins the effects that are not already under way: launches as one call to the provider, every
-// other effect by itself, so that one seat's slow step does not hold up another's.
-func (p *pass) start(ctx context.Context, m greenroom.Meeting, effects []plan.Effect) {
+// Calls groups the effects by the calls that perform them: launches are one call to the provider, every other
+// effect is one by itself, so that one seat's slow step does not hold up another's.
+func (s Step) Calls() [][]plan.Effect {
 	var launches []plan.Effect
-	for _, e := range effects {
-		if p.inFlight[e] {
-			continue
-		}
-		p.inFlight[e] = true
+	var calls [][]plan.Effect
+	for _, e := range s.Effects {
 		if e.Do == plan.Launch {
 			launches = append(launches, e)
-			continue
+		} else {
+			calls = append(calls, []plan.Effect{e})
 		}
-		go p.one(ctx, m, e)
 	}
 	if len(launches) > 0 {
-		go p.launch(ctx, m, launches)
+		calls = append(calls, launches)
 	}
+	return calls
 }
 
-// one performs an effect and hands in what came of it.
-func (p *pass) one(ctx context.Context, m greenroom.Meeting, e plan.Effect) {
-	ctx, cancel := bound(ctx, e)
+// Perform makes one of the step's calls and returns what came of each of its effects.
+func (a *Advancer) Perform(ctx context.Context, s Step, call []plan.Effect) []plan.Outcome {
+	ctx, cancel := context.WithDeadlineCause(ctx, s.Deadline, errors.New(string(call[0].Do)+" took longer than "+plan.EffectTimeout.String()))
 	defer cancel()
-	began := time.Now()
+	began := a.Now()
+	var outcomes []plan.Outcome
+	if call[0].Do == plan.Launch {
+		outcomes = a.launch(ctx, s.Meeting, call)
+	} else {
+		outcomes = []plan.Outcome{a.perform(ctx, s.Meeting, call[0])}
+	}
+	for _, o := range outcomes {
+		a.tell(o, a.Now().Sub(began))
+	}
+	return outcomes
+}
+
+func (a *Advancer) perform(ctx context.Context, m greenroom.Meeting, e plan.Effect) plan.Outcome {
 	o := plan.Outcome{Effect: e}
 	d := &m.AnySeat(e.Handle.Role).Desktop
 	switch e.Do {
 	case plan.Publish:
-		o.Err = p.publish(ctx, d)
+		o.Err = a.publish(ctx, d)
 	case plan.Prove:
 		address, _ := netip.ParseAddr(d.Address)
-		proof := p.Prober.Probe(ctx, d.Hostname, address)
+		proof := a.Prober.Probe(ctx, d.Hostname, address)
 		o.Proof = &proof
 	case plan.Unpublish:
-		o.Err = p.Records.DeleteRecords(ctx, []string{d.Hostname})
+		o.Err = a.Records.DeleteRecords(ctx, []string{d.Hostname})
 	case plan.Terminate:
-		o.Err = p.terminate(ctx, m, d.InstanceID)
+		o.Err = a.terminate(ctx, m, d.InstanceID)
 	case plan.Launch:
 		// launches are asked for together
 	}
-	p.done(o, began)
+	return o
 }
 
-func (p *pass) done(o plan.Outcome, began time.Time) {
-	if p.Measure != nil {
-		p.Measure(o.Effect.Do, time.Since(began), o.Err)
+func (a *Advancer) tell(o plan.Outcome, took time.Duration) {
+	if a.Measure != nil {
+		a.Measure(o.Effect.Do, took, o.Err)
 	}
 	if o.Err != nil {
-		p.Logger.Warn("effect went wrong", "meeting", p.id, "role", o.Effect.Handle.Role, "attempt", o.Effect.Handle.Attempt,
-			"effect", string(o.Effect.Do), "err", o.Err)
+		h := o.Effect.Handle
+		a.Logger.Warn("effect went wrong", "meeting", h.Meeting, "role", h.Role, "attempt", h.Attempt, "effect", string(o.Effect.Do), "err", o.Err)
 	}
-	p.outcomes <- o
 }
 
-func (p *pass) publish(ctx context.Context, d *greenroom.Desktop) error {
+func (a *Advancer) publish(ctx context.Context, d *greenroom.Desktop) error {
 	address, err := netip.ParseAddr(d.Address)
 	if err != nil {
 		return fmt.Errorf("%w: the provider gave the address %q", greenroom.ErrPermanent, d.Address)
 	}
-	return p.Records.SetRecords(ctx, []dns.Record{{Name: d.Hostname, Address: address}})
+	return a.Records.SetRecords(ctx, []dns.Record{{Name: d.Hostname, Address: address}})
 }
 
-func (p *pass) terminate(ctx context.Context, m greenroom.Meeting, instance string) error {
-	provider, err := p.provider(m)
+func (a *Advancer) terminate(ctx context.Context, m greenroom.Meeting, instance string) error {
+	provider, err := a.provider(m)
 	if err != nil {
 		return err
 	}
 	return provider.Terminate(ctx, instance)
 }
 
-func (p *pass) provider(m greenroom.Meeting) (compute.Provider, error) {
-	provider, ok := p.Providers[m.Blueprint.Provider]
+func (a *Advancer) provider(m greenroom.Meeting) (compute.Provider, error) {
+	provider, ok := a.Providers[m.Blueprint.Provider]
 	if !ok {
 		return nil, &greenroom.UserError{
 			Message: fmt.Sprintf("The provider %q of the blueprint %q is not set up here.", m.Blueprint.Provider, m.Blueprint.Name),
@@ -96,35 +106,23 @@ func (p *pass) provider(m greenroom.Meeting) (compute.Provider, error) {
 }
 
 // launch asks for the instances of one meeting in one call.
-func (p *pass) launch(ctx context.Context, m greenroom.Meeting, effects []plan.Effect) {
-	ctx, cancel := bound(ctx, effects[0])
-	defer cancel()
-	began := time.Now()
-	for i, o := range p.askForInstances(ctx, m, effects) {
-		p.done(plan.Outcome{Effect: effects[i], Err: o.Err, InstanceID: o.Instance.ID, Address: o.Instance.Address}, began)
-	}
-}
-
-func (p *pass) askForInstances(ctx context.Context, m greenroom.Meeting, effects []plan.Effect) []compute.Outcome {
-	provider, err := p.provider(m)
+func (a *Advancer) launch(ctx context.Context, m greenroom.Meeting, effects []plan.Effect) []plan.Outcome {
+	provider, err := a.provider(m)
 	requests := make([]compute.Request, len(effects))
 	for i, e := range effects {
 		s := m.AnySeat(e.Handle.Role)
 		requests[i] = compute.Request{Handle: e.Handle, Blueprint: m.Blueprint, KillAt: s.Desktop.KillAt}
 		if err == nil {
-			requests[i].UserData, err = p.UserData(&m, s)
+			requests[i].UserData, err = a.UserData(&m, s)
 		}
 	}
+	answers := make([]compute.Outcome, len(effects))
 	if err == nil {
-		return provider.Launch(ctx, requests)
+		answers = provider.Launch(ctx, requests)
 	}
-	outcomes := make([]compute.Outcome, len(effects))
-	for i := range outcomes {
-		outcomes[i].Err = err
+	outcomes := make([]plan.Outcome, len(effects))
+	for i, o := range answers {
+		outcomes[i] = plan.Outcome{Effect: effects[i], Err: errors.Join(err, o.Err), InstanceID: o.Instance.ID, Address: o.Instance.Address}
 	}
 	return outcomes
-}
-
-func bound(ctx context.Context, e plan.Effect) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, effectTimeout, errors.New(string(e.Do)+" took longer than "+effectTimeout.String()))
 }

@@ -130,7 +130,7 @@ func (a *app) openCore(control, master string) {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(a.authority.RootPEM())
 	a.advancer = &advance.Advancer{
-		Meetings: a.store, Providers: a.providers(), Records: a.zone, Zone: cfg.Zone, Logger: a.Logger, Measure: a.metrics.measure,
+		Meetings: a.store, Providers: a.providers(), Records: a.zone, Zone: cfg.Zone, Now: time.Now, Logger: a.Logger, Measure: a.metrics.measure,
 		Prober: probe.New(probe.Options{DNSServers: []string{a.listeners.dnsTCP.Addr().String()}, DesktopAddr: desktops.String(), Port: desktops.Port, Roots: roots}),
 	}
 	a.service = meetings.New(meetings.Options{

@@ -56,15 +56,19 @@ const (
 	Terminate Verb = "terminate" // ask the provider to remove the instance
 )
 
+// EffectTimeout bounds an effect: it takes hold within this time of the look that it follows from, or not at all.
+const EffectTimeout = 20 * time.Second
+
 // Times that are no rule of a blueprint.
 const (
-	missingAfter  = 10 * time.Second // an instance absent this long, over at least two looks, is lost
-	launchSettles = 35 * time.Second // a launch without an instance may yet take hold: another process may have asked with the same token, and a call lasts up to 30 s
-	reconnect     = 30 * time.Second // after the end, a broken connection gets this long to come back
-	earlyRelease  = time.Minute      // a moved start releases desktops only beyond this
-	removalRetry  = 30 * time.Second // a removal that shows no effect is asked for again
-	maxFailures   = 8                // desktops that fail in a row before a seat is given up
-	requestPause  = 30 * time.Second // between attempts that a person asks for after that
+	missingAfter  = 10 * time.Second              // an instance absent this long, over at least two looks, is lost
+	launchSettles = EffectTimeout + 5*time.Second // a launch without an instance may yet take hold: another process may have asked with the same token, by a clock that differs
+	secondLook    = 5 * time.Second               // after that, absence is believed over this long
+	reconnect     = 30 * time.Second              // after the end, a broken connection gets this long to come back
+	earlyRelease  = time.Minute                   // a moved start releases desktops only beyond this
+	removalRetry  = 30 * time.Second              // a removal that shows no effect is asked for again
+	maxFailures   = 8                             // desktops that fail in a row before a seat is given up
+	requestPause  = 30 * time.Second              // between attempts that a person asks for after that
 	firstBackoff  = time.Second
 	longestBackof = time.Minute
 )

@@ -107,12 +107,17 @@ func (p *planner) missing(s *greenroom.Seat) {
 	if !d.Phase.Live() || d.InstanceID == "" {
 		return
 	}
+	p.missedNow(d)
+	if p.due(d.MissingSince.Add(missingAfter), "a second look for a missing machine") {
+		p.fail(s, "The desktop's machine is no longer there.")
+	}
+}
+
+// missedNow notes the first look that did not find the instance.
+func (p *planner) missedNow(d *greenroom.Desktop) {
 	if d.MissingSince.IsZero() {
 		d.MissingSince = p.now
 		p.moved = true
-	}
-	if p.due(d.MissingSince.Add(missingAfter), "a second look for a missing machine") {
-		p.fail(s, "The desktop's machine is no longer there.")
 	}
 }
 
@@ -259,7 +264,8 @@ func (p *planner) clear(s *greenroom.Seat) {
 }
 
 // exists reports whether the attempt's instance still exists, and whether that is certain. An attempt whose
-// launch was never answered may yet appear: only absence over some time settles it.
+// launch was never answered may yet appear, and a list may lag: only two looks that miss it, after no launch can
+// take hold any more, settle it.
 func (p *planner) exists(s *greenroom.Seat) (exists, certain bool) {
 	d := &s.Desktop
 	handle := p.m.Handle(s)
@@ -272,7 +278,11 @@ func (p *planner) exists(s *greenroom.Seat) (exists, certain bool) {
 		}
 	}
 	if d.InstanceID == "" {
-		return false, p.due(d.Timings[d.Phase].Add(launchSettles), "certainty that the launch left nothing")
+		if !p.due(d.Timings[d.Phase].Add(launchSettles), "certainty that the launch left nothing") {
+			return false, false
+		}
+		p.missedNow(d)
+		return false, p.due(d.MissingSince.Add(secondLook), "a second look that the launch left nothing")
 	}
 	return d.RemovalAskedAt.IsZero(), true
 }

@@ -1,0 +1,100 @@
+package advance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"greenroom"
+	"greenroom/internal/compute"
+	"greenroom/internal/plan"
+)
+
+// Step is one look at a meeting: what was saved, and the effects that the save is the intent of.
+type Step struct {
+	Meeting greenroom.Meeting
+	Effects []plan.Effect
+	// Deadline is after which none of the effects may take hold any more. It counts from before the look, so that a
+	// process that was stopped on the way cannot act on what it saw long ago.
+	Deadline time.Time
+}
+
+// Step loads the meeting, observes, plans and saves once.
+func (a *Advancer) Step(ctx context.Context, id string) (Step, error) {
+	s := Step{Deadline: a.now().Add(plan.EffectTimeout)}
+	var err error
+	if s.Meeting, err = a.Meetings.Meeting(ctx, id); err != nil || s.Meeting.Closed {
+		return s, err
+	}
+	snapshot, err := a.observe(ctx, s.Meeting)
+	if err != nil {
+		return s, err
+	}
+	now := a.now()
+	decision := plan.Plan(snapshot, now)
+	next := decision.Meeting
+	next.WakeAt = promise(s.Meeting.WakeAt, decision, now)
+	if decision.Changed || !next.WakeAt.Equal(s.Meeting.WakeAt) {
+		if next, err = a.Meetings.Update(ctx, next, decision.Events); err != nil {
+			return s, err
+		}
+	}
+	s.Meeting, s.Effects = next, decision.Effects
+	return s, nil
+}
+
+// promise is the wake to save with a decision. While effects are under way this process looks after the
+// meeting; the wake is then only for the case that it dies, and a promise that still serves is kept.
+func promise(saved time.Time, d plan.Decision, now time.Time) time.Time {
+	switch {
+	case len(d.Effects) == 0:
+		return d.Wake
+	case saved.After(now.Add(lease/2)) && !saved.After(now.Add(lease)):
+		return saved
+	}
+	return now.Add(lease)
+}
+
+// Settle saves what came of effects that were begun for m.
+func (a *Advancer) Settle(ctx context.Context, m greenroom.Meeting, outcomes []plan.Outcome) error {
+	for range maxConflicts {
+		next := m.Clone()
+		events := plan.Settle(&next, a.Zone, outcomes, a.now())
+		_, err := a.Meetings.Update(ctx, next, events)
+		if !errors.Is(err, greenroom.ErrConflict) {
+			return err
+		}
+		if m, err = a.Meetings.Meeting(ctx, m.ID); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("save outcomes: %w", greenroom.ErrConflict)
+}
+
+// observe asks the provider for the meeting's instances, if any may exist.
+func (a *Advancer) observe(ctx context.Context, m greenroom.Meeting) (plan.Snapshot, error) {
+	s := plan.Snapshot{Meeting: m, Zone: a.Zone}
+	exists := false
+	for i := range m.Seats {
+		exists = exists || m.Seats[i].Desktop.MayExist()
+	}
+	provider, ok := a.Providers[m.Blueprint.Provider]
+	if !exists || !ok {
+		return s, nil
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, plan.EffectTimeout, errors.New("the provider did not list its instances in time"))
+	defer cancel()
+	list, err := provider.List(ctx, m.ID)
+	if err != nil {
+		return s, fmt.Errorf("list instances: %w", err)
+	}
+	s.Observed = true
+	for _, i := range list {
+		s.Instances = append(s.Instances, plan.Instance{
+			ID: i.ID, Handle: i.Handle, Address: i.Address, Running: i.State == compute.Running,
+			Ending: i.State == compute.ShuttingDown || i.State == compute.Terminated, Dead: i.State == compute.Terminated,
+		})
+	}
+	return s, nil
+}
