@@ -3,6 +3,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"fmt"
@@ -111,7 +112,7 @@ func (a *app) open(ctx context.Context) error {
 	if a.zone, err = embeddeddns.Open(ctx, embeddeddns.Options{Zone: cfg.Zone, Owner: owner, Records: zoneRecords{a.store}}); err != nil {
 		return fmt.Errorf("open zone: %w", err)
 	}
-	control := "http://" + a.listeners.http.Addr().String()
+	control := cfg.Control(a.listeners.http.Addr())
 	a.provider, err = localcompute.New(localcompute.Options{
 		Dir: filepath.Join(cfg.DataDir, "desktops"), Executable: a.Executable, ControlURL: control, Environ: a.Environ,
 		OnChange: a.kick, Logger: a.Logger,
@@ -136,7 +137,7 @@ func (a *app) openCore(control, master string) {
 	a.service = meetings.New(meetings.Options{
 		Store: a.store, Blueprints: cfg.Blueprints, Kick: a.kick, Explainer: a.advancer, Issuer: a.authority,
 		Keys:   meetings.Keys{Master: []byte(master)},
-		Links:  meetings.Links{PublicURL: cfg.Public(a.listeners.http.Addr()), ControlURL: control, VideoURL: cfg.VideoURL, DesktopPort: desktops.Port},
+		Links:  meetings.Links{PublicURL: cfg.Public(a.listeners.http.Addr()), ControlURL: control, VideoURL: cfg.VideoURL, DesktopPort: cmp.Or(cfg.DesktopPort, desktops.Port)},
 		Logger: a.Logger,
 	})
 	a.advancer.UserData = a.service.UserData
@@ -176,7 +177,7 @@ func (a *app) handler() (http.Handler, error) {
 		return nil, fmt.Errorf("open pages: %w", err)
 	}
 	w.Register(mux)
-	return httpx.Guard(mux, httpx.Options{Logger: a.Logger, Hosts: httpx.NewHosts(a.listeners.http.Addr(), public), Organiser: organiser}), nil
+	return httpx.Guard(mux, httpx.Options{Logger: a.Logger, Hosts: httpx.NewHosts(a.listeners.http.Addr(), public, a.Config.ControlURL), Organiser: organiser}), nil
 }
 
 // run starts the services in the order in which they need each other; they stop in the opposite one.

@@ -21,6 +21,8 @@ type Config struct {
 	DataDir       string // absolute after Load
 	Database      Secret // postgres://…; empty is SQLite in DataDir
 	PublicURL     string // of pages and API as people reach them; empty is http:// and the listen address
+	ControlURL    string // of the API as desktops reach it; empty is http:// and the listen address
+	DesktopPort   int    // of desktops' addresses as browsers use it; 0 is that of DesktopListen
 	Zone          string // desktops are named below it
 	Access        string
 	VideoURL      string // template with {id}; empty is none
@@ -73,6 +75,14 @@ func Default() Config {
 func (c Config) Public(listen net.Addr) string {
 	if c.PublicURL != "" {
 		return strings.TrimRight(c.PublicURL, "/")
+	}
+	return "http://" + listen.String()
+}
+
+// Control is where desktops reach the API: ControlURL, or else the address that the server listens on.
+func (c Config) Control(listen net.Addr) string {
+	if c.ControlURL != "" {
+		return strings.TrimRight(c.ControlURL, "/")
 	}
 	return "http://" + listen.String()
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"greenroom"
@@ -12,7 +13,7 @@ import (
 type key struct {
 	name  string // dns.provider
 	about string
-	at    any // *string, *Secret, *[]string, *greenroom.Duration or deadline
+	at    any // *string, *int, *Secret, *[]string, *greenroom.Duration or deadline
 }
 
 // deadline is the place of one phase's deadline.
@@ -30,6 +31,8 @@ func (c *Config) keys() []key {
 		{"data_dir", "Where everything is kept: database, authority, desktops. `~` is the home directory.", &c.DataDir},
 		{"database", "Empty is SQLite in data_dir, the only one in this version.", &c.Database},
 		{"public_url", "Address of pages and API as people reach them; empty is `http://` and the address that listen names.", &c.PublicURL},
+		{"control_url", "Address of the API as desktops reach it: with several replicas, one that leads to any of them. Empty is `http://` and the address that listen names.", &c.ControlURL},
+		{"desktop_port", "Port of desktops' addresses as browsers use it, if something stands before desktop_listen. 0 is the port of desktop_listen.", &c.DesktopPort},
 		{"zone", "DNS zone below which desktops are named.", &c.Zone},
 		{"access", "How desktops are reached: `direct`, one address record per desktop.", &c.Access},
 		{"video_url", "Address of a meeting's video room, with `{id}` for the meeting; empty is none.", &c.VideoURL},
@@ -80,6 +83,12 @@ func (k key) put(v string) error {
 	switch at := k.at.(type) {
 	case *string:
 		*at = v
+	case *int:
+		n, err := strconv.Atoi(v)
+		if err != nil {
+			return fmt.Errorf("must be a whole number, and is %q", v)
+		}
+		*at = n
 	case *Secret:
 		*at = Secret(v)
 	case *[]string:
@@ -106,6 +115,8 @@ func (k key) shown() string {
 	switch at := k.at.(type) {
 	case *string:
 		return *at
+	case *int:
+		return strconv.Itoa(*at)
 	case *Secret:
 		return at.String()
 	case *[]string:

@@ -49,8 +49,13 @@ func (c Config) judge(bad *greenroom.InvalidError) {
 	if !validZone(c.Zone) {
 		bad.Add("zone", "must be a DNS name such as desk.localhost, and is %q", c.Zone)
 	}
-	if c.PublicURL != "" && !validURL(c.PublicURL) {
-		bad.Add("public_url", "must be http:// or https:// and a host, without a path, such as https://meet.example.com, and is %q", c.PublicURL)
+	for _, u := range []struct{ key, value string }{{"public_url", c.PublicURL}, {"control_url", c.ControlURL}} {
+		if u.value != "" && !validURL(u.value) {
+			bad.Add(u.key, "must be http:// or https:// and a host, without a path, such as https://meet.example.com, and is %q", u.value)
+		}
+	}
+	if c.DesktopPort < 0 || c.DesktopPort > 65535 {
+		bad.Add("desktop_port", "must be 1 to 65535, or 0 for the port of desktop_listen, and is %d", c.DesktopPort)
 	}
 	if v := strings.ReplaceAll(c.VideoURL, "{id}", "id"); v != "" && !validLink(v) {
 		bad.Add("video_url", "must be an http:// or https:// address with {id} in it, and is %q", c.VideoURL)

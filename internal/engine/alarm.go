@@ -31,6 +31,7 @@ type alarm struct {
 
 type entry struct {
 	meeting  string
+	rev      int64     // of the save that promised, 0 if it was learned by looking
 	wake     time.Time // the promise; zero is none, or beyond the horizon
 	kicked   time.Time // first of the kicks that no pass has answered
 	retry    time.Time // when failures > 0
@@ -43,14 +44,15 @@ type entry struct {
 type call struct {
 	meeting string
 	wake    time.Time
+	ours    bool // the promise was saved here; another process may have answered any other meanwhile
 }
 
 func newAlarm() *alarm {
 	return &alarm{changed: make(chan struct{}, 1), entries: map[string]*entry{}}
 }
 
-// promised takes note of what a save promised; a zero At is nothing.
-func (a *alarm) promised(w store.Wake, now time.Time) {
+// promised takes note of what the save with that revision promised; a zero At is nothing.
+func (a *alarm) promised(w store.Wake, rev int64, now time.Time) {
 	if w.At.After(now.Add(horizon)) {
 		w.At = time.Time{}
 	}
@@ -60,8 +62,18 @@ func (a *alarm) promised(w store.Wake, now time.Time) {
 		return
 	}
 	e := a.entry(w.Meeting)
-	e.wake = w.At
+	e.wake, e.rev = w.At, rev
 	a.arrange(e)
+}
+
+// handedOver drops a promise that another process has replaced by its own.
+func (a *alarm) handedOver(meeting string, rev int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if e := a.entries[meeting]; e != nil && e.rev < rev {
+		e.wake, e.rev = time.Time{}, 0
+		a.arrange(e)
+	}
 }
 
 // remind adds a promise that may be out of date: what the alarm knows of the meeting already is newer.
@@ -72,7 +84,7 @@ func (a *alarm) remind(w store.Wake) {
 		return
 	}
 	e := a.entry(w.Meeting)
-	e.wake = w.At
+	e.wake, e.rev = w.At, 0
 	a.arrange(e)
 }
 
@@ -99,7 +111,7 @@ func (a *alarm) take(now time.Time, limit int) ([]call, time.Time) {
 		}
 		c := call{meeting: e.meeting}
 		if e.kicked.IsZero() && e.failures == 0 {
-			c.wake = e.wake
+			c.wake, c.ours = e.wake, e.rev > 0
 		}
 		e.wake, e.kicked, e.running = time.Time{}, time.Time{}, true
 		a.running++

@@ -16,11 +16,11 @@ func TestAlarmHoldsOnlyWhatIsNear(t *testing.T) {
 			t.Errorf("%s: %d entries, %d in the queue, want %d", what, len(a.entries), len(a.queue), want)
 		}
 	}
-	a.promised(store.Wake{Meeting: "far", At: now.Add(horizon + time.Second)}, now)
+	a.promised(store.Wake{Meeting: "far", At: now.Add(horizon + time.Second)}, 1, now)
 	expect("a far wake", 0)
-	a.promised(store.Wake{Meeting: "near", At: now.Add(time.Second)}, now)
+	a.promised(store.Wake{Meeting: "near", At: now.Add(time.Second)}, 1, now)
 	expect("a near wake", 1)
-	a.promised(store.Wake{Meeting: "near", At: now.Add(24 * time.Hour)}, now)
+	a.promised(store.Wake{Meeting: "near", At: now.Add(24 * time.Hour)}, 1, now)
 	expect("put off", 0)
 
 	a.kick("near", now)
@@ -40,7 +40,7 @@ func TestAlarmHoldsOnlyWhatIsNear(t *testing.T) {
 func TestReminderDoesNotOverruleASave(t *testing.T) {
 	t.Parallel()
 	a, now := newAlarm(), time.Now()
-	a.promised(store.Wake{Meeting: "m", At: now.Add(time.Minute)}, now)
+	a.promised(store.Wake{Meeting: "m", At: now.Add(time.Minute)}, 1, now)
 	a.remind(store.Wake{Meeting: "m", At: now.Add(-time.Minute)}) // read before the save
 	if calls, next := a.take(now, 10); len(calls) != 0 || !next.Equal(now.Add(time.Minute)) {
 		t.Errorf("calls are %v, next at %s", calls, next)

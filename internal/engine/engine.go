@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -38,6 +39,10 @@ type Options struct {
 	Advance func(ctx context.Context, meetingID string) error
 	Logger  *slog.Logger
 
+	// Shared says that other processes have engines on the same database. Each rings what it saved itself at its time;
+	// what no living process seems to look after, all look for, and one of them answers.
+	Shared bool
+
 	// Workers bounds the passes at once; 0 is DefaultWorkers.
 	Workers int
 	// StopTimeout is how long running passes may go on when the engine is stopped, before their context ends; 0 is 10 s.
@@ -55,6 +60,12 @@ const (
 	lookEvery      = time.Minute
 	lookAgainAfter = time.Second // when there was more than it could take in, or the store did not answer
 	lookLimit      = 20_000
+	// In a shared database: a wake that is this late has lost its process, and is looked for this often. Those that
+	// find it spread over this time; the first of them answers.
+	overdueAfter = 2 * time.Second
+	overdueEvery = time.Second
+	overdueLimit = 1000
+	spread       = 800 * time.Millisecond
 	// A timer stands still while the machine sleeps and knows nothing of a clock that is set: it never runs longer.
 	readClockEvery = 5 * time.Second
 )
@@ -80,6 +91,10 @@ func New(o Options) *Engine {
 // are one, and one during a pass is another pass afterwards.
 func (e *Engine) Kick(meetingID string) { e.alarm.kick(meetingID, time.Now()) }
 
+// HandedOver says that another process has saved the meeting with that revision, and looks after it now. Like a
+// kick it is a hint.
+func (e *Engine) HandedOver(meetingID string, rev int64) { e.alarm.handedOver(meetingID, rev) }
+
 // Run advances meetings until ctx ends. Then it begins no more passes, lets the running ones finish within
 // StopTimeout, and returns when all have ended.
 func (e *Engine) Run(ctx context.Context) error {
@@ -94,6 +109,9 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	var services, running sync.WaitGroup
 	services.Go(func() { e.look(ctx) })
+	if e.Shared {
+		services.Go(func() { e.lookForOverdue(ctx) })
+	}
 	e.ring(ctx, passes, &running)
 	services.Wait()
 	e.finish(&running, cancel)
@@ -131,6 +149,10 @@ func (e *Engine) ring(ctx, passes context.Context, running *sync.WaitGroup) {
 }
 
 func (e *Engine) pass(ctx context.Context, c call) {
+	if e.answered(ctx, c) {
+		e.alarm.finished(c.meeting, true, time.Now())
+		return
+	}
 	if e.Lateness != nil && !c.wake.IsZero() {
 		e.Lateness(time.Since(c.wake))
 	}
@@ -141,6 +163,15 @@ func (e *Engine) pass(ctx context.Context, c call) {
 	if wait := e.alarm.finished(c.meeting, err == nil, time.Now()); wait > 0 && ctx.Err() == nil {
 		e.Logger.Warn("pass went wrong", "meeting", c.meeting, "err", err, "again_in", wait)
 	}
+}
+
+// answered reports whether another process has already answered the wake.
+func (e *Engine) answered(ctx context.Context, c call) bool {
+	if !e.Shared || c.ours || c.wake.IsZero() {
+		return false
+	}
+	m, err := e.Store.Meeting(ctx, c.meeting)
+	return err == nil && (m.Closed || m.WakeAt.IsZero() || m.WakeAt.After(time.Now()))
 }
 
 // advance turns a panic into an error: one meeting's trouble is not the others'.
@@ -155,6 +186,48 @@ func (e *Engine) advance(ctx context.Context, meetingID string) (err error) {
 
 // look tells the alarm what is due soon: at the start everything that was missed, later what came near since.
 func (e *Engine) look(ctx context.Context) {
+	every(ctx, func() time.Duration {
+		found, err := e.remind(ctx, time.Now().Add(horizon), lookLimit)
+		if err != nil || found == lookLimit {
+			return lookAgainAfter
+		}
+		return lookEvery
+	})
+}
+
+// lookForOverdue tells the alarm what other processes should have answered.
+func (e *Engine) lookForOverdue(ctx context.Context) {
+	every(ctx, func() time.Duration {
+		_, _ = e.remind(ctx, time.Now().Add(-overdueAfter), overdueLimit)
+		return overdueEvery
+	})
+}
+
+// remind tells the alarm what is due before a time, and returns how much that is.
+func (e *Engine) remind(ctx context.Context, before time.Time, limit int) (int, error) {
+	due, err := e.Store.Due(ctx, before, limit)
+	if err != nil && ctx.Err() == nil {
+		e.Logger.Warn("cannot look for what is due", "err", err)
+	}
+	now := time.Now()
+	for _, w := range due {
+		if e.Shared { // all processes know it by now, and one is enough
+			w.At = later(w.At, now).Add(rand.N(spread)) //nolint:gosec // no secret
+		}
+		e.alarm.remind(w)
+	}
+	return len(due), err
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// every calls f now and again after the time that it returns, until ctx ends.
+func every(ctx context.Context, f func() time.Duration) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -163,17 +236,6 @@ func (e *Engine) look(ctx context.Context) {
 			return
 		case <-timer.C:
 		}
-		due, err := e.Store.Due(ctx, time.Now().Add(horizon), lookLimit)
-		for _, w := range due {
-			e.alarm.remind(w)
-		}
-		again := lookEvery
-		if err != nil && ctx.Err() == nil {
-			e.Logger.Warn("cannot look for what is due", "err", err)
-		}
-		if err != nil || len(due) == lookLimit {
-			again = lookAgainAfter
-		}
-		timer.Reset(again)
+		timer.Reset(f())
 	}
 }

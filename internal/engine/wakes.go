@@ -38,7 +38,7 @@ func (w *Wakes) Committed(m greenroom.Meeting) {
 	if !m.Closed {
 		wake.At = m.WakeAt
 	}
-	w.alarm.promised(wake, time.Now())
+	w.alarm.promised(wake, m.Rev, time.Now())
 }
 
 // dueIndex makes River's question for what is due, asked every few seconds, independent of how much is

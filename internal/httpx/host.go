@@ -18,8 +18,8 @@ type Hosts struct {
 }
 
 // NewHosts allows the listener's own address, loopback under its names with the listener's port,
-// and the host of publicURL.
-func NewHosts(listen net.Addr, publicURL string) *Hosts {
+// and the hosts of urls; an empty one is none.
+func NewHosts(listen net.Addr, urls ...string) *Hosts {
 	h := &Hosts{exact: map[string]bool{}}
 	if a, err := netip.ParseAddrPort(listen.String()); err == nil {
 		h.port = strconv.Itoa(int(a.Port()))
@@ -35,7 +35,11 @@ func NewHosts(listen net.Addr, publicURL string) *Hosts {
 			h.exact[name] = true
 		}
 	}
-	if u, err := url.Parse(publicURL); err == nil && u.Host != "" {
+	for _, text := range urls {
+		u, err := url.Parse(text)
+		if err != nil || u.Host == "" {
+			continue
+		}
 		h.exact[strings.ToLower(u.Host)] = true
 		if u.Port() == "" { // browsers leave a scheme's own port out, other clients may not
 			h.exact[strings.ToLower(u.Host)+map[string]string{"http": ":80", "https": ":443"}[u.Scheme]] = true

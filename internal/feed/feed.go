@@ -1,0 +1,200 @@
+// Package feed tells replicas on one PostgreSQL database of each other's saves, with LISTEN and NOTIFY. What it
+// tells is a hint: what is lost, in a full buffer or with a connection, costs others the time until they look by
+// themselves. Hints therefore leave after the commit, on a connection of their own: within it they would make all
+// commits of the database wait for each other.
+package feed
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"greenroom"
+)
+
+const (
+	channel    = "greenroom"
+	maxPayload = 7900   // bytes; PostgreSQL takes less than 8000
+	maxPending = 20_000 // hints that wait for a connection
+	reconnect  = time.Second
+	timeout    = 10 * time.Second // of one statement, and of connecting
+	listenFor  = 15 * time.Second // then the connection is tried: a dead peer sends nothing
+)
+
+// Hint says that a meeting was saved with a revision. The zero Hint says that names of the zone have changed.
+type Hint struct {
+	Meeting string
+	Rev     int64
+}
+
+// Options are what a Feed is made of.
+type Options struct {
+	URL    string
+	Hear   func(Hint) // another replica's; must be quick
+	Missed func()     // hints may have been missed: look at everything again
+	Logger *slog.Logger
+}
+
+// Feed is one replica's end. Make one with New.
+type Feed struct {
+	Options
+	self string // so as not to hear oneself
+
+	mu      sync.Mutex
+	pending map[string]int64 // the highest revision by meeting; "" for the zone
+	some    chan struct{}    // holds a token when pending is not empty
+}
+
+// New returns a Feed; Run lets it work.
+func New(o Options) *Feed {
+	return &Feed{Options: o, self: greenroom.NewMeetingID(), pending: map[string]int64{}, some: make(chan struct{}, 1)}
+}
+
+// Tell lets the others know. It never blocks.
+func (f *Feed) Tell(h Hint) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, ok := f.pending[h.Meeting]; !ok && len(f.pending) >= maxPending {
+		return
+	}
+	f.pending[h.Meeting] = max(f.pending[h.Meeting], h.Rev)
+	select {
+	case f.some <- struct{}{}:
+	default:
+	}
+}
+
+// Run tells and hears until ctx ends, over connections that it makes again when they break.
+func (f *Feed) Run(ctx context.Context) error {
+	var both sync.WaitGroup
+	both.Go(func() { f.keep(ctx, "tell", f.tell) })
+	both.Go(func() { f.keep(ctx, "hear", f.hear) })
+	both.Wait()
+	return nil
+}
+
+// keep runs f on a connection, and again on a new one, until ctx ends.
+func (f *Feed) keep(ctx context.Context, what string, use func(ctx context.Context, conn *pgx.Conn) error) {
+	for ctx.Err() == nil {
+		err := f.connected(ctx, use)
+		if ctx.Err() != nil {
+			return
+		}
+		f.Logger.Warn("replicas do not "+what+" each other for a moment", "err", err) //nolint:sloglint // one of two words
+		select {
+		case <-ctx.Done():
+		case <-time.After(reconnect):
+		}
+	}
+}
+
+func (f *Feed) connected(ctx context.Context, use func(ctx context.Context, conn *pgx.Conn) error) error {
+	dial, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	conn, err := pgx.Connect(dial, f.URL)
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	defer func() {
+		bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = conn.Close(bye)
+	}()
+	return use(ctx, conn)
+}
+
+func (f *Feed) tell(ctx context.Context, conn *pgx.Conn) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-f.some:
+		}
+		for _, payload := range f.payloads() {
+			if err := f.notify(ctx, conn, payload); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (f *Feed) notify(ctx context.Context, conn *pgx.Conn, payload string) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	_, err := conn.Exec(ctx, "select pg_notify($1, $2)", channel, payload)
+	return err
+}
+
+// payloads takes what is pending: this replica's name, and then meeting:revision each.
+func (f *Feed) payloads() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []string
+	b := strings.Builder{}
+	b.WriteString(f.self)
+	for meeting, rev := range f.pending {
+		item := " " + meeting + ":" + strconv.FormatInt(rev, 10)
+		if b.Len()+len(item) > maxPayload {
+			out = append(out, b.String())
+			b.Reset()
+			b.WriteString(f.self)
+		}
+		b.WriteString(item)
+	}
+	clear(f.pending)
+	return append(out, b.String())
+}
+
+func (f *Feed) hear(ctx context.Context, conn *pgx.Conn) error {
+	start, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	if _, err := conn.Exec(start, "listen "+channel); err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	f.Missed()
+	for {
+		wait, cancel := context.WithTimeout(ctx, listenFor)
+		n, err := conn.WaitForNotification(wait)
+		cancel()
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case wait.Err() != nil && err != nil: // silence: is anybody there?
+			if err := f.alive(ctx, conn); err != nil {
+				return err
+			}
+		case err != nil:
+			return fmt.Errorf("wait for a notification: %w", err)
+		default:
+			f.heard(n.Payload)
+		}
+	}
+}
+
+// alive asks the server for a sign of life.
+func (f *Feed) alive(ctx context.Context, conn *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	return conn.Ping(ctx)
+}
+
+// heard takes a payload apart. Whoever can connect can notify: what is no hint of ours is left alone.
+func (f *Feed) heard(payload string) {
+	words := strings.Fields(payload)
+	if len(words) == 0 || words[0] == f.self {
+		return
+	}
+	for _, word := range words[1:] {
+		meeting, text, ok := strings.Cut(word, ":")
+		rev, err := strconv.ParseInt(text, 10, 64)
+		if ok && err == nil {
+			f.Hear(Hint{Meeting: meeting, Rev: rev})
+		}
+	}
+}
