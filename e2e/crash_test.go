@@ -28,15 +28,20 @@ const patience = 60 * time.Second
 // instance is one greenroom with its data directory, through all its lives.
 type instance struct {
 	t     testing.TB
+	name  string
 	data  string
+	args  []string // beside those for the ports and the data directory
 	ports [3]string
 	cmd   *exec.Cmd
 	api   *client.Client
 }
 
-func newInstance(t testing.TB) *instance {
+func newInstance(t testing.TB) *instance { return newReplica(t, "serve", t.TempDir()) }
+
+// newReplica is an instance that may share its data directory with others of other names.
+func newReplica(t testing.TB, name, data string, args ...string) *instance {
 	t.Helper()
-	s := &instance{t: t, data: t.TempDir()}
+	s := &instance{t: t, name: name, data: data, args: args}
 	for i := range s.ports {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -54,8 +59,8 @@ func newInstance(t testing.TB) *instance {
 			s.kill()
 		}
 		if t.Failed() {
-			log, _ := os.ReadFile(filepath.Join(s.data, "serve.log"))
-			t.Logf("the server said:\n%s", log[max(0, len(log)-8000):])
+			log, _ := os.ReadFile(s.log())
+			t.Logf("%s said:\n%s", s.name, log[max(0, len(log)-8000):])
 		}
 		for _, p := range s.desktopProcesses() { // a failed test leaves no desktops behind either
 			_ = p.Signal(syscall.SIGKILL)
@@ -64,22 +69,31 @@ func newInstance(t testing.TB) *instance {
 	return s
 }
 
+func (s *instance) log() string { return filepath.Join(s.data, s.name+".log") }
+
 func (s *instance) start() {
 	s.t.Helper()
-	log, err := os.OpenFile(filepath.Join(s.data, "serve.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	s.launch()
+	s.until(s.name+" to answer", func(ctx context.Context) bool {
+		_, _, err := s.api.Server(ctx)
+		return err == nil
+	})
+}
+
+// launch starts the program and does not wait for it.
+func (s *instance) launch() {
+	s.t.Helper()
+	log, err := os.OpenFile(s.log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	defer log.Close()
-	s.cmd = exec.Command(binary, "serve", "--data-dir", s.data, "--listen", s.ports[0], "--desktop-listen", s.ports[1], "--dns-listen", s.ports[2])
+	args := []string{"serve", "--data-dir", s.data, "--listen", s.ports[0], "--desktop-listen", s.ports[1], "--dns-listen", s.ports[2]}
+	s.cmd = exec.Command(binary, append(args, s.args...)...)
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	s.until("the server to answer", func(ctx context.Context) bool {
-		_, _, err := s.api.Server(ctx)
-		return err == nil
-	})
 }
 
 func (s *instance) kill() {
