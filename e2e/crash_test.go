@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -31,6 +32,7 @@ type instance struct {
 	name  string
 	data  string
 	args  []string // beside those for the ports and the data directory
+	under []string // a command line that runs the rest; nil is none
 	ports [3]string
 	cmd   *exec.Cmd
 	api   *client.Client
@@ -89,7 +91,8 @@ func (s *instance) launch() {
 	}
 	defer log.Close()
 	args := []string{"serve", "--data-dir", s.data, "--listen", s.ports[0], "--desktop-listen", s.ports[1], "--dns-listen", s.ports[2]}
-	s.cmd = exec.Command(binary, append(args, s.args...)...)
+	line := slices.Concat(s.under, []string{binary}, args, s.args)
+	s.cmd = exec.Command(line[0], line[1:]...)
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
