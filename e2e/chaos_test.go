@@ -96,7 +96,9 @@ func (c *chaos) lead(ctx context.Context, b *booking) error {
 		return err
 	}
 	b.took = time.Since(began)
-	if _, err = insist(ctx, func(ctx context.Context) (wire.Meeting, error) { return c.api.Edit(ctx, b.id, wire.Edit{Title: &b.title}, 0) }); err != nil {
+	if _, err = insist(ctx, func(ctx context.Context) (wire.Meeting, error) {
+		return c.api.Edit(ctx, b.id, wire.Edit{Title: &b.title}, 0)
+	}); err != nil {
 		return fmt.Errorf("rename: %w", err)
 	}
 	after(2 * time.Second)
