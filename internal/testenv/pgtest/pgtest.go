@@ -1,0 +1,116 @@
+// Package pgtest gives tests a real PostgreSQL server, started from the programs that are installed.
+//
+// A server lives in a directory of its own under the system's temporary one, and keeper, a small process beside it,
+// ends it and removes the directory when the test process has ended, however it ended.
+package pgtest
+
+import (
+	"database/sql"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+)
+
+// Roles that every server has. Superuser and Plain are let in without a password; Guarded must give Password.
+const (
+	Superuser = "postgres"
+	Plain     = "plain"
+	Guarded   = "guarded"
+	Password  = "right-Passw0rd"
+)
+
+var shared = sync.OnceValues(start)
+
+// Start returns the URL of a fresh, empty database on a server that all tests of this process share.
+func Start(tb testing.TB) string {
+	tb.Helper()
+	s, err := shared()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return s.NewDatabase(tb)
+}
+
+// NewServer starts a server of the test's own, to be stopped and restarted. It ends with the test.
+func NewServer(tb testing.TB) *Server {
+	tb.Helper()
+	s, err := start()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(s.release)
+	return s
+}
+
+var databases atomic.Int64
+
+// NewDatabase makes an empty database and returns its URL, as the superuser. It is dropped with the test.
+func (s *Server) NewDatabase(tb testing.TB) string {
+	tb.Helper()
+	name := fmt.Sprintf("test_%d", databases.Add(1))
+	s.Exec(tb, "create database "+name)
+	tb.Cleanup(func() {
+		// Dropping keeps the disk of a long run small; a server that a test has stopped is removed as a whole.
+		if db, err := sql.Open("pgx", s.URL(Superuser, "postgres")); err == nil {
+			defer db.Close()
+			_, _ = db.Exec("drop database if exists " + name + " with (force)")
+		}
+	})
+	return s.URL(Superuser, name)
+}
+
+// URL names a database as a role.
+func (s *Server) URL(role, database string) string {
+	u := url.URL{Scheme: "postgres", User: url.User(role), Host: s.address, Path: database, RawQuery: "sslmode=disable"}
+	if role == Guarded {
+		u.User = url.UserPassword(role, Password)
+	}
+	return u.String()
+}
+
+// As names the same database as another role.
+func As(tb testing.TB, databaseURL, role string) string {
+	tb.Helper()
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	u.User = url.User(role)
+	if role == Guarded {
+		u.User = url.UserPassword(role, Password)
+	}
+	return u.String()
+}
+
+// Exec runs statements on the server's own database, as the superuser.
+func (s *Server) Exec(tb testing.TB, statements ...string) {
+	tb.Helper()
+	Exec(tb, s.URL(Superuser, "postgres"), statements...)
+}
+
+// Exec runs statements on a database, each in a transaction of its own.
+func Exec(tb testing.TB, databaseURL string, statements ...string) {
+	tb.Helper()
+	if err := run(databaseURL, statements...); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func run(databaseURL string, statements ...string) error {
+	db, err := sql.Open("pgx", databaseURL)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	for _, q := range statements {
+		if _, err := db.Exec(q); err != nil {
+			return fmt.Errorf("%.60s: %w", strings.TrimSpace(q), err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,284 @@
+package pgtest
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Server is a running PostgreSQL.
+type Server struct {
+	dir     string // data, log and the keeper's script are below it
+	bin     string
+	address string // host:port on loopback
+	owner   *syscall.Credential
+	keeper  *exec.Cmd
+	leash   io.Closer // the keeper acts when this is closed
+
+	mu         sync.Mutex
+	postmaster *exec.Cmd
+}
+
+// patience bounds the server's own steps, on a machine with much else to do.
+const patience = time.Minute
+
+// Where packages put the programs that are not in PATH; the newest version is taken.
+var places = []string{"/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/local/pgsql/bin"}
+
+func programs() (string, error) {
+	if path, err := exec.LookPath("postgres"); err == nil {
+		if path, err = filepath.EvalSymlinks(path); err == nil && isProgram(filepath.Join(filepath.Dir(path), "initdb")) {
+			return filepath.Dir(path), nil
+		}
+	}
+	best, newest := "", -1
+	for _, place := range places {
+		dirs, _ := filepath.Glob(place)
+		for _, dir := range dirs {
+			digits := strings.TrimLeft(strings.TrimPrefix(filepath.Base(filepath.Dir(dir)), "pgsql"), "-")
+			version, _ := strconv.Atoi(digits)
+			if version > newest && isProgram(filepath.Join(dir, "postgres")) && isProgram(filepath.Join(dir, "initdb")) {
+				best, newest = dir, version
+			}
+		}
+	}
+	if best == "" {
+		return "", errors.New("these tests need PostgreSQL, which is not installed: install the package postgresql (scripts/setup.sh test does)")
+	}
+	return best, nil
+}
+
+func isProgram(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
+}
+
+// unprivileged is who runs the server when root runs the tests: PostgreSQL refuses root. Nil is ourselves.
+func unprivileged() (*syscall.Credential, error) {
+	if os.Getuid() != 0 {
+		return nil, nil
+	}
+	u, err := user.Lookup("postgres")
+	if err != nil {
+		if u, err = user.Lookup("nobody"); err != nil {
+			return nil, fmt.Errorf("root cannot run PostgreSQL, and there is neither a user postgres nor nobody: %w", err)
+		}
+	}
+	uid, err1 := strconv.ParseUint(u.Uid, 10, 32)
+	gid, err2 := strconv.ParseUint(u.Gid, 10, 32)
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, errors.Join(err1, err2)
+}
+
+// hba lets in everybody without a password but one role, for tests of passwords.
+const hba = `host all guarded 127.0.0.1/32 scram-sha-256
+host all all 127.0.0.1/32 trust
+host replication all 127.0.0.1/32 trust
+`
+
+// settings leave fsync on, since benchmarks compare durable writes.
+const settings = `listen_addresses = '127.0.0.1'
+unix_socket_directories = ''
+max_connections = 300
+password_encryption = 'scram-sha-256'
+log_min_messages = warning
+`
+
+func start() (*Server, error) {
+	bin, err := programs()
+	if err != nil {
+		return nil, err
+	}
+	owner, err := unprivileged()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "greenroom-pg-")
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{dir: dir, bin: bin, owner: owner}
+	if err := s.set(); err != nil {
+		s.release()
+		return nil, fmt.Errorf("start PostgreSQL: %w", err)
+	}
+	return s, nil
+}
+
+func (s *Server) set() error {
+	if s.owner != nil {
+		if err := os.Chown(s.dir, int(s.owner.Uid), int(s.owner.Gid)); err != nil {
+			return err
+		}
+	}
+	if err := s.startKeeper(); err != nil {
+		return err
+	}
+	initdb := s.command("initdb", "--pgdata", s.data(), "--auth", "trust", "--username", Superuser, "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-instructions")
+	if out, err := initdb.CombinedOutput(); err != nil {
+		return fmt.Errorf("initdb: %w\n%s", err, out)
+	}
+	for name, text := range map[string]string{"pg_hba.conf": hba, "postgresql.auto.conf": settings} {
+		if err := os.WriteFile(filepath.Join(s.data(), name), []byte(text), 0o600); err != nil {
+			return err
+		}
+	}
+	port, err := freePort()
+	if err != nil {
+		return err
+	}
+	s.address = net.JoinHostPort("127.0.0.1", port)
+	if err := s.run(); err != nil {
+		return err
+	}
+	return run(s.URL(Superuser, "postgres"), "create role "+Plain+" login", "create role "+Guarded+" login password '"+Password+"'")
+}
+
+func (s *Server) data() string { return filepath.Join(s.dir, "data") }
+
+func (s *Server) command(program string, args ...string) *exec.Cmd {
+	cmd := exec.Command(filepath.Join(s.bin, program), args...)
+	cmd.Dir = s.dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.owner, Setpgid: true}
+	return cmd
+}
+
+func freePort() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	return port, err
+}
+
+// run starts the postmaster and waits until it answers.
+func (s *Server) run() error {
+	_, port, _ := net.SplitHostPort(s.address)
+	log, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd := s.command("postgres", "-D", s.data(), "-p", port)
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	s.postmaster = cmd
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		select {
+		case err := <-ended:
+			s.postmaster = nil
+			return fmt.Errorf("it ended: %w\n%s", err, s.log())
+		default:
+		}
+		err := run(s.URL(Superuser, "postgres"), "select 1")
+		if err == nil {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("it does not answer: %w\n%s", err, s.log())
+		}
+	}
+}
+
+func (s *Server) log() []byte {
+	text, _ := os.ReadFile(filepath.Join(s.dir, "log"))
+	return text[max(0, len(text)-4096):]
+}
+
+// Restart ends all connections, stops the server cleanly and starts it again.
+func (s *Server) Restart(tb testing.TB) {
+	tb.Helper()
+	s.end(syscall.SIGINT)
+	s.Run(tb)
+}
+
+// Stop kills the server and all that serve connections, as a power loss would.
+func (s *Server) Stop() { s.end(syscall.SIGKILL) }
+
+// Run starts a server that was stopped.
+func (s *Server) Run(tb testing.TB) {
+	tb.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.run(); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// Pause freezes the server: connections stay open and nobody answers.
+func (s *Server) Pause() { s.signal(syscall.SIGSTOP) }
+
+// Continue ends a pause.
+func (s *Server) Continue() { s.signal(syscall.SIGCONT) }
+
+// end sends a signal that ends the server, and waits until all of its processes are gone.
+func (s *Server) end(sig syscall.Signal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.postmaster == nil {
+		return
+	}
+	pids := s.processes()
+	if sig != syscall.SIGKILL {
+		pids = pids[:1]
+	}
+	family := s.processes()
+	for _, pid := range pids {
+		_ = syscall.Kill(pid, sig)
+	}
+	for deadline := time.Now().Add(patience); slices.ContainsFunc(family, alive) && time.Now().Before(deadline); {
+		time.Sleep(5 * time.Millisecond)
+	}
+	s.postmaster = nil
+}
+
+// alive is false for one that has ended and that nobody has asked about yet.
+func alive(pid int) bool {
+	_, err := os.Readlink("/proc/" + strconv.Itoa(pid) + "/exe")
+	return err == nil
+}
+
+func (s *Server) signal(sig syscall.Signal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.postmaster == nil {
+		return
+	}
+	for _, pid := range s.processes() {
+		_ = syscall.Kill(pid, sig)
+	}
+}
+
+// processes are the postmaster, first, and its children, each of which is a process group of its own.
+func (s *Server) processes() []int {
+	parent := s.postmaster.Process.Pid
+	pids := []int{parent}
+	entries, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, path := range entries {
+		text, _ := os.ReadFile(path)
+		pid, rest, _ := strings.Cut(string(text), " ")
+		_, rest, _ = strings.Cut(rest, ") ") // the name may hold anything but ends so
+		if f := strings.Fields(rest); len(f) > 1 && f[1] == strconv.Itoa(parent) {
+			n, _ := strconv.Atoi(pid)
+			pids = append(pids, n)
+		}
+	}
+	return pids
+}
