@@ -44,10 +44,7 @@ func BenchmarkServe(b *testing.B) {
 // schedule puts meetings of tomorrow into the database of a server that does not run.
 func schedule(b *testing.B, data string, n int) {
 	b.Helper()
-	wakes, err := engine.NewWakes()
-	if err != nil {
-		b.Fatal(err)
-	}
+	wakes := engine.NewWakes()
 	s, err := sqlstore.Open(b.Context(), sqlstore.Options{Path: filepath.Join(data, "greenroom.db"), Wakes: wakes})
 	if err != nil {
 		b.Fatal(err)

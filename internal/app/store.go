@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
 
 	"greenroom"
@@ -12,13 +11,10 @@ import (
 
 // openStore opens the store and the engine, which keeps its jobs beside the meetings. Every commit is told to
 // the engine's alarm and to the open pages.
-func (a *app) openStore(ctx context.Context) error {
-	wakes, err := engine.NewWakes()
-	if err != nil {
-		return fmt.Errorf("open engine: %w", err)
-	}
+func (a *app) openStore(ctx context.Context) (err error) {
+	wakes := engine.NewWakes()
 	a.store, err = sqlstore.Open(ctx, sqlstore.Options{
-		Path: filepath.Join(a.Config.DataDir, "greenroom.db"), Wakes: wakes,
+		Path: filepath.Join(a.Config.DataDir, "greenroom.db"), URL: a.Config.Database.Reveal(), Wakes: wakes,
 		OnCommit: func(m greenroom.Meeting) {
 			wakes.Committed(m)
 			a.journal.Publish(m.ID)

@@ -35,10 +35,7 @@ type clockwork struct {
 // newClockwork makes an engine whose Advance notes the pass and does do.
 func newClockwork(t *testing.T, o engine.Options, do func(ctx context.Context, id string) error) *clockwork {
 	t.Helper()
-	wakes, err := engine.NewWakes()
-	if err != nil {
-		t.Fatal(err)
-	}
+	wakes := engine.NewWakes()
 	c := &clockwork{t: t, store: memstore.New(), began: time.Now()}
 	c.store.OnWake = func(w store.Wake) { wakes.Committed(greenroom.Meeting{ID: w.Meeting, WakeAt: w.At}) }
 	o.Wakes, o.Store, o.Logger = wakes, c.store, slog.New(slog.DiscardHandler)

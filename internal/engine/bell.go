@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riversqlite"
 
 	"greenroom"
 	"greenroom/internal/store"
@@ -63,18 +62,19 @@ func (r *ringer) NextRetry(job *river.Job[bell]) time.Time {
 func (e *Engine) startBell(ctx context.Context) (func(), error) {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &ringer{engine: e})
-	client, err := river.NewClient(riversqlite.New(e.DB), &river.Config{
+	client, err := river.NewClient(riverOn(e.DB, e.DB), &river.Config{
 		Logger:  slog.New(warnings{e.Logger.Handler()}),
 		Queues:  map[string]river.QueueConfig{bellQueue: {MaxWorkers: bellHands}},
 		Workers: workers,
-		// Listening in SQLite is polling twenty times a second, on the connection that everybody writes with.
+		// Listening in SQLite is polling twenty times a second, on the connection that everybody writes with; in PostgreSQL
+		// it is a connection more for a bell that is late on purpose.
 		PollOnly:                    true,
 		FetchPollInterval:           time.Second,
 		JobTimeout:                  10 * time.Second,
 		RescueStuckJobsAfter:        time.Minute,
 		CompletedJobRetentionPeriod: time.Minute,
 		DiscardedJobRetentionPeriod: time.Hour,
-		ReindexerIndexNames:         []string{}, // SQLite's indexes do not bloat
+		ReindexerIndexNames:         []string{}, // SQLite's indexes do not bloat, and PostgreSQL vacuums its own
 	})
 	if err != nil {
 		return nil, err

@@ -34,15 +34,13 @@ func openRig(t testing.TB, o rigOptions) *rig {
 	if o.path == "" {
 		o.path = filepath.Join(t.TempDir(), "greenroom.db")
 	}
-	wakes, err := engine.NewWakes()
-	if err != nil {
-		t.Fatal(err)
-	}
+	wakes := engine.NewWakes()
 	so := sqlstore.Options{Path: o.path, Wakes: wakes, OnCommit: wakes.Committed}
 	if o.deaf {
 		so.OnCommit = nil
 	}
 	r := &rig{ended: make(chan error, 1)}
+	var err error
 	if r.store, err = sqlstore.Open(t.Context(), so); err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"github.com/riverqueue/river/rivermigrate"
 
 	"greenroom"
@@ -24,13 +23,7 @@ type Wakes struct {
 }
 
 // NewWakes returns the Wakes of one store and one engine.
-func NewWakes() (*Wakes, error) {
-	jobs, err := river.NewClient(riversqlite.New(nil), &river.Config{Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		return nil, fmt.Errorf("make a client that inserts jobs: %w", err)
-	}
-	return &Wakes{alarm: newAlarm(), jobs: jobs}, nil
-}
+func NewWakes() *Wakes { return &Wakes{alarm: newAlarm()} }
 
 // Committed tells the alarm of a save, after it is durable. It is quick.
 func (w *Wakes) Committed(m greenroom.Meeting) {
@@ -45,9 +38,18 @@ func (w *Wakes) Committed(m greenroom.Meeting) {
 // scheduled: its own indexes do not hold scheduled_at behind state alone.
 const dueIndex = `create index if not exists greenroom_jobs_due on river_job (state, scheduled_at) where state in ('retryable', 'scheduled')`
 
+// Attach learns what kind of database db is, whose transactions Replace is given.
+func (w *Wakes) Attach(db *sql.DB) (err error) {
+	w.jobs, err = river.NewClient(riverOn(db, nil), &river.Config{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return fmt.Errorf("make a client that inserts jobs: %w", err)
+	}
+	return nil
+}
+
 // Prepare makes River's tables.
 func (w *Wakes) Prepare(ctx context.Context, db *sql.DB) error {
-	m, err := rivermigrate.New(riversqlite.New(db), &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
+	m, err := rivermigrate.New(riverOn(db, db), &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return fmt.Errorf("read the engine's migrations: %w", err)
 	}
@@ -80,7 +82,7 @@ func (w *Wakes) Replace(ctx context.Context, tx *sql.Tx, wakes []store.Wake, pre
 		if err != nil {
 			return nil, fmt.Errorf("insert jobs: %w", err)
 		}
-		for _, r := range results { // SQLite promises no order of the rows it returns
+		for _, r := range results { // neither database promises an order of the rows it returns
 			var b bell
 			if err := json.Unmarshal(r.Job.EncodedArgs, &b); err != nil {
 				return nil, fmt.Errorf("read back job %d: %w", r.Job.ID, err)

@@ -12,7 +12,7 @@ const cachedMeetings = 4096
 
 // cache holds the meetings used last, as they are in the database. It is right because one process owns the
 // database, because every commit is told before the saver is answered, and because what a reader found is
-// dropped if anything was committed since the reader began to look.
+// dropped if anything was committed since the reader began to look. A nil cache holds nothing.
 type cache struct {
 	mu      sync.Mutex
 	max     int
@@ -27,6 +27,9 @@ func newCache(size int) *cache {
 
 // get returns a copy of the meeting, or false and the ticket that fill needs.
 func (c *cache) get(id string) (greenroom.Meeting, uint64, bool) {
+	if c == nil {
+		return greenroom.Meeting{}, 0, false
+	}
 	c.mu.Lock()
 	e, ok := c.items[id]
 	if !ok {
@@ -41,6 +44,9 @@ func (c *cache) get(id string) (greenroom.Meeting, uint64, bool) {
 
 // fill adds what a reader found.
 func (c *cache) fill(m greenroom.Meeting, ticket uint64) {
+	if c == nil {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.commits == ticket {
@@ -50,6 +56,9 @@ func (c *cache) fill(m greenroom.Meeting, ticket uint64) {
 
 // committed takes over what a transaction saved, in order.
 func (c *cache) committed(saved []greenroom.Meeting) {
+	if c == nil {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.commits++
@@ -60,6 +69,9 @@ func (c *cache) committed(saved []greenroom.Meeting) {
 
 // doubted drops what a transaction may or may not have saved.
 func (c *cache) doubted(saved []greenroom.Meeting) {
+	if c == nil {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.commits++

@@ -10,7 +10,7 @@ import (
 	"greenroom/internal/store"
 )
 
-// All SQL stands here, in the common tongue of SQLite and PostgreSQL but for the placeholders. Times are
+// All SQL stands here, in the common tongue of SQLite and PostgreSQL; a dialect's bind does the rest. Times are
 // microseconds since 1970.
 const (
 	insertMeeting = `insert into meetings (id, rev, state, starts_at, wake_at, last_seq, closed, doc) values (?, 1, ?, ?, ?, ?, ?, ?)
@@ -56,10 +56,10 @@ var reads = []string{selectMeeting, selectDue, selectEvents, selectRecent, selec
 // statements are prepared queries by their text.
 type statements map[string]*sql.Stmt
 
-func prepare(ctx context.Context, db *sql.DB, queries []string) (statements, error) {
+func (dl *dialect) prepare(ctx context.Context, db *sql.DB, queries []string) (statements, error) {
 	out := statements{}
 	for _, q := range queries {
-		stmt, err := db.PrepareContext(ctx, q)
+		stmt, err := db.PrepareContext(ctx, dl.bind(q))
 		if err != nil {
 			out.close()
 			return nil, fmt.Errorf("prepare %.40q: %w", q, err)

@@ -21,9 +21,11 @@ func (s *Store) Meeting(ctx context.Context, id string) (greenroom.Meeting, erro
 	if ok {
 		return m, nil
 	}
-	m, err := scanMeeting(s.reads[selectMeeting].QueryRowContext(ctx, id))
+	bounded, cancel := s.bound(ctx)
+	defer cancel()
+	m, err := scanMeeting(s.reads[selectMeeting].QueryRowContext(bounded, id))
 	if err != nil {
-		return greenroom.Meeting{}, fmt.Errorf("meeting %s: %w", id, explain(err, s.options.Path))
+		return greenroom.Meeting{}, fmt.Errorf("meeting %s: %w", id, s.explain(ctx, err))
 	}
 	s.cache.fill(m, ticket)
 	return m.Clone(), nil
@@ -58,15 +60,17 @@ func collect[T any](rows *sql.Rows, err error, scan func(*sql.Rows) (T, error)) 
 }
 
 // List implements store.Store.
-func (s *Store) List(ctx context.Context, f store.Filter) ([]greenroom.Meeting, string, error) {
+func (s *Store) List(caller context.Context, f store.Filter) ([]greenroom.Meeting, string, error) {
+	ctx, cancel := s.bound(caller)
+	defer cancel()
 	query, args, err := listQuery(f)
 	if err != nil {
 		return nil, "", err
 	}
-	rows, err := s.readers.QueryContext(ctx, query, args...)
+	rows, err := s.readers.QueryContext(ctx, s.dialect.bind(query), args...)
 	found, err := collect(rows, err, func(r *sql.Rows) (greenroom.Meeting, error) { return scanMeeting(r) })
 	if err != nil {
-		return nil, "", fmt.Errorf("list meetings: %w", explain(err, s.options.Path))
+		return nil, "", fmt.Errorf("list meetings: %w", s.explain(caller, err))
 	}
 	if n := f.PageSize(); len(found) > n {
 		return found[:n], store.CursorAfter(found[n-1]).String(), nil
@@ -75,7 +79,9 @@ func (s *Store) List(ctx context.Context, f store.Filter) ([]greenroom.Meeting, 
 }
 
 // Due implements store.Store.
-func (s *Store) Due(ctx context.Context, before time.Time, limit int) ([]store.Wake, error) {
+func (s *Store) Due(caller context.Context, before time.Time, limit int) ([]store.Wake, error) {
+	ctx, cancel := s.bound(caller)
+	defer cancel()
 	rows, err := s.reads[selectDue].QueryContext(ctx, ceilMicro(before), max(limit, 0))
 	due, err := collect(rows, err, func(r *sql.Rows) (store.Wake, error) {
 		var w store.Wake
@@ -85,30 +91,34 @@ func (s *Store) Due(ctx context.Context, before time.Time, limit int) ([]store.W
 		return w, err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list what is due: %w", explain(err, s.options.Path))
+		return nil, fmt.Errorf("list what is due: %w", s.explain(caller, err))
 	}
 	return due, nil
 }
 
 // Events implements store.Store.
-func (s *Store) Events(ctx context.Context, meetingID string, after int64, limit int) ([]greenroom.Event, error) {
+func (s *Store) Events(caller context.Context, meetingID string, after int64, limit int) ([]greenroom.Event, error) {
+	ctx, cancel := s.bound(caller)
+	defer cancel()
 	rows, err := s.reads[selectEvents].QueryContext(ctx, meetingID, after, max(limit, 0))
 	found, err := collect(rows, err, scanEvent)
 	if err == nil && len(found) == 0 {
 		_, err = s.Meeting(ctx, meetingID)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("events of meeting %s: %w", meetingID, explain(err, s.options.Path))
+		return nil, fmt.Errorf("events of meeting %s: %w", meetingID, s.explain(caller, err))
 	}
 	return found, nil
 }
 
 // RecentEvents implements store.Store.
-func (s *Store) RecentEvents(ctx context.Context, kind greenroom.EventKind, limit int) ([]greenroom.Event, error) {
+func (s *Store) RecentEvents(caller context.Context, kind greenroom.EventKind, limit int) ([]greenroom.Event, error) {
+	ctx, cancel := s.bound(caller)
+	defer cancel()
 	rows, err := s.reads[selectRecent].QueryContext(ctx, kind, max(limit, 0))
 	found, err := collect(rows, err, scanEvent)
 	if err != nil {
-		return nil, fmt.Errorf("recent events: %w", explain(err, s.options.Path))
+		return nil, fmt.Errorf("recent events: %w", s.explain(caller, err))
 	}
 	return found, nil
 }
@@ -123,7 +133,9 @@ func scanEvent(r *sql.Rows) (greenroom.Event, error) {
 }
 
 // Records implements store.Store.
-func (s *Store) Records(ctx context.Context) ([]store.Record, error) {
+func (s *Store) Records(caller context.Context) ([]store.Record, error) {
+	ctx, cancel := s.bound(caller)
+	defer cancel()
 	rows, err := s.reads[selectRecords].QueryContext(ctx)
 	found, err := collect(rows, err, func(r *sql.Rows) (store.Record, error) {
 		var rec store.Record
@@ -136,7 +148,7 @@ func (s *Store) Records(ctx context.Context) ([]store.Record, error) {
 		return rec, err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list records: %w", explain(err, s.options.Path))
+		return nil, fmt.Errorf("list records: %w", s.explain(caller, err))
 	}
 	return found, nil
 }

@@ -1,4 +1,5 @@
-// Package sqlstore keeps meetings in an SQL database: SQLite in a file that one process owns.
+// Package sqlstore keeps meetings in an SQL database: SQLite in a file that one process owns, or PostgreSQL on a
+// server that many share. What differs between the two is a dialect.
 //
 // A meeting is one JSON document; the columns beside it are what queries need. All writes pass one goroutine,
 // which commits together what has queued up meanwhile, so that a durable write costs a share of an fsync.
@@ -7,11 +8,9 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
-	"path/filepath"
+	"io/fs"
 	"sync"
-	"time"
 
 	"greenroom"
 	"greenroom/internal/store"
@@ -21,6 +20,9 @@ import (
 type Options struct {
 	// Path of the SQLite file. It is made if missing, with its directory.
 	Path string
+
+	// URL of a PostgreSQL database, postgres://…, which several processes may use at once. It goes before Path.
+	URL string
 
 	// Wakes makes the promise of a wake durable in the transaction of the save. Nil promises nothing: then only Due
 	// tells of wakes.
@@ -33,7 +35,10 @@ type Options struct {
 
 // Wakes keeps jobs in the same database. It is implemented by the engine.
 type Wakes interface {
-	// Prepare makes the tables it needs. It is called once, before any write.
+	// Attach tells which kind of database it is. It is called once, before all else.
+	Attach(db *sql.DB) error
+	// Prepare makes the tables it needs. It is called before any write, by one process at a time; not if the schema is
+	// newer than the program.
 	Prepare(ctx context.Context, db *sql.DB) error
 	// Replace makes one job for each wake within tx and deletes the previous ones, 0 being none. It returns the new
 	// jobs' ids, 0 for a wake whose At is zero. ctx is never cancelled midway: that would undo the writes of others.
@@ -43,11 +48,10 @@ type Wakes interface {
 // Store is a store.Store on an SQL database.
 type Store struct {
 	options Options
-	lock    *lock
-	writer  *sql.DB // one connection
-	readers *sql.DB
+	dialect *dialect
+	*database
 	reads   statements
-	cache   *cache
+	cache   *cache        // nil if others write, too
 	writers chan struct{} // a token for each save being prepared or waiting
 
 	closing sync.RWMutex // held for reading by those who put a write into the queue
@@ -58,69 +62,80 @@ type Store struct {
 
 var _ store.Store = (*Store)(nil)
 
-// Connections and what they may hold.
-const (
-	readConnections = 4
-	busyTimeout     = 10 * time.Second // for a lock held by someone who is not us, such as a backup
-)
+const readConnections = 4 // of SQLite
 
 // Open opens the database, migrates it and starts its writer. The UserErrors it returns say in one sentence
-// what is in the way: another process, a newer schema, a damaged file, a directory that cannot be written.
+// what is in the way: another process, a newer schema, a damaged file, a directory that cannot be written, a server
+// that cannot be reached or refuses. They never tell a password.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	s, err := open(ctx, o)
-	if err != nil {
-		return nil, fmt.Errorf("open the database: %w", explain(err, o.Path))
+	dl := sqliteDialect
+	if o.URL != "" {
+		dl = postgresDialect
 	}
-	return s, nil
-}
-
-func open(ctx context.Context, o Options) (_ *Store, err error) {
-	if o.Path, err = filepath.Abs(o.Path); err != nil {
+	files, err := fs.Sub(migrations, dl.migrations)
+	if err != nil {
 		return nil, err
 	}
+	return openWith(ctx, o, dl, files)
+}
+
+func openWith(ctx context.Context, o Options, dl *dialect, files fs.FS) (*Store, error) {
+	d, err := dl.connect(ctx, o)
 	s := &Store{
-		options: o, cache: newCache(cachedMeetings), writers: make(chan struct{}, maxWriters),
+		options: o, dialect: dl, database: d, writers: make(chan struct{}, maxWriters),
 		queue: make(chan *write, maxBatch), done: make(chan struct{}),
 	}
-	if s.lock, err = take(o.Path); err != nil {
-		return nil, err
+	if err == nil {
+		err = s.open(ctx, files)
 	}
-	defer func() {
-		if err != nil {
-			_ = s.release()
-		}
-	}()
-	if s.writer, err = sql.Open("sqlite", dsn(o.Path, "synchronous(FULL)", "journal_size_limit(67108864)")); err != nil {
-		return nil, err
-	}
-	s.writer.SetMaxOpenConns(1)
-	if err := migrate(ctx, s.writer, o.Path); err != nil {
-		return nil, err
-	}
-	if o.Wakes != nil {
-		if err := o.Wakes.Prepare(ctx, s.writer); err != nil {
-			return nil, fmt.Errorf("prepare wakes: %w", err)
-		}
-	}
-	if s.readers, err = sql.Open("sqlite", dsn(o.Path, "query_only(true)")); err != nil {
-		return nil, err
-	}
-	s.readers.SetMaxOpenConns(readConnections)
-	s.readers.SetMaxIdleConns(readConnections)
-	if s.reads, err = prepare(ctx, s.readers, reads); err != nil {
-		return nil, err
-	}
-	stmts, err := prepare(ctx, s.writer, writes)
 	if err != nil {
-		return nil, err
+		s.reads.close()
+		_ = d.close()
+		return nil, fmt.Errorf("open the database: %w", s.explain(ctx, err))
 	}
-	go s.writeAll(stmts)
 	return s, nil
 }
 
-// DB is the connection that writes, for the engine that keeps its jobs beside the meetings. It is one: whoever
-// uses it makes everybody's writes wait.
-func (s *Store) DB() *sql.DB { return s.writer }
+func (s *Store) open(ctx context.Context, files fs.FS) (err error) {
+	if s.dialect.cached > 0 {
+		s.cache = newCache(s.dialect.cached)
+	}
+	if s.options.Wakes != nil {
+		if err := s.options.Wakes.Attach(s.jobs); err != nil {
+			return fmt.Errorf("attach wakes: %w", err)
+		}
+	}
+	err = s.dialect.migrate(ctx, s.database, files, func() error {
+		if s.options.Wakes == nil {
+			return nil
+		}
+		if err := s.options.Wakes.Prepare(ctx, s.migrator); err != nil {
+			return fmt.Errorf("prepare wakes: %w", err)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if s.migrator != s.writer {
+		if err := s.migrator.Close(); err != nil {
+			return err
+		}
+	}
+	if s.reads, err = s.dialect.prepare(ctx, s.readers, reads); err != nil {
+		return err
+	}
+	stmts, err := s.dialect.prepare(ctx, s.writer, writes)
+	if err != nil {
+		return err
+	}
+	go s.writeAll(stmts)
+	return nil
+}
+
+// DB is for the engine that keeps its jobs beside the meetings. With SQLite it is the one connection that writes: whoever
+// uses it makes everybody's writes wait. With PostgreSQL it is a small pool of its own.
+func (s *Store) DB() *sql.DB { return s.jobs }
 
 // Close finishes the writes that were accepted and closes the database. Later calls fail.
 func (s *Store) Close() error {
@@ -135,19 +150,6 @@ func (s *Store) Close() error {
 	if was {
 		return nil
 	}
-	return s.release()
-}
-
-func (s *Store) release() error {
-	var errs []error
 	s.reads.close()
-	for _, db := range []*sql.DB{s.readers, s.writer} { // the last connection to close tidies the log away
-		if db != nil {
-			errs = append(errs, db.Close())
-		}
-	}
-	return errors.Join(append(errs, s.lock.release())...)
+	return s.database.close()
 }
-
-// dir is the directory people know the database by.
-func dir(path string) string { return filepath.Dir(path) }

@@ -43,7 +43,7 @@ func (f *form) wake() store.Wake {
 
 // Create implements store.Store.
 func (s *Store) Create(ctx context.Context, m greenroom.Meeting, events []greenroom.Event, idem store.Idempotency) (greenroom.Meeting, bool, error) {
-	leave, err := s.admit(ctx)
+	ctx, leave, err := s.admit(ctx)
 	if err != nil {
 		return greenroom.Meeting{}, false, err
 	}
@@ -54,7 +54,7 @@ func (s *Store) Create(ctx context.Context, m greenroom.Meeting, events []greenr
 		return greenroom.Meeting{}, false, err
 	}
 	var first *greenroom.Meeting
-	err = s.submit(ctx, func(ctx context.Context, t *turn) error {
+	err = s.submit(ctx, m.ID, func(ctx context.Context, t *turn) error {
 		if idem.Key != "" {
 			if first, err = t.firstOf(ctx, idem); err != nil || first != nil {
 				return err
@@ -110,7 +110,7 @@ func (t *turn) create(ctx context.Context, f *form, idem store.Idempotency) erro
 
 // Update implements store.Store.
 func (s *Store) Update(ctx context.Context, m greenroom.Meeting, events []greenroom.Event) (greenroom.Meeting, error) {
-	leave, err := s.admit(ctx)
+	ctx, leave, err := s.admit(ctx)
 	if err != nil {
 		return greenroom.Meeting{}, err
 	}
@@ -120,7 +120,7 @@ func (s *Store) Update(ctx context.Context, m greenroom.Meeting, events []greenr
 	if err != nil {
 		return greenroom.Meeting{}, err
 	}
-	err = s.submit(ctx, func(ctx context.Context, t *turn) error { return t.update(ctx, &f) })
+	err = s.submit(ctx, m.ID, func(ctx context.Context, t *turn) error { return t.update(ctx, &f) })
 	if err != nil {
 		return greenroom.Meeting{}, fmt.Errorf("save meeting %s: %w", m.ID, err)
 	}
@@ -169,10 +169,12 @@ func (t *turn) append(ctx context.Context, id string, seq int64, events []greenr
 // Setting implements store.Store.
 func (s *Store) Setting(ctx context.Context, name, initial string) (string, error) {
 	var value string
-	if err := s.reads[selectSetting].QueryRowContext(ctx, name).Scan(&value); !errors.Is(err, sql.ErrNoRows) {
-		return value, explain(err, s.options.Path)
+	bounded, cancel := s.bound(ctx)
+	defer cancel()
+	if err := s.reads[selectSetting].QueryRowContext(bounded, name).Scan(&value); !errors.Is(err, sql.ErrNoRows) {
+		return value, s.explain(ctx, err)
 	}
-	err := s.submit(ctx, func(ctx context.Context, t *turn) error {
+	err := s.submit(ctx, "setting", func(ctx context.Context, t *turn) error {
 		if _, err := t.exec(ctx, insertSetting, name, initial); err != nil {
 			return err
 		}
@@ -186,7 +188,7 @@ func (s *Store) Setting(ctx context.Context, name, initial string) (string, erro
 
 // PutRecords implements store.Store.
 func (s *Store) PutRecords(ctx context.Context, records []store.Record) error {
-	err := s.submit(ctx, func(ctx context.Context, t *turn) error {
+	err := s.submit(ctx, "record", func(ctx context.Context, t *turn) error {
 		for _, r := range records {
 			if _, err := t.exec(ctx, upsertRecord, r.Name, r.Address.String(), r.Owner); err != nil {
 				return fmt.Errorf("put record %s: %w", r.Name, err)
@@ -199,7 +201,7 @@ func (s *Store) PutRecords(ctx context.Context, records []store.Record) error {
 
 // DeleteRecords implements store.Store.
 func (s *Store) DeleteRecords(ctx context.Context, names []string) error {
-	err := s.submit(ctx, func(ctx context.Context, t *turn) error {
+	err := s.submit(ctx, "record", func(ctx context.Context, t *turn) error {
 		for _, name := range names {
 			if _, err := t.exec(ctx, deleteRecord, name); err != nil {
 				return fmt.Errorf("delete record %s: %w", name, err)
@@ -212,7 +214,7 @@ func (s *Store) DeleteRecords(ctx context.Context, names []string) error {
 
 // Forget implements store.Store.
 func (s *Store) Forget(ctx context.Context, before time.Time) error {
-	err := s.submit(ctx, func(ctx context.Context, t *turn) error {
+	err := s.submit(ctx, "forget", func(ctx context.Context, t *turn) error {
 		_, err := t.exec(ctx, deleteKeys, before.UnixMicro())
 		return err
 	})
@@ -221,7 +223,7 @@ func (s *Store) Forget(ctx context.Context, before time.Time) error {
 
 // Ping implements store.Store: it writes, and waits until that is durable.
 func (s *Store) Ping(ctx context.Context) error {
-	err := s.submit(ctx, func(ctx context.Context, t *turn) error {
+	err := s.submit(ctx, "pulse", func(ctx context.Context, t *turn) error {
 		_, err := t.exec(ctx, upsertPulse, time.Now().UnixMicro())
 		return err
 	})

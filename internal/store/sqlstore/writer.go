@@ -5,6 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
 
 	"greenroom"
 	"greenroom/internal/store"
@@ -13,13 +17,17 @@ import (
 const (
 	maxBatch   = 256          // writes that share a transaction
 	maxWriters = 2 * maxBatch // saves being prepared or waiting: one batch is written while the next gathers
+	maxTries   = 6            // of a batch
+	firstPause = 10 * time.Millisecond
 )
 
 var errClosed = errors.New("the store is closed")
 
-// write is one caller's change, on its way through the writer.
+// write is one caller's change, on its way through the writer. run may be called several times, each time as if it
+// were the first.
 type write struct {
 	ctx    context.Context
+	what   string // is changed: writes of a batch go in its order
 	run    func(ctx context.Context, t *turn) error
 	turn   turn
 	err    error
@@ -48,30 +56,34 @@ func (t *turn) queryRow(ctx context.Context, query string, args ...any) *sql.Row
 	return t.tx.StmtContext(ctx, t.stmts[query]).QueryRowContext(ctx, args...)
 }
 
-// admit waits for room to prepare a save: what callers encode ahead of their turn is bounded. Call leave after the
-// save is answered.
-func (s *Store) admit(ctx context.Context) (leave func(), err error) {
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+// admit waits for room to prepare a save: what callers encode ahead of their turn is bounded. Go on with the context it
+// returns, and call leave after the save is answered.
+func (s *Store) admit(caller context.Context) (ctx context.Context, leave func(), err error) {
+	if caller.Err() != nil {
+		return nil, nil, context.Cause(caller)
 	}
+	ctx, cancel := s.bound(caller)
 	select {
 	case s.writers <- struct{}{}:
-		return func() { <-s.writers }, nil
+		return ctx, func() { <-s.writers; cancel() }, nil
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		defer cancel()
+		return nil, nil, s.explain(caller, context.Cause(ctx))
 	}
 }
 
-// submit runs a change within the writer's next transaction and waits until it is durable. A caller whose
+// submit runs a change of what within the writer's next transaction and waits until it is durable. A caller whose
 // context ends while the change waits for its turn is told so and nothing is written; once the change has its
 // turn the caller learns what became of it.
-func (s *Store) submit(ctx context.Context, run func(ctx context.Context, t *turn) error) error {
-	w := &write{ctx: ctx, run: run, answer: make(chan struct{})}
+func (s *Store) submit(caller context.Context, what string, run func(ctx context.Context, t *turn) error) error {
+	ctx, cancel := s.bound(caller)
+	defer cancel()
+	w := &write{ctx: ctx, what: what, run: run, answer: make(chan struct{})}
 	if err := s.enqueue(w); err != nil {
-		return err
+		return s.explain(caller, err)
 	}
 	<-w.answer
-	return explain(w.err, s.options.Path)
+	return s.explain(caller, w.err)
 }
 
 func (s *Store) enqueue(w *write) error {
@@ -99,8 +111,8 @@ func (s *Store) writeAll(stmts statements) {
 		batch := s.gather(first)
 		err := s.commit(batch, stmts)
 		for _, w := range batch {
-			if err != nil && w.err == nil {
-				w.err = err
+			if cause := context.Cause(w.ctx); err != nil && (cause == nil || !errors.Is(w.err, cause)) {
+				w.err = err // its own, of an attempt that was lost, counts no more
 			}
 			close(w.answer)
 		}
@@ -124,11 +136,49 @@ func (s *Store) gather(first *write) []*write {
 	return batch
 }
 
-// commit runs a batch in one transaction. A write that fails gets its own error and is undone alone; an error
-// of commit itself is everybody's. No caller's context is used inside: cancelling one statement
-// would make SQLite undo them all.
+// commit runs a batch, again if the database took it back for a reason that passes. Two processes that write in the
+// same order do not wait for each other in a circle.
 func (s *Store) commit(batch []*write, stmts statements) error {
-	ctx := context.Background()
+	slices.SortStableFunc(batch, func(a, b *write) int { return strings.Compare(a.what, b.what) })
+	ctx, cancel := context.Background(), func() {}
+	if s.dialect.batchTime > 0 {
+		ctx, cancel = context.WithTimeout(ctx, s.dialect.batchTime)
+	}
+	defer cancel()
+	each := false
+	for try := 1; ; try++ {
+		err := s.attempt(ctx, batch, stmts, each)
+		switch {
+		case errors.Is(err, errUndo):
+			each = true
+		case err == nil || errors.Is(err, errDoubt) || !s.dialect.again(err) || try >= maxTries:
+			return err
+		default:
+			pause(ctx, try)
+		}
+	}
+}
+
+// pause is longer with every try, and spread so that processes that were in each other's way are not again.
+func pause(ctx context.Context, try int) {
+	d := firstPause << try
+	timer := time.NewTimer(d/2 + rand.N(d)) //nolint:gosec // no secret
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+var (
+	errUndo  = errors.New("a write must be undone alone")
+	errDoubt = errors.New("the database did not answer whether it has committed")
+)
+
+// attempt runs a batch in one transaction. With each, every write has a savepoint, so that one that fails is undone
+// alone; without, such a write ends the attempt with errUndo: few do, and savepoints are dear. An error of attempt itself
+// is everybody's. No caller's context is used inside: cancelling one statement would undo them all.
+func (s *Store) attempt(ctx context.Context, batch []*write, stmts statements, each bool) error {
 	tx, err := s.writer.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
@@ -136,17 +186,19 @@ func (s *Store) commit(batch []*write, stmts statements) error {
 	defer tx.Rollback() //nolint:errcheck // after a commit it has nothing to do
 	var done []*write
 	for _, w := range batch {
-		if w.ctx.Err() != nil {
-			w.err = context.Cause(w.ctx)
+		w.turn, w.err = turn{tx: tx, stmts: stmts}, context.Cause(w.ctx)
+		if w.err != nil {
 			continue
 		}
-		w.turn.tx, w.turn.stmts = tx, stmts
-		if err := w.alone(ctx); err != nil {
+		if err := s.perform(ctx, w, each); err != nil {
 			return err
 		}
 		if w.err == nil {
 			done = append(done, w)
 		}
+	}
+	if len(done) == 0 {
+		return nil
 	}
 	if err := s.replaceWakes(ctx, tx, stmts, done); err != nil {
 		return err
@@ -154,6 +206,9 @@ func (s *Store) commit(batch []*write, stmts statements) error {
 	saved := savedBy(done)
 	if err := tx.Commit(); err != nil {
 		s.cache.doubted(saved)
+		if lost(err) || ctx.Err() != nil {
+			err = errors.Join(errDoubt, err)
+		}
 		return fmt.Errorf("commit: %w", err)
 	}
 	s.cache.committed(saved)
@@ -165,18 +220,30 @@ func (s *Store) commit(batch []*write, stmts statements) error {
 	return nil
 }
 
-// alone runs the write in a savepoint. It returns an error only if the whole transaction is lost.
-func (w *write) alone(ctx context.Context) error {
-	if _, err := w.turn.exec(ctx, savepoint); err != nil {
-		return fmt.Errorf("savepoint: %w", err)
+// perform gives a write its turn. It returns an error only if the whole transaction is lost or must be.
+func (s *Store) perform(ctx context.Context, w *write, savepoints bool) error {
+	if savepoints {
+		if _, err := w.turn.exec(ctx, savepoint); err != nil {
+			return fmt.Errorf("savepoint: %w", err)
+		}
 	}
-	if w.err = w.run(ctx, &w.turn); w.err != nil {
+	w.err = w.run(ctx, &w.turn)
+	switch {
+	case w.err == nil:
+	case ctx.Err() != nil || s.dialect.again(w.err):
+		return w.err
+	case errors.Is(w.err, greenroom.ErrConflict) || errors.Is(w.err, greenroom.ErrNotFound): // found out before anything was written
+	case !savepoints:
+		return errUndo
+	default:
 		if _, err := w.turn.exec(ctx, rollbackSavepoint); err != nil {
 			return fmt.Errorf("undo one write: %w", errors.Join(w.err, err))
 		}
 	}
-	if _, err := w.turn.exec(ctx, releaseSavepoint); err != nil {
-		return fmt.Errorf("release savepoint: %w", err)
+	if savepoints {
+		if _, err := w.turn.exec(ctx, releaseSavepoint); err != nil {
+			return fmt.Errorf("release savepoint: %w", err)
+		}
 	}
 	return nil
 }

@@ -5,11 +5,13 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5/stdlib"
 
 	"greenroom"
 	"greenroom/internal/store"
@@ -23,10 +25,28 @@ type jobs struct {
 	Calls   [][]store.Wake
 	NextErr error
 	last    int64
+
+	postgres bool
+}
+
+func (j *jobs) Attach(db *sql.DB) error {
+	_, j.postgres = db.Driver().(*stdlib.Driver)
+	return nil
 }
 
 func (j *jobs) Prepare(ctx context.Context, db *sql.DB) error {
-	_, err := db.ExecContext(ctx, `create table if not exists jobs (id integer primary key, meeting text, at integer)`)
+	_, err := db.ExecContext(ctx, `create table if not exists jobs (id bigint primary key, meeting text, at bigint)`)
+	return err
+}
+
+// exec numbers the placeholders if the database wants it.
+func (j *jobs) exec(ctx context.Context, tx *sql.Tx, query string, args ...any) error {
+	if j.postgres {
+		for i := range args {
+			query = strings.Replace(query, "?", fmt.Sprintf("$%d", i+1), 1)
+		}
+	}
+	_, err := tx.ExecContext(ctx, query, args...)
 	return err
 }
 
@@ -41,7 +61,7 @@ func (j *jobs) Replace(ctx context.Context, tx *sql.Tx, wakes []store.Wake, prev
 	ids := make([]int64, len(wakes))
 	for i, w := range wakes {
 		if previous[i] != 0 {
-			if _, err := tx.ExecContext(ctx, `delete from jobs where id = ?`, previous[i]); err != nil {
+			if err := j.exec(ctx, tx, `delete from jobs where id = ?`, previous[i]); err != nil {
 				return nil, err
 			}
 		}
@@ -50,7 +70,7 @@ func (j *jobs) Replace(ctx context.Context, tx *sql.Tx, wakes []store.Wake, prev
 		}
 		j.last++
 		ids[i] = j.last
-		if _, err := tx.ExecContext(ctx, `insert into jobs values (?, ?, ?)`, j.last, w.Meeting, w.At.UnixMicro()); err != nil {
+		if err := j.exec(ctx, tx, `insert into jobs values (?, ?, ?)`, j.last, w.Meeting, w.At.UnixMicro()); err != nil {
 			return nil, err
 		}
 	}
@@ -102,11 +122,16 @@ func create(t *testing.T, s *sqlstore.Store) greenroom.Meeting {
 
 func TestConformanceWithWakes(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, func(t *testing.T) store.Store {
-		o := inTemp(t)
-		o.Wakes, o.OnCommit = &jobs{}, func(greenroom.Meeting) {}
-		return open(t, o)
-	})
+	for name, options := range databases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			storetest.Run(t, func(t *testing.T) store.Store {
+				o := options(t)
+				o.Wakes, o.OnCommit = &jobs{}, func(greenroom.Meeting) {}
+				return open(t, o)
+			})
+		})
+	}
 }
 
 func TestBatch(t *testing.T) {
@@ -241,7 +266,11 @@ func TestBatch(t *testing.T) {
 
 func TestWakesArePartOfTheWrite(t *testing.T) {
 	t.Parallel()
-	j, o := &jobs{}, inTemp(t)
+	onEach(t, wakesArePartOfTheWrite)
+}
+
+func wakesArePartOfTheWrite(t *testing.T, o sqlstore.Options) {
+	j := &jobs{}
 	o.Wakes = j
 	s := open(t, o)
 	m := create(t, s)
@@ -280,7 +309,11 @@ func TestWakesArePartOfTheWrite(t *testing.T) {
 
 func TestManySavesInOneBatchKeepTheLastWake(t *testing.T) {
 	t.Parallel()
-	j, o := &jobs{}, inTemp(t)
+	onEach(t, manySavesInOneBatchKeepTheLastWake)
+}
+
+func manySavesInOneBatchKeepTheLastWake(t *testing.T, o sqlstore.Options) {
+	j := &jobs{}
 	o.Wakes = j
 	s := open(t, o)
 	var mu sync.Mutex
@@ -317,7 +350,10 @@ func TestManySavesInOneBatchKeepTheLastWake(t *testing.T) {
 
 func TestCommitsAreToldInOrder(t *testing.T) {
 	t.Parallel()
-	o := inTemp(t)
+	onEach(t, commitsAreToldInOrder)
+}
+
+func commitsAreToldInOrder(t *testing.T, o sqlstore.Options) {
 	revs := map[string]int64{}
 	o.OnCommit = func(m greenroom.Meeting) {
 		if m.Rev != revs[m.ID]+1 {

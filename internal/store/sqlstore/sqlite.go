@@ -3,13 +3,13 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
-	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
 	"os"
+	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
@@ -18,8 +18,42 @@ import (
 	"greenroom"
 )
 
-//go:embed migrations/sqlite/*.sql
-var migrations embed.FS
+// sqliteDialect is a file that one process owns.
+var sqliteDialect = &dialect{
+	goose:      goose.DialectSQLite3,
+	migrations: "migrations/sqlite",
+	tables:     `select count(*) from sqlite_master where name = ?`,
+	connect:    openSQLite,
+	suits:      func(context.Context, *database, int64) error { return nil },
+	exclusive:  func(_ context.Context, _ *database, do func() error) error { return do() }, // by the lock file
+	bind:       func(query string) string { return query },
+	explain:    explainSQLite,
+	again:      func(error) bool { return false },
+	cached:     cachedMeetings,
+}
+
+const busyTimeout = 10 * time.Second // for a lock held by someone who is not us, such as a backup
+
+func openSQLite(_ context.Context, o Options) (_ *database, err error) {
+	d := &database{}
+	if d.where, err = filepath.Abs(o.Path); err != nil {
+		return d, err
+	}
+	if d.lock, err = take(d.where); err != nil {
+		return d, err
+	}
+	if d.writer, err = sql.Open("sqlite", dsn(d.where, "synchronous(FULL)", "journal_size_limit(67108864)")); err != nil {
+		return d, err
+	}
+	d.writer.SetMaxOpenConns(1)
+	d.migrator, d.jobs = d.writer, d.writer
+	if d.readers, err = sql.Open("sqlite", dsn(d.where, "query_only(true)")); err != nil {
+		return d, err
+	}
+	d.readers.SetMaxOpenConns(readConnections)
+	d.readers.SetMaxIdleConns(readConnections)
+	return d, nil
+}
 
 // dsn names the file, an absolute path, with its pragmas: in the name they reach every connection of a pool, executed they would
 // reach one.
@@ -30,48 +64,10 @@ func dsn(path string, pragmas ...string) string {
 	return (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String()
 }
 
-// migrate brings the schema up to this program's, and refuses one that is ahead of it before changing anything.
-func migrate(ctx context.Context, db *sql.DB, path string) error {
-	has, err := schemaVersion(ctx, db)
-	if err != nil {
-		return fmt.Errorf("read the schema's version: %w", err)
-	}
-	dir, err := fs.Sub(migrations, "migrations/sqlite")
-	if err != nil {
-		return err
-	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, dir, goose.WithDisableGlobalRegistry(true))
-	if err != nil {
-		return fmt.Errorf("read migrations: %w", err)
-	}
-	sources := p.ListSources()
-	if knows := sources[len(sources)-1].Version; has > knows {
-		return &greenroom.UserError{Message: fmt.Sprintf(
-			"The database %s was written by a newer greenroom (schema %d, this one knows %d): run that version or a later one. Nothing was changed.", path, has, knows)}
-	}
-	if _, err := p.Up(ctx); err != nil {
-		return fmt.Errorf("migrate: %w", err)
-	}
-	return nil
-}
+// dir is the directory people know the database by.
+func dir(path string) string { return filepath.Dir(path) }
 
-// schemaVersion is 0 for a new database. It is not asked of goose, which takes a table it cannot read for a
-// table that is not there.
-func schemaVersion(ctx context.Context, db *sql.DB) (version int64, err error) {
-	var tables int
-	err = db.QueryRowContext(ctx, `select count(*) from sqlite_master where name = 'goose_db_version'`).Scan(&tables)
-	if err != nil || tables == 0 {
-		return 0, err
-	}
-	err = db.QueryRowContext(ctx, `select coalesce(max(version_id), 0) from goose_db_version where is_applied`).Scan(&version)
-	return version, err
-}
-
-// explain adds a sentence for people to errors that they can do something about.
-func explain(err error, path string) error {
-	if _, ok := errors.AsType[*greenroom.UserError](err); ok || err == nil {
-		return err
-	}
+func explainSQLite(err error, path string) error {
 	message := ""
 	if se, ok := errors.AsType[*sqlite.Error](err); ok {
 		switch se.Code() & 0xff {
