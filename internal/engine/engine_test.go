@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5/stdlib"
 
 	"greenroom"
 	"greenroom/internal/store"
@@ -60,22 +62,31 @@ func receive(t *testing.T, passes chan string, want string) {
 	}
 }
 
+// jobs counts the jobs that are not done, by meeting.
 func jobs(t *testing.T, s *sqlstore.Store) map[string]int {
 	t.Helper()
-	rows, err := s.DB().QueryContext(t.Context(), `select json_extract(args, '$.meeting') from river_job where state <> 'completed'`)
+	rows, err := s.DB().QueryContext(t.Context(), `select cast(`+args(s)+` as text) from river_job where state <> 'completed'`)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer rows.Close()
 	out := map[string]int{}
 	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
+		var text string
+		if err := rows.Scan(&text); err != nil {
 			t.Fatal(err)
 		}
-		out[id]++
+		out[text]++
 	}
 	return out
+}
+
+// args is the meeting of a job, in the database's tongue.
+func args(s *sqlstore.Store) string {
+	if _, is := s.DB().Driver().(*stdlib.Driver); is {
+		return `args ->> 'meeting'`
+	}
+	return `json_extract(args, '$.meeting')`
 }
 
 func wakingIn(d time.Duration) greenroom.Meeting {
@@ -86,7 +97,11 @@ func wakingIn(d time.Duration) greenroom.Meeting {
 
 func TestWakeSurvivesTheProcess(t *testing.T) {
 	t.Parallel()
-	o := rigOptions{path: filepath.Join(t.TempDir(), "greenroom.db")}
+	onEach(t, wakeSurvivesTheProcess)
+}
+
+func wakeSurvivesTheProcess(t *testing.T, o rigOptions) {
+	t.Helper()
 	r := openRig(t, o)
 	m := r.create(t, wakingIn(50*time.Millisecond))
 	r.stop(t) // the engine never ran
@@ -105,7 +120,13 @@ func (blind) Due(context.Context, time.Time, int) ([]store.Wake, error) { return
 
 func TestSecondBellRingsWhenTheAlarmWasNeverTold(t *testing.T) {
 	t.Parallel()
-	r := openRig(t, rigOptions{deaf: true})
+	onEach(t, secondBellRingsWhenTheAlarmWasNeverTold)
+}
+
+func secondBellRingsWhenTheAlarmWasNeverTold(t *testing.T, o rigOptions) {
+	t.Helper()
+	o.deaf = true
+	r := openRig(t, o)
 	r.engine.Store = blind{r.store}
 	passes := make(chan string, 10)
 	r.advance = quietly(r, passes)
@@ -116,7 +137,13 @@ func TestSecondBellRingsWhenTheAlarmWasNeverTold(t *testing.T) {
 
 func TestSecondBellIsSilentWhenTheMeetingHasMovedOn(t *testing.T) {
 	t.Parallel()
-	r := openRig(t, rigOptions{deaf: true})
+	onEach(t, secondBellIsSilentWhenTheMeetingHasMovedOn)
+}
+
+func secondBellIsSilentWhenTheMeetingHasMovedOn(t *testing.T, o rigOptions) {
+	t.Helper()
+	o.deaf = true
+	r := openRig(t, o)
 	r.engine.Store = blind{r.store}
 	passes := make(chan string, 10)
 	r.advance = func(_ context.Context, id string) error {
@@ -149,8 +176,11 @@ func TestSecondBellIsSilentWhenTheMeetingHasMovedOn(t *testing.T) {
 // setJobs puts all of a meeting's overdue jobs into a state.
 func setJobs(t *testing.T, s *sqlstore.Store, id, state string) {
 	t.Helper()
-	res, err := s.DB().ExecContext(t.Context(),
-		`update river_job set state = ? where json_extract(args, '$.meeting') = ? and scheduled_at < datetime('now')`, state, id)
+	now := `datetime('now')`
+	if strings.Contains(args(s), "->>") {
+		now = `now()`
+	}
+	res, err := s.DB().ExecContext(t.Context(), `update river_job set state = '`+state+`' where `+args(s)+` = '`+id+`' and scheduled_at < `+now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +191,12 @@ func setJobs(t *testing.T, s *sqlstore.Store, id, state string) {
 
 func TestEveryWakeHasOneJob(t *testing.T) {
 	t.Parallel()
-	r := openRig(t, rigOptions{})
+	onEach(t, everyWakeHasOneJob)
+}
+
+func everyWakeHasOneJob(t *testing.T, o rigOptions) {
+	t.Helper()
+	r := openRig(t, o)
 	m := r.create(t, wakingIn(time.Hour))
 	save := func(want int, change func(m *greenroom.Meeting)) {
 		t.Helper()
@@ -191,8 +226,13 @@ func TestEveryWakeHasOneJob(t *testing.T) {
 
 func TestNoTwoPassesOfOneMeetingAtOnce(t *testing.T) {
 	t.Parallel()
+	onEach(t, noTwoPassesOfOneMeetingAtOnce)
+}
+
+func noTwoPassesOfOneMeetingAtOnce(t *testing.T, o rigOptions) {
+	t.Helper()
 	const meetings = 8
-	r := openRig(t, rigOptions{})
+	r := openRig(t, o)
 	var inside [meetings]atomic.Int32
 	var passes atomic.Int64
 	index := map[string]int{}
@@ -239,7 +279,11 @@ func TestNoTwoPassesOfOneMeetingAtOnce(t *testing.T) {
 
 func TestStartAndStopAgainAndAgain(t *testing.T) {
 	t.Parallel()
-	o := rigOptions{path: filepath.Join(t.TempDir(), "greenroom.db")}
+	onEach(t, startAndStopAgainAndAgain)
+}
+
+func startAndStopAgainAndAgain(t *testing.T, o rigOptions) {
+	t.Helper()
 	for range 5 {
 		r := openRig(t, o)
 		passes := make(chan string, 10)

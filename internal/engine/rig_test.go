@@ -11,6 +11,7 @@ import (
 	"greenroom/internal/engine"
 	"greenroom/internal/store"
 	"greenroom/internal/store/sqlstore"
+	"greenroom/internal/testenv/pgtest"
 )
 
 // rig is a store in a file and an engine on it, put together as the program does.
@@ -24,8 +25,9 @@ type rig struct {
 }
 
 type rigOptions struct {
-	path     string
-	deaf     bool // the alarm is not told of commits
+	path     string // of SQLite; a temporary one if empty
+	url      string // of PostgreSQL; goes before path
+	deaf     bool   // the alarm is not told of commits
 	lateness func(time.Duration)
 }
 
@@ -35,7 +37,7 @@ func openRig(t testing.TB, o rigOptions) *rig {
 		o.path = filepath.Join(t.TempDir(), "greenroom.db")
 	}
 	wakes := engine.NewWakes()
-	so := sqlstore.Options{Path: o.path, Wakes: wakes, OnCommit: wakes.Committed}
+	so := sqlstore.Options{Path: o.path, URL: o.url, Wakes: wakes, OnCommit: wakes.Committed}
 	if o.deaf {
 		so.OnCommit = nil
 	}
@@ -81,4 +83,17 @@ func (r *rig) create(t testing.TB, m greenroom.Meeting) greenroom.Meeting {
 		t.Error(err)
 	}
 	return created
+}
+
+// onEach runs a test on every database: two rigs opened with the same options are on the same one.
+func onEach(t *testing.T, test func(t *testing.T, o rigOptions)) {
+	t.Helper()
+	t.Run("SQLite", func(t *testing.T) {
+		t.Parallel()
+		test(t, rigOptions{path: filepath.Join(t.TempDir(), "greenroom.db")})
+	})
+	t.Run("PostgreSQL", func(t *testing.T) {
+		t.Parallel()
+		test(t, rigOptions{url: pgtest.Start(t)})
+	})
 }

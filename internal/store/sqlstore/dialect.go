@@ -25,7 +25,8 @@ type dialect struct {
 	again               func(err error) bool
 	patience, batchTime time.Duration
 
-	cached int // meetings in the read cache; 0 if other processes write, too
+	maxBatch int // writes that share a transaction
+	cached   int // meetings in the read cache; 0 if other processes write, too
 }
 
 // database is one that is open: where it is, for people, and its connections by their use. Several may be one.

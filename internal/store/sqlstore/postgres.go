@@ -28,8 +28,9 @@ var postgresDialect = &dialect{
 	bind:       bindPostgres,
 	explain:    explainPostgres,
 	again:      againPostgres,
-	patience:   8 * time.Second,
+	patience:   6 * time.Second,
 	batchTime:  4 * time.Second,
+	maxBatch:   64, // some 250 statements, each a way to the server and back
 }
 
 // What a connection may take. A process that is frozen or cut off gives up its locks when the server's own bounds end its
@@ -90,25 +91,33 @@ func durably(ctx context.Context, conn *pgx.Conn) error {
 	return err
 }
 
+// serverFacts are what a server says of itself.
+type serverFacts struct {
+	version          int // 130004 is 13.4
+	readOnly, create bool
+}
+
 // postgresSuits asks the server whether it can be used at all, so that the answer is a sentence and nothing was changed.
 func postgresSuits(ctx context.Context, d *database, schema int64) error {
-	var version int
-	var readOnly, create bool
+	var f serverFacts
 	err := d.migrator.QueryRowContext(ctx, `select current_setting('server_version_num')::int, current_setting('transaction_read_only')::bool,
-		coalesce(has_schema_privilege(current_schema(), 'create'), false)`).Scan(&version, &readOnly, &create)
+		coalesce(has_schema_privilege(current_schema(), 'create'), false)`).Scan(&f.version, &f.readOnly, &f.create)
 	if err != nil {
 		return fmt.Errorf("look at the server: %w", err)
 	}
+	return judgeServer(d.where, f, schema)
+}
+
+func judgeServer(where string, f serverFacts, schema int64) error {
 	message := ""
 	switch {
-	case version/10000 < oldestPostgres:
-		message = fmt.Sprintf("The database %s is PostgreSQL %d: greenroom needs %d or newer.", d.where, version/10000, oldestPostgres)
-	case readOnly:
-		message = fmt.Sprintf("The database %s is read-only, as a standby is: name the primary server.", d.where)
-	case schema == 0 && !create:
-		message = fmt.Sprintf("The database %s does not let its user create tables: make the user the owner of the database, or run \"grant create on schema public\" for it.", d.where)
-	}
-	if message == "" {
+	case f.version/10000 < oldestPostgres:
+		message = fmt.Sprintf("The database %s is PostgreSQL %d: greenroom needs %d or newer.", where, f.version/10000, oldestPostgres)
+	case f.readOnly:
+		message = fmt.Sprintf("The database %s is read-only, as a standby is: name the primary server.", where)
+	case schema == 0 && !f.create:
+		message = fmt.Sprintf("The database %s does not let its user create tables: make the user the owner of the database, or run \"grant create on schema public\" for it.", where)
+	default:
 		return nil
 	}
 	return &greenroom.UserError{Message: message}

@@ -29,6 +29,7 @@ var sqliteDialect = &dialect{
 	bind:       func(query string) string { return query },
 	explain:    explainSQLite,
 	again:      func(error) bool { return false },
+	maxBatch:   queueLength,
 	cached:     cachedMeetings,
 }
 

@@ -83,7 +83,7 @@ func openWith(ctx context.Context, o Options, dl *dialect, files fs.FS) (*Store,
 	d, err := dl.connect(ctx, o)
 	s := &Store{
 		options: o, dialect: dl, database: d, writers: make(chan struct{}, maxWriters),
-		queue: make(chan *write, maxBatch), done: make(chan struct{}),
+		queue: make(chan *write, queueLength), done: make(chan struct{}),
 	}
 	if err == nil {
 		err = s.open(ctx, files)

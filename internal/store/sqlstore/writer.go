@@ -15,10 +15,10 @@ import (
 )
 
 const (
-	maxBatch   = 256          // writes that share a transaction
-	maxWriters = 2 * maxBatch // saves being prepared or waiting: one batch is written while the next gathers
-	maxTries   = 6            // of a batch
-	firstPause = 10 * time.Millisecond
+	queueLength = 256
+	maxWriters  = 2 * queueLength // saves being prepared or waiting: one batch is written while the next gathers
+	maxTries    = 6               // of a batch
+	firstPause  = 10 * time.Millisecond
 )
 
 var errClosed = errors.New("the store is closed")
@@ -122,7 +122,7 @@ func (s *Store) writeAll(stmts statements) {
 // gather takes whatever else has queued up.
 func (s *Store) gather(first *write) []*write {
 	batch := []*write{first}
-	for len(batch) < maxBatch {
+	for len(batch) < s.dialect.maxBatch {
 		select {
 		case w, ok := <-s.queue:
 			if !ok {

@@ -95,7 +95,51 @@ password_encryption = 'scram-sha-256'
 log_min_messages = warning
 `
 
+// start makes a server of its own with initdb.
 func start() (*Server, error) {
+	return begin(func(s *Server) error {
+		initdb := s.command("initdb", "--pgdata", s.data(), "--auth", "trust", "--username", Superuser, "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-instructions")
+		if err := quietly(initdb); err != nil {
+			return err
+		}
+		for name, text := range map[string]string{"pg_hba.conf": hba, "postgresql.auto.conf": settings} {
+			if err := os.WriteFile(filepath.Join(s.data(), name), []byte(text), 0o600); err != nil {
+				return err
+			}
+		}
+		if err := s.run(); err != nil {
+			return err
+		}
+		return run(s.URL(Superuser, "postgres"), "create role "+Plain+" login", "create role "+Guarded+" login password '"+Password+"'")
+	})
+}
+
+// NewStandby starts a server that follows s and is read-only. It ends with the test.
+func (s *Server) NewStandby(tb testing.TB) *Server {
+	tb.Helper()
+	standby, err := begin(func(n *Server) error {
+		host, port, _ := net.SplitHostPort(s.address)
+		if err := quietly(n.command("pg_basebackup", "--host", host, "--port", port, "--username", Superuser, "--pgdata", n.data(), "--write-recovery-conf", "--checkpoint", "fast")); err != nil {
+			return err
+		}
+		return n.run()
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(standby.release)
+	return standby
+}
+
+func quietly(cmd *exec.Cmd) error {
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", filepath.Base(cmd.Path), err, out)
+	}
+	return nil
+}
+
+// begin makes a directory with a keeper and sets up a server in it.
+func begin(setUp func(s *Server) error) (*Server, error) {
 	bin, err := programs()
 	if err != nil {
 		return nil, err
@@ -109,28 +153,19 @@ func start() (*Server, error) {
 		return nil, err
 	}
 	s := &Server{dir: dir, bin: bin, owner: owner}
-	if err := s.set(); err != nil {
+	if err = s.prepare(); err == nil {
+		err = setUp(s)
+	}
+	if err != nil {
 		s.release()
 		return nil, fmt.Errorf("start PostgreSQL: %w", err)
 	}
 	return s, nil
 }
 
-func (s *Server) set() error {
+func (s *Server) prepare() error {
 	if s.owner != nil {
 		if err := os.Chown(s.dir, int(s.owner.Uid), int(s.owner.Gid)); err != nil {
-			return err
-		}
-	}
-	if err := s.startKeeper(); err != nil {
-		return err
-	}
-	initdb := s.command("initdb", "--pgdata", s.data(), "--auth", "trust", "--username", Superuser, "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-instructions")
-	if out, err := initdb.CombinedOutput(); err != nil {
-		return fmt.Errorf("initdb: %w\n%s", err, out)
-	}
-	for name, text := range map[string]string{"pg_hba.conf": hba, "postgresql.auto.conf": settings} {
-		if err := os.WriteFile(filepath.Join(s.data(), name), []byte(text), 0o600); err != nil {
 			return err
 		}
 	}
@@ -139,10 +174,7 @@ func (s *Server) set() error {
 		return err
 	}
 	s.address = net.JoinHostPort("127.0.0.1", port)
-	if err := s.run(); err != nil {
-		return err
-	}
-	return run(s.URL(Superuser, "postgres"), "create role "+Plain+" login", "create role "+Guarded+" login password '"+Password+"'")
+	return s.startKeeper()
 }
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
