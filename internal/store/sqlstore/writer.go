@@ -34,6 +34,12 @@ type write struct {
 	answer chan struct{} // closed when err is final
 }
 
+// wanted reports whether the caller still waits. One who gave up is told so.
+func (w *write) wanted() bool {
+	w.err = context.Cause(w.ctx)
+	return w.err == nil
+}
+
 // turn is what a write works with while it has the transaction, and what it leaves behind.
 type turn struct {
 	tx    *sql.Tx
@@ -179,6 +185,9 @@ var (
 // alone; without, such a write ends the attempt with errUndo: few do, and savepoints are dear. An error of attempt itself
 // is everybody's. No caller's context is used inside: cancelling one statement would undo them all.
 func (s *Store) attempt(ctx context.Context, batch []*write, stmts statements, each bool) error {
+	if !slices.ContainsFunc(batch, (*write).wanted) {
+		return nil
+	}
 	tx, err := s.writer.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
@@ -186,10 +195,10 @@ func (s *Store) attempt(ctx context.Context, batch []*write, stmts statements, e
 	defer tx.Rollback() //nolint:errcheck // after a commit it has nothing to do
 	var done []*write
 	for _, w := range batch {
-		w.turn, w.err = turn{tx: tx, stmts: stmts}, context.Cause(w.ctx)
-		if w.err != nil {
+		if !w.wanted() {
 			continue
 		}
+		w.turn = turn{tx: tx, stmts: stmts}
 		if err := s.perform(ctx, w, each); err != nil {
 			return err
 		}
