@@ -11,6 +11,11 @@ die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 programs=(Xtigervnc:tigervnc-standalone-server openbox:openbox xterm:xterm certutil:libnss3-tools)
 if [ "$want" = test ]; then
   programs+=(dig:bind9-dnsutils)
+  # The package keeps the server out of PATH. The tests start servers of their own on free ports; the cluster that installing
+  # may start on port 5432 is not used.
+  if ! { type -P postgres || compgen -G '/usr/lib/postgresql/*/bin/postgres' || compgen -G '/usr/pgsql-*/bin/postgres'; } >/dev/null; then
+    programs+=(postgres:postgresql)
+  fi
   if ! { type -P chromium || type -P chromium-browser || type -P google-chrome; } >/dev/null; then
     # Ubuntu's package of that name only points at a snap, which cannot see the tests' home directories.
     ! grep -qs '^ID=ubuntu' /etc/os-release || die "Ubuntu has no Chromium package: install Google Chrome (https://www.google.com/chrome/), then run this again"

@@ -25,6 +25,7 @@ func (s *settings) add(cmd *cobra.Command) {
 	s.flags = map[string]*string{}
 	for _, flag := range []struct{ key, name, about string }{
 		{"data_dir", "data-dir", "where everything is kept"},
+		{"database", "database", "postgres://… that several servers may share; empty is SQLite (GREENROOM_DATABASE keeps a password out of the list of processes)"},
 		{"listen", "listen", "address of the pages and the API"},
 		{"desktop_listen", "desktop-listen", "address under which browsers reach desktops"},
 		{"dns_listen", "dns-listen", "address of the zone's DNS server"},

@@ -125,7 +125,8 @@ func TestFaults(t *testing.T) {
 		{"OtherDNS", "dns: {provider: route53}\n", "dns.provider", "must be embedded in this version"},
 		{"OtherIssuer", "certificates: {issuer: acme}\n", "certificates.issuer", "must be local in this version"},
 		{"OtherProvider", "blueprints:\n  default:\n    provider: ec2\n", "blueprints.default.provider", "must be local in this version"},
-		{"OtherDatabase", "database: postgres://u:p@h/d\n", "database", "must be empty in this version"},
+		{"OtherDatabase", "database: mysql://u:p@h/d\n", "database", "must begin with postgres:// or postgresql://"},
+		{"DatabaseWithoutServer", "database: postgres://\n", "database", "name a server"},
 		{"BadBlueprintName", "blueprints:\n  My Lab: {seats: [a]}\n", "blueprints.My Lab.seats", "is not a name for a blueprint"},
 		{"OpenToOthersWithoutOrganisers", "listen: 192.0.2.1:80\n", "listen", "api_token_file"},
 		{"EveryAddressWithoutPublicURL", "listen: 0.0.0.0:80\napi_token_file: /t\n", "public_url", "must be set"},
@@ -167,6 +168,19 @@ func TestFaults(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestFaultyDatabaseIsNotQuoted(t *testing.T) {
+	t.Parallel()
+	_, err := config.Load("", env("GREENROOM_DATABASE", "postgres//user:hunter2@host/db"), nil)
+	if err == nil || !strings.Contains(err.Error(), "database") || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("the error is %v", err)
+	}
+	for _, good := range []string{"postgres://user:p@host/db", "postgresql:///db?host=/run/postgresql"} {
+		if c, err := config.Load("", env("GREENROOM_DATABASE", good), nil); err != nil || c.Database.Reveal() != good {
+			t.Errorf("%s: %v", good, err)
+		}
+	}
 }
 
 func TestSecretsAreNotPrinted(t *testing.T) {

@@ -29,7 +29,7 @@ func (c *Config) keys() []key {
 		{"desktop_listen", "Address under which browsers reach desktops.", &c.DesktopListen},
 		{"dns_listen", "Address of the zone's DNS server, UDP and TCP.", &c.DNSListen},
 		{"data_dir", "Where everything is kept: database, authority, desktops. `~` is the home directory.", &c.DataDir},
-		{"database", "Empty is SQLite in data_dir, the only one in this version.", &c.Database},
+		{"database", "PostgreSQL that several servers may share, `postgres://user:password@host:5432/database`; empty is SQLite in data_dir.", &c.Database},
 		{"public_url", "Address of pages and API as people reach them; empty is `http://` and the address that listen names.", &c.PublicURL},
 		{"control_url", "Address of the API as desktops reach it: with several replicas, one that leads to any of them. Empty is `http://` and the address that listen names.", &c.ControlURL},
 		{"desktop_port", "Port of desktops' addresses as browsers use it, if something stands before desktop_listen. 0 is the port of desktop_listen.", &c.DesktopPort},

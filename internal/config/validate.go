@@ -43,8 +43,8 @@ func (c Config) judge(bad *greenroom.InvalidError) {
 	if c.DataDir == "" {
 		bad.Add("data_dir", "must name a directory")
 	}
-	if c.Database != "" {
-		bad.Add("database", "must be empty in this version: meetings are kept in SQLite in data_dir")
+	if c.Database != "" && !validDatabase(c.Database.Reveal()) {
+		bad.Add("database", "must begin with postgres:// or postgresql:// and name a server, such as postgres://user:password@host:5432/greenroom, or be empty for SQLite in data_dir")
 	}
 	if !validZone(c.Zone) {
 		bad.Add("zone", "must be a DNS name such as desk.localhost, and is %q", c.Zone)
@@ -113,6 +113,15 @@ const longestHost = 20
 func validZone(zone string) bool {
 	labels := strings.Split(zone, ".")
 	return len(zone)+longestHost <= 253 && len(labels) >= 2 && !slices.ContainsFunc(labels, func(l string) bool { return !zoneLabel.MatchString(l) })
+}
+
+// validDatabase judges the form only; the server judges the rest. The value holds a password: no message quotes it.
+func validDatabase(s string) bool {
+	rest, ok := strings.CutPrefix(s, "postgres://")
+	if !ok {
+		rest, ok = strings.CutPrefix(s, "postgresql://")
+	}
+	return ok && rest != "" && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f })
 }
 
 func validLink(s string) bool {
