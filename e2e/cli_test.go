@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"greenroom/internal/testenv/pgtest"
 )
 
 // longEnough bounds every wait of these tests.
@@ -31,6 +33,7 @@ const longEnough = 40 * time.Second
 //	until REGEXP program …    run it again and again until its output matches
 //	capture NAME REGEXP       set NAME to the first group of REGEXP in the last output
 //	taken NAME                set NAME to an address whose port is in use
+//	database NAME ROLE        set NAME to the URL of a fresh PostgreSQL database, where ROLE may make tables
 func TestCommandLine(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -44,6 +47,11 @@ func TestCommandLine(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"serve": serve, "stop": stop, "exits": exits, "until": until, "capture": capture, "taken": taken,
+			"database": func(ts *testscript.TestScript, _ bool, args []string) {
+				url := pgtest.Start(t)
+				pgtest.Exec(t, url, "grant create on schema public to "+args[1])
+				ts.Setenv(args[0], pgtest.As(t, url, args[1]))
+			},
 		},
 	})
 }
