@@ -76,6 +76,12 @@ func (s *instance) log() string { return filepath.Join(s.data, s.name+".log") }
 func (s *instance) start() {
 	s.t.Helper()
 	s.launch()
+	s.answers()
+}
+
+// answers waits until the program does.
+func (s *instance) answers() {
+	s.t.Helper()
 	s.until(s.name+" to answer", func(ctx context.Context) bool {
 		_, _, err := s.api.Server(ctx)
 		return err == nil

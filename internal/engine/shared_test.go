@@ -27,10 +27,7 @@ type replica struct {
 
 func startReplica(t *testing.T, s *memstore.Store) *replica {
 	t.Helper()
-	wakes, err := engine.NewWakes()
-	if err != nil {
-		t.Fatal(err)
-	}
+	wakes := engine.NewWakes()
 	r := &replica{wakes: wakes, store: s}
 	r.Engine = engine.New(engine.Options{Wakes: wakes, Store: s, Shared: true, Logger: slog.New(slog.DiscardHandler), Advance: r.advance})
 	ctx, cancel := context.WithCancel(t.Context())

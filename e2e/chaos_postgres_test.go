@@ -1,0 +1,128 @@
+package e2e
+
+import (
+	"database/sql"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver by which the test looks into the database
+
+	"greenroom/internal/httpapi/client"
+	"greenroom/internal/testenv/pgtest"
+)
+
+// cluster is several replicas on one PostgreSQL server, behind one address.
+type cluster struct {
+	*chaos
+	server   *pgtest.Server
+	database string
+	networks []*front // between each replica and the database
+}
+
+// replicas is how many share the work.
+const replicas = 3
+
+func newCluster(t *testing.T) *cluster {
+	t.Helper()
+	server := pgtest.NewServer(t)
+	c := &cluster{server: server, database: server.NewDatabase(t), chaos: &chaos{instance: newReplica(t, "front", t.TempDir())}}
+	var pages, desktops []string
+	for i := range replicas {
+		n := newReplica(t, fmt.Sprintf("replica-%d", i), c.data)
+		c.nodes = append(c.nodes, n)
+		pages, desktops = append(pages, n.ports[0]), append(desktops, n.ports[1])
+	}
+	people, browsers := newFront(t, pages...), newFront(t, desktops...)
+	_, port, err := net.SplitHostPort(browsers.address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range c.nodes {
+		network, own := behind(t, c.database)
+		c.networks = append(c.networks, network)
+		config := fmt.Sprintf("database: %q\npublic_url: http://%s\ncontrol_url: http://%s\ndesktop_port: %s\n", own, people.address(), people.address(), port)
+		file := filepath.Join(c.data, n.name+".yaml")
+		if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		n.args = []string{"--config", file}
+	}
+	if c.api, err = client.New("http://"+people.address(), ""); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// behind returns a database's URL that leads through a network that can be cut.
+func behind(t *testing.T, database string) (*front, string) {
+	t.Helper()
+	u, err := url.Parse(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	network := newFront(t, u.Host)
+	u.Host = network.address()
+	return network, u.String()
+}
+
+func (c *cluster) startAll() {
+	for _, n := range c.nodes {
+		n.launch()
+	}
+	for _, n := range c.nodes {
+		n.answers()
+	}
+}
+
+// restart lets the database lose its power for a moment.
+func (c *cluster) restart(t *testing.T) string {
+	c.server.Stop()
+	d := after(3 * time.Second)
+	c.server.Run(t)
+	return fmt.Sprintf("the database was killed, and away for %s", d)
+}
+
+// part cuts the network between one replica and the database.
+func (c *cluster) part(*testing.T) string {
+	n := rand.N(len(c.nodes))
+	mend := c.networks[n].cut()
+	d := after(8 * time.Second)
+	mend()
+	return fmt.Sprintf("%s lost the database for %s", c.nodes[n].name, d)
+}
+
+// count asks the database.
+func (c *cluster) count(t *testing.T, query string) int {
+	t.Helper()
+	db, err := sql.Open("pgx", c.database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var n int
+	if err := db.QueryRowContext(t.Context(), query).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// TestChaosOnPostgreSQL kills and stops replicas, restarts their database and cuts them off from it, under load.
+func TestChaosOnPostgreSQL(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	c.blows = []func(*testing.T) string{c.kill, c.kill, c.kill, c.stop, c.restart, c.part}
+	c.startAll()
+	c.run(t)
+	if n := c.count(t, "select count(*) from records"); n != 0 {
+		t.Errorf("%d names are left", n)
+	}
+	if n := c.count(t, "select count(*) from river_job where state not in ('completed', 'cancelled', 'discarded')"); n != 0 {
+		t.Errorf("%d jobs are left", n)
+	}
+}
