@@ -113,7 +113,7 @@ func (a *app) open(ctx context.Context) error {
 		return fmt.Errorf("open zone: %w", err)
 	}
 	control := cfg.Control(a.listeners.http.Addr())
-	a.provider, err = localcompute.New(localcompute.Options{
+	a.provider, err = localcompute.Open(ctx, localcompute.Options{
 		Dir: filepath.Join(cfg.DataDir, "desktops"), Executable: a.Executable, ControlURL: control, Environ: a.Environ,
 		OnChange: a.kick, Logger: a.Logger,
 	})

@@ -16,7 +16,9 @@ type Provider interface {
 	// provider may make one call of them. Outcome i answers request i. The token makes it idempotent: for a
 	// token seen before it returns the instance of the first call, if that still exists, and launches nothing. Errors wrap
 	// greenroom.ErrCapacity, ErrThrottled or ErrPermanent where that is known; any other error says nothing
-	// about whether the instance exists, and the same token will find out.
+	// about whether the instance exists, and the same token will find out. A launch whose ctx has ended takes no
+	// hold afterwards: right before it does, the deadline is compared with the clock, for a process that was
+	// stopped goes on before ctx notices.
 	Launch(ctx context.Context, requests []Request) []Outcome
 
 	// List returns the instances that carry our owner mark, of one meeting or, for "", of all. It may lag

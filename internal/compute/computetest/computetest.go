@@ -2,10 +2,12 @@
 package computetest
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,6 +36,7 @@ func Run(t *testing.T, open func(t *testing.T) compute.Provider) {
 		{"TerminateDuringLaunchLeavesNothing", terminateDuringLaunch},
 		{"UnknownIDIsFine", unknownID},
 		{"ManyAtOnce", manyAtOnce},
+		{"EndedLaunchTakesNoHold", endedLaunch},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -265,4 +268,48 @@ func manyAtOnce(t *testing.T, p compute.Provider) {
 		}
 	}
 	eventually(t, "all gone", func() bool { return len(live(t, p, m)) == 0 })
+}
+
+// stopped is a context as a process meets it that was stopped and goes on: its deadline has passed, and no timer
+// has fired yet. The first looks at it are from before the stop.
+type stopped struct {
+	context.Context
+	looks atomic.Int32
+}
+
+func (s *stopped) Deadline() (time.Time, bool) {
+	if s.looks.Add(-1) >= 0 {
+		return time.Now().Add(time.Minute), true
+	}
+	return time.Now().Add(-time.Minute), true
+}
+
+func endedLaunch(t *testing.T, p compute.Provider) {
+	m := greenroom.NewMeetingID()
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	contexts := []context.Context{cancelled}
+	for looks := range int32(8) {
+		s := &stopped{Context: t.Context()}
+		s.looks.Store(looks)
+		contexts = append(contexts, s)
+	}
+	const mustFail = 2 // their end is there to be seen from the beginning
+	launched := map[string]bool{}
+	for n, ctx := range contexts {
+		o := p.Launch(ctx, []compute.Request{Request(m, fmt.Sprintf("seat-%d", n), 1)})[0]
+		if o.Err == nil {
+			launched[o.Instance.ID] = true
+		}
+		if o.Err == nil && n < mustFail {
+			t.Errorf("launch %d took hold after its end", n)
+		}
+	}
+	if found := live(t, p, m); len(found) != len(launched) {
+		t.Errorf("%d launches went well, and there is %v", len(launched), found)
+	}
+	// The same token launches as if nothing had been.
+	if again := launch(t, p, Request(m, "seat-1", 1)); launched[again[0].ID] || len(live(t, p, m)) != len(launched)+1 {
+		t.Errorf("after the refusal there is %v", live(t, p, m))
+	}
 }

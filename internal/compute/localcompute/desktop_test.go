@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -391,7 +392,7 @@ func writeInstance(t testing.TB, h *house, name, record string) {
 
 func TestMissingProgramsAreNamed(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
-	p, err := localcompute.New(localcompute.Options{Dir: t.TempDir(), Executable: os.Args[0]})
+	p, err := localcompute.Open(t.Context(), localcompute.Options{Dir: t.TempDir(), Executable: os.Args[0], Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,10 +19,14 @@ import (
 	"greenroom/internal/procs"
 )
 
-// TestMain makes the test binary the agent too, as the provider starts it: "agent --dir DIR".
+// TestMain makes the test binary the agent too, as the provider starts it: "agent --dir DIR"; and another process
+// that shares a directory: "replica DIR URL".
 func TestMain(m *testing.M) {
 	if len(os.Args) == 4 && os.Args[1] == "agent" {
 		os.Exit(runAgent(os.Args[3]))
+	}
+	if len(os.Args) == 4 && os.Args[1] == "replica" {
+		os.Exit(runReplica(os.Args[2], os.Args[3]))
 	}
 	os.Exit(m.Run())
 }
@@ -70,7 +74,7 @@ func newHouse(t testing.TB) *house {
 
 func (h *house) open(t testing.TB) *localcompute.Provider {
 	t.Helper()
-	p, err := localcompute.New(localcompute.Options{
+	p, err := localcompute.Open(t.Context(), localcompute.Options{
 		Dir: h.dir, Executable: os.Args[0], ControlURL: h.control.URL(), Environ: os.Environ(),
 		OnChange: func(meeting string) {
 			select {

@@ -24,8 +24,9 @@ import (
 func mark(id string) string { return "GREENROOM_INSTANCE=" + id }
 
 // start starts the agent, which gets the listener as its third file, in a session of its own, so that
-// neither the end of this process nor a signal to its terminal reaches it; and notes it in the record.
-func (p *Provider) start(i *instance, ln *net.TCPListener) error {
+// neither the end of this process nor a signal to its terminal reaches it; and notes it in the record. It
+// starts nothing once ctx has ended.
+func (h *host) start(ctx context.Context, i *instance, ln *net.TCPListener) error {
 	file, err := ln.File()
 	if err != nil {
 		return err
@@ -37,11 +38,14 @@ func (p *Provider) start(i *instance, ln *net.TCPListener) error {
 	}
 	defer log.Close()
 	// No context: the desktop outlives whoever starts it.
-	cmd := exec.CommandContext(context.Background(), p.opts.Executable, "agent", "--dir", i.dir)
+	cmd := exec.CommandContext(context.Background(), h.opts.Executable, "agent", "--dir", i.dir)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = i.dir, log, log
-	cmd.Env = append(p.environ(), mark(i.id))
+	cmd.Env = append(h.environ(), mark(i.id))
 	cmd.ExtraFiles = []*os.File{file}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := ended(ctx); err != nil {
+		return err
+	}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start agent: %w", err)
 	}
@@ -50,35 +54,41 @@ func (p *Provider) start(i *instance, ln *net.TCPListener) error {
 		return errors.Join(errors.New("start agent: it is not in the process table"), cmd.Process.Kill(), cmd.Wait())
 	}
 	i.agent, i.cmd = agent, cmd
-	return p.note(i, func() {
+	err = h.note(i, func() {
 		i.record.PID, i.record.Start = agent.PID, agent.Start
 		if i.state == compute.Pending {
 			i.state = compute.Running
 		}
 	})
+	if err != nil { // what is not on record must not live
+		err = errors.Join(err, cmd.Process.Kill(), h.kill(i, nil))
+		_ = cmd.Wait() // how it ended is in its log
+		return err
+	}
+	return nil
 }
 
 // note changes the record, in memory and on disk.
-func (p *Provider) note(i *instance, change func()) error {
+func (h *host) note(i *instance, change func()) error {
 	i.writing.Lock()
 	defer i.writing.Unlock()
-	p.mu.Lock()
+	h.mu.Lock()
 	change()
 	r := i.record
-	p.mu.Unlock()
+	h.mu.Unlock()
 	return writeJSON(filepath.Join(i.dir, recordFile), r)
 }
 
-func (p *Provider) environ() []string {
-	return slices.DeleteFunc(slices.Clone(p.opts.Environ), func(entry string) bool {
+func (h *host) environ() []string {
+	return slices.DeleteFunc(slices.Clone(h.opts.Environ), func(entry string) bool {
 		name, _, _ := strings.Cut(entry, "=")
 		return !slices.Contains([]string{"PATH", "LANG", "TZ"}, name) && !strings.HasPrefix(name, "LC_")
 	})
 }
 
 // recover takes up what an earlier process left in the directory.
-func (p *Provider) recover() error {
-	entries, err := os.ReadDir(p.opts.Dir)
+func (h *host) recover() error {
+	entries, err := os.ReadDir(h.opts.Dir)
 	if err != nil {
 		return fmt.Errorf("read the directory of the desktops: %w", err)
 	}
@@ -87,15 +97,15 @@ func (p *Provider) recover() error {
 		return fmt.Errorf("read the process table: %w", err)
 	}
 	for _, entry := range entries {
-		if err := p.adopt(entry, table); err != nil {
+		if err := h.adopt(entry, table); err != nil {
 			return fmt.Errorf("take up %s: %w", entry.Name(), err)
 		}
 	}
 	return nil
 }
 
-func (p *Provider) adopt(entry os.DirEntry, table []procs.Process) error {
-	dir := filepath.Join(p.opts.Dir, entry.Name())
+func (h *host) adopt(entry os.DirEntry, table []procs.Process) error {
+	dir := filepath.Join(h.opts.Dir, entry.Name())
 	id := strings.TrimPrefix(strings.TrimPrefix(entry.Name(), halfMade), halfRemoved)
 	if !entry.IsDir() || !greenroom.ValidInstanceID(id) {
 		return nil
@@ -108,50 +118,58 @@ func (p *Provider) adopt(entry os.DirEntry, table []procs.Process) error {
 		return nil // a directory of ours has a record from its first moment to its last
 	}
 	if err != nil {
-		p.opts.Logger.Warn("desktop without a readable record is removed", "instance", id, "err", err)
+		h.opts.Logger.Warn("desktop without a readable record is removed", "instance", id, "err", err)
 		r.Removing = true
 	}
 	i := &instance{id: id, dir: dir, record: r, launched: make(chan struct{}), state: compute.Running}
 	close(i.launched)
 	i.agent = findAgent(i, table)
-	p.instances[id] = i
+	if i.agent.PID == 0 && r.PID == 0 && !r.Removing && !r.LaunchBy.IsZero() && past(r.LaunchBy) {
+		return h.discard(i) // nobody waits for it any more
+	}
+	h.mu.Lock() // others are being removed already
+	h.instances[id] = i
+	h.mu.Unlock()
 	switch {
 	case r.Removing:
 		i.state = compute.ShuttingDown
-		p.wg.Go(func() { p.remove(i) })
+		h.wg.Go(func() { h.remove(i) })
 		return nil
 	case i.agent.PID != 0:
-		if err := p.redirect(i); err != nil {
-			p.opts.Logger.Warn("desktop was not told the control plane's address", "instance", id, "err", err)
+		if err := h.redirect(i); err != nil {
+			h.opts.Logger.Warn("desktop was not told the control plane's address", "instance", id, "err", err)
 		}
 	case r.PID == 0:
-		if err := p.restart(i); err != nil {
+		if err := h.restart(i); err != nil {
 			return err
 		}
 	default:
 		i.state = compute.Terminated
-		p.wg.Go(func() { p.clear(i) })
+		h.wg.Go(func() { h.clear(i) })
 		return nil
 	}
-	p.watch(i)
+	h.watch(i)
 	return nil
 }
 
 // restart starts an instance whose intent was written, and nothing else.
-func (p *Provider) restart(i *instance) error {
+func (h *host) restart(i *instance) error {
 	ip, err := netip.ParseAddr(i.record.Address)
 	if err != nil {
 		return err
 	}
-	ln, err := listen(ip, p.opts.Port)
+	ln, err := listen(ip, h.opts.Port)
 	if err != nil { // somebody has taken it since, and nobody was told of it yet
-		if ln, err = p.addresses.reserve(p.opts.Port); err != nil {
+		if ln, err = h.addresses.reserve(h.opts.Port); err != nil {
 			return err
 		}
 		i.record.Address = ln.Addr().(*net.TCPAddr).IP.String()
 	}
 	defer ln.Close()
-	return errors.Join(p.redirect(i), p.start(i, ln))
+	if err := h.redirect(i); err != nil {
+		return err
+	}
+	return h.start(context.Background(), i, ln)
 }
 
 // findAgent finds the instance's agent among the living: the process of the record or, if the record was
@@ -170,39 +188,39 @@ func findAgent(i *instance, table []procs.Process) procs.Process {
 }
 
 // watch waits for the agent's end.
-func (p *Provider) watch(i *instance) {
-	p.wg.Go(func() {
-		if i.agent.Wait(p.ctx) != nil {
+func (h *host) watch(i *instance) {
+	h.wg.Go(func() {
+		if i.agent.Wait(h.ctx) != nil {
 			return
 		}
 		if i.cmd != nil {
 			_ = i.cmd.Wait() // how it ended is in its log
 		}
-		p.died(i)
+		h.died(i)
 	})
 }
 
 // died is called when the agent has ended, by itself or because it was told to.
-func (p *Provider) died(i *instance) {
-	p.mu.Lock()
+func (h *host) died(i *instance) {
+	h.mu.Lock()
 	byItself := i.state != compute.ShuttingDown
 	if byItself {
 		i.state = compute.Terminated
 	}
 	meeting := i.seen().Handle.Meeting
-	p.mu.Unlock()
+	h.mu.Unlock()
 	if !byItself {
 		return
 	}
-	p.opts.Logger.Warn("desktop ended by itself", "instance", i.id, "meeting", meeting)
-	p.opts.OnChange(meeting)
-	p.clear(i)
+	h.opts.Logger.Warn("desktop ended by itself", "instance", i.id, "meeting", meeting)
+	h.opts.OnChange(meeting)
+	h.clear(i)
 }
 
 // clear ends what a dead agent left running. Its directory stays, with its log, until somebody terminates it.
-func (p *Provider) clear(i *instance) {
-	if err := p.kill(i, nil); err != nil && p.ctx.Err() == nil {
-		p.opts.Logger.Warn("processes of a dead desktop are left", "instance", i.id, "err", err)
+func (h *host) clear(i *instance) {
+	if err := h.kill(i, nil); err != nil && h.ctx.Err() == nil {
+		h.opts.Logger.Warn("processes of a dead desktop are left", "instance", i.id, "err", err)
 	}
 }
 
@@ -211,8 +229,8 @@ const agentGrace = 2 * time.Second
 
 // kill ends every process of the instance: its family of before, and whatever bears the instance's mark,
 // wherever it went.
-func (p *Provider) kill(i *instance, family []procs.Process) error {
-	if err := procs.End(p.ctx, 0, func() ([]procs.Process, error) {
+func (h *host) kill(i *instance, family []procs.Process) error {
+	if err := procs.End(h.ctx, 0, func() ([]procs.Process, error) {
 		table, err := procs.List()
 		return append(procs.WithEnviron(table, mark(i.id)), alive(family, table)...), err
 	}); err != nil {
@@ -220,7 +238,7 @@ func (p *Provider) kill(i *instance, family []procs.Process) error {
 	}
 	text, _ := os.ReadFile(filepath.Join(i.dir, displayFile)) // there is none before there is a display
 	if number, bad := strconv.Atoi(string(text)); bad == nil {
-		procs.RemoveDisplay(p.ctx, number)
+		procs.RemoveDisplay(h.ctx, number)
 	}
 	return nil
 }

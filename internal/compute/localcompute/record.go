@@ -33,21 +33,22 @@ type record struct {
 	Address    string    `json:"address"`
 	KillAt     time.Time `json:"kill_at"`
 	LaunchedAt time.Time `json:"launched_at"`
-	PID        int       `json:"pid,omitempty"`   // of the agent; 0 until it was started
-	Start      uint64    `json:"start,omitempty"` // its start time, which makes the pid unmistakable
+	LaunchBy   time.Time `json:"launch_by,omitzero"` // its agent is not started after that; zero is no bound
+	PID        int       `json:"pid,omitempty"`      // of the agent; 0 until it was started
+	Start      uint64    `json:"start,omitempty"`    // its start time, which makes the pid unmistakable
 	Removing   bool      `json:"removing,omitempty"`
 }
 
 // create makes the instance's directory whole or not at all.
-func (p *Provider) create(i *instance, r compute.Request) error {
-	data, err := userData(r.UserData, i.id)
+func (h *host) create(i *instance, r compute.Request) error {
+	data, err := h.userData(r.UserData, i.id)
 	if err != nil {
 		return err
 	}
-	p.mu.Lock()
+	h.mu.Lock()
 	rec := i.record // somebody may be condemning it already; what start notes next tells of that
-	p.mu.Unlock()
-	half := filepath.Join(p.opts.Dir, halfMade+i.id)
+	h.mu.Unlock()
+	half := filepath.Join(h.opts.Dir, halfMade+i.id)
 	err = errors.Join(os.RemoveAll(half), os.Mkdir(half, 0o700))
 	if err == nil {
 		err = errors.Join(writeJSON(filepath.Join(half, recordFile), rec), writeFile(filepath.Join(half, userDataFile), data))
@@ -61,18 +62,22 @@ func (p *Provider) create(i *instance, r compute.Request) error {
 	return nil
 }
 
-// userData adds what only the provider knows.
-func userData(text []byte, id string) ([]byte, error) {
+// userData adds what only the provider knows. The control plane's address is the host's own, whoever asked for
+// the desktop: while it lives that one is good, and the next host tells another.
+func (h *host) userData(text []byte, id string) ([]byte, error) {
 	var data agentapi.UserData
 	if err := json.Unmarshal(text, &data); err != nil {
 		return nil, fmt.Errorf("read user data: %w", err)
 	}
 	data.InstanceID = id
+	if h.opts.ControlURL != "" {
+		data.ControlURL = h.opts.ControlURL
+	}
 	return json.Marshal(data)
 }
 
 // redirect tells a desktop where the control plane answers now.
-func (p *Provider) redirect(i *instance) error {
+func (h *host) redirect(i *instance) error {
 	path := filepath.Join(i.dir, userDataFile)
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -82,10 +87,10 @@ func (p *Provider) redirect(i *instance) error {
 	if err := json.Unmarshal(text, &data); err != nil {
 		return err
 	}
-	if p.opts.ControlURL == "" || data.ControlURL == p.opts.ControlURL {
+	if h.opts.ControlURL == "" || data.ControlURL == h.opts.ControlURL {
 		return nil
 	}
-	data.ControlURL = p.opts.ControlURL
+	data.ControlURL = h.opts.ControlURL
 	return writeJSON(path, data)
 }
 

@@ -14,49 +14,54 @@ import (
 
 // remove takes everything of the instance away and then forgets it. It tries until that is done or the
 // provider is closed; the next provider then goes on.
-func (p *Provider) remove(i *instance) {
+func (h *host) remove(i *instance) {
 	select {
-	case <-p.ctx.Done():
+	case <-h.ctx.Done():
 		return
 	case <-i.launched:
 	}
-	if !p.known(i) { // the launch went wrong: there is nothing
+	if !h.known(i) { // the launch went wrong: there is nothing
 		return
 	}
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 10*time.Second) {
-		err := p.removeOnce(i)
+		err := h.removeOnce(i)
 		if err == nil {
 			break
 		}
-		if p.ctx.Err() != nil {
+		if h.ctx.Err() != nil {
 			return
 		}
-		p.opts.Logger.Warn("removal is tried again", "instance", i.id, "err", err)
+		h.opts.Logger.Warn("removal is tried again", "instance", i.id, "err", err)
 		select {
-		case <-p.ctx.Done():
+		case <-h.ctx.Done():
 			return
 		case <-time.After(pause):
 		}
 	}
-	meeting := p.seen(i).Handle.Meeting
-	p.forget(i)
-	p.opts.Logger.Info("desktop removed", "instance", i.id, "meeting", meeting)
-	p.opts.OnChange(meeting)
+	meeting := h.seen(i).Handle.Meeting
+	h.forget(i)
+	h.opts.Logger.Info("desktop removed", "instance", i.id, "meeting", meeting)
+	h.opts.OnChange(meeting)
 }
 
-func (p *Provider) removeOnce(i *instance) error {
-	if err := p.note(i, func() { i.record.Removing = true }); err != nil && !errors.Is(err, os.ErrNotExist) {
+func (h *host) removeOnce(i *instance) error {
+	if err := h.note(i, func() { i.record.Removing = true }); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err // without the note a restart would take the desktop up again
 	}
-	family, err := p.dismiss(i)
+	family, err := h.dismiss(i)
 	if err != nil {
 		return err
 	}
-	if err := p.kill(i, family); err != nil {
+	if err := h.kill(i, family); err != nil {
 		return err
 	}
-	// The directory leaves its place whole, so that a crash never leaves half of one that looks alive.
-	old := filepath.Join(p.opts.Dir, halfRemoved+i.id)
+	return h.discard(i)
+}
+
+// discard removes the instance's directory, which leaves its place whole, so that a crash never leaves half of
+// one that looks alive.
+func (h *host) discard(i *instance) error {
+	old := filepath.Join(h.opts.Dir, halfRemoved+i.id)
 	if err := errors.Join(os.RemoveAll(old), os.Rename(i.dir, old)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
@@ -65,7 +70,7 @@ func (p *Provider) removeOnce(i *instance) error {
 
 // dismiss asks the agent to end its desktop, which it does best itself, and waits. It returns the agent's
 // family of before: those that shed the mark can be found later by nothing else.
-func (p *Provider) dismiss(i *instance) ([]procs.Process, error) {
+func (h *host) dismiss(i *instance) ([]procs.Process, error) {
 	if i.agent.PID == 0 {
 		return nil, nil
 	}
@@ -80,7 +85,7 @@ func (p *Provider) dismiss(i *instance) ([]procs.Process, error) {
 	if err := i.agent.Signal(unix.SIGTERM); err != nil && !errors.Is(err, unix.ESRCH) {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(p.ctx, agentGrace)
+	ctx, cancel := context.WithTimeout(h.ctx, agentGrace)
 	defer cancel()
 	if err := i.agent.Wait(ctx); err != nil {
 		if table, err = procs.List(); err != nil { // it is killed next: who is its family now?
