@@ -22,6 +22,11 @@ func (z zoneRecords) DeleteRecords(ctx context.Context, names []string) error {
 	return z.store.DeleteRecords(ctx, names)
 }
 
+func (z zoneRecords) Record(ctx context.Context, name string) (embeddeddns.Record, error) {
+	r, err := z.store.Record(ctx, name)
+	return embeddeddns.Record(r), err
+}
+
 func (z zoneRecords) Records(ctx context.Context) ([]embeddeddns.Record, error) {
 	list, err := z.store.Records(ctx)
 	out := make([]embeddeddns.Record, len(list))

@@ -49,10 +49,12 @@ type Store interface {
 	// callers at once, all get the same value.
 	Setting(ctx context.Context, name, initial string) (string, error)
 
-	// PutRecords and DeleteRecords keep the embedded zone's records, one address per name; Records returns all of them.
+	// PutRecords and DeleteRecords keep the embedded zone's records, one address per name; Records returns all of them,
+	// Record one, as it is now, or ErrNotFound.
 	PutRecords(ctx context.Context, records []Record) error
 	DeleteRecords(ctx context.Context, names []string) error
 	Records(ctx context.Context) ([]Record, error)
+	Record(ctx context.Context, name string) (Record, error)
 
 	// Forget drops idempotency keys older than before. Meetings stay.
 	Forget(ctx context.Context, before time.Time) error

@@ -1,9 +1,12 @@
 package embeddeddns
 
 import (
+	"errors"
 	"net/netip"
 
 	miekg "github.com/miekg/dns"
+
+	"greenroom"
 )
 
 const (
@@ -80,6 +83,14 @@ func (z *Zone) fill(m *miekg.Msg, q miekg.Question) {
 	address, exists := z.find(name)
 	serial := z.serial
 	z.mu.RUnlock()
+	if !exists && z.looks != nil && z.mayBeKept(name) {
+		r, err := z.look(name)
+		if err != nil && !errors.Is(err, greenroom.ErrNotFound) {
+			m.Rcode, m.Authoritative = miekg.RcodeServerFailure, false // resolvers would remember "no such name"
+			return
+		}
+		address, exists = r.Address, err == nil
+	}
 
 	switch {
 	case !exists:

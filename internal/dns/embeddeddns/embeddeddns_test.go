@@ -24,6 +24,16 @@ type memory struct {
 	names   map[string]embeddeddns.Record
 	NextErr error // the next call fails with it
 	Puts    int   // records written, those that were so already included
+	Looks   int   // calls of Record
+
+	// Met is called between reading and answering, with what was asked for: a name, or "" for all. Nil is fine.
+	Met func(ctx context.Context, name string)
+}
+
+func (m *memory) met(ctx context.Context, name string) {
+	if m.Met != nil {
+		m.Met(ctx, name)
+	}
 }
 
 func (m *memory) fail() error {
@@ -60,15 +70,50 @@ func (m *memory) DeleteRecords(ctx context.Context, names []string) error {
 	return nil
 }
 
-func (m *memory) Records(context.Context) ([]embeddeddns.Record, error) {
+func (m *memory) Records(ctx context.Context) ([]embeddeddns.Record, error) {
+	defer m.met(ctx, "")
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Collect(maps.Values(m.names)), m.fail()
 }
 
+func (m *memory) Record(ctx context.Context, name string) (embeddeddns.Record, error) {
+	r, err := m.record(name)
+	m.met(ctx, name)
+	if ctx.Err() != nil {
+		return embeddeddns.Record{}, ctx.Err()
+	}
+	return r, err
+}
+
+func (m *memory) record(name string) (embeddeddns.Record, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.Looks++
+	if err := m.fail(); err != nil {
+		return embeddeddns.Record{}, err
+	}
+	r, ok := m.names[name]
+	if !ok {
+		return r, greenroom.ErrNotFound
+	}
+	return r, nil
+}
+
+func (m *memory) looks() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.Looks
+}
+
 func open(tb testing.TB, m *memory) *embeddeddns.Zone {
 	tb.Helper()
-	z, err := embeddeddns.Open(tb.Context(), embeddeddns.Options{Zone: domain, Owner: "us", Records: m})
+	return openAs(tb, m, false)
+}
+
+func openAs(tb testing.TB, m *memory, shared bool) *embeddeddns.Zone {
+	tb.Helper()
+	z, err := embeddeddns.Open(tb.Context(), embeddeddns.Options{Zone: domain, Owner: "us", Records: m, Shared: shared})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -119,9 +164,18 @@ func sockets(tb testing.TB) (net.PacketConn, net.Listener) {
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
+	for name, shared := range map[string]bool{"Alone": false, "Shared": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			conformance(t, shared)
+		})
+	}
+}
+
+func conformance(t *testing.T, shared bool) {
 	dnstest.Run(t, func(t *testing.T) dnstest.Harness {
 		m := &memory{}
-		z := open(t, m)
+		z := openAs(t, m, shared)
 		return dnstest.Harness{
 			Zone:   z,
 			Domain: domain,
@@ -131,7 +185,7 @@ func TestConformance(t *testing.T) {
 					t.Fatal(err)
 				}
 			},
-			Reopen:    func(t *testing.T) dns.Zone { z = open(t, m); return z },
+			Reopen:    func(t *testing.T) dns.Zone { z = openAs(t, m, shared); return z },
 			Published: func(t *testing.T, name string) (netip.Addr, bool) { return z.Lookup(name) },
 		}
 	})

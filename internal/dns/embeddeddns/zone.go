@@ -3,6 +3,7 @@
 package embeddeddns
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +30,7 @@ type records interface {
 	PutRecords(ctx context.Context, records []Record) error
 	DeleteRecords(ctx context.Context, names []string) error
 	Records(ctx context.Context) ([]Record, error)
+	Record(ctx context.Context, name string) (Record, error) // greenroom.ErrNotFound if there is none
 }
 
 // Options of a Zone.
@@ -36,6 +38,7 @@ type Options struct {
 	Zone       string     // what the server answers for, without the final dot
 	Owner      string     // the mark of our records; those with another are served and never changed
 	Records    records    // where they are kept
+	Shared     bool       // others write to Records, too: what is not known here is looked up there
 	NameServer netip.Addr // IPv4 address of ns.<zone>, the zone's own server; 127.0.0.1 if not given
 }
 
@@ -45,10 +48,12 @@ type Zone struct {
 	owner      string
 	nameServer netip.Addr
 	kept       records
+	looks      *looks // nil if nobody else writes to kept
 
 	writing sync.Mutex // held from keeping a change to serving it, so that both see the same order
 
 	mu     sync.RWMutex
+	change uint64 // odd while a change is on its way from kept to names or back
 	names  map[string]Record
 	above  map[string]int // names that exist because of others below them, and how many those are
 	serial uint32
@@ -68,31 +73,31 @@ func Open(ctx context.Context, o Options) (*Zone, error) {
 		// Nobody may transfer the zone, so the serial need not be kept: the time is above all earlier ones.
 		serial: uint32(time.Now().Unix()),
 	}
+	if o.Shared {
+		z.looks = newLooks()
+	}
 	if !z.nameServer.IsValid() {
 		z.nameServer = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	}
-	all, err := o.Records.Records(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("load the zone's records: %w", err)
-	}
-	for _, r := range all {
-		if err := z.fits(r.Name, r.Address); err != nil {
-			return nil, fmt.Errorf("load the zone's records: %w", &dns.RecordError{Name: r.Name, Err: err})
-		}
-		z.put(r)
+	if err := z.Reload(ctx); err != nil {
+		return nil, err
 	}
 	return z, nil
 }
 
 // SetRecords keeps the records and then serves them; see dns.Zone.
 func (z *Zone) SetRecords(ctx context.Context, records []dns.Record) error {
-	z.writing.Lock()
-	defer z.writing.Unlock()
+	defer z.begin()()
 
+	names := make([]string, len(records))
+	for i, r := range records {
+		names[i] = r.Name
+	}
+	unread := z.refresh(ctx, names)
 	var errs []error
 	wanted := map[string]Record{}
 	for _, r := range records {
-		if err := z.mayWrite(r); err != nil {
+		if err := cmp.Or(unread[r.Name], z.mayWrite(r)); err != nil {
 			errs = append(errs, &dns.RecordError{Name: r.Name, Err: err})
 			continue
 		}
@@ -120,9 +125,11 @@ func (z *Zone) SetRecords(ctx context.Context, records []dns.Record) error {
 
 // DeleteRecords forgets our records of these names where they are kept, and then stops serving them; see dns.Zone.
 func (z *Zone) DeleteRecords(ctx context.Context, names []string) error {
-	z.writing.Lock()
-	defer z.writing.Unlock()
+	defer z.begin()()
 
+	for name, err := range z.refresh(ctx, names) {
+		return fmt.Errorf("delete records: %w", &dns.RecordError{Name: name, Err: err})
+	}
 	ours := z.ours(names)
 	if len(ours) == 0 {
 		return nil
@@ -141,7 +148,12 @@ func (z *Zone) DeleteRecords(ctx context.Context, names []string) error {
 }
 
 // GetRecords returns our records; see dns.Zone.
-func (z *Zone) GetRecords(context.Context) ([]dns.Record, error) {
+func (z *Zone) GetRecords(ctx context.Context) ([]dns.Record, error) {
+	if z.looks != nil {
+		if err := z.Reload(ctx); err != nil {
+			return nil, err
+		}
+	}
 	z.mu.RLock()
 	defer z.mu.RUnlock()
 	var all []dns.Record
@@ -151,14 +163,6 @@ func (z *Zone) GetRecords(context.Context) ([]dns.Record, error) {
 		}
 	}
 	return all, nil
-}
-
-// Lookup returns the address of a name's record, as a client would get it. The zone's own server has none here.
-func (z *Zone) Lookup(name string) (netip.Addr, bool) {
-	z.mu.RLock()
-	defer z.mu.RUnlock()
-	r, ok := z.names[canonical(name)]
-	return r.Address, ok
 }
 
 // mayWrite says why r cannot be made so, or nil.

@@ -339,6 +339,20 @@ func (s *Store) Records(ctx context.Context) ([]store.Record, error) {
 	return slices.SortedFunc(maps.Values(s.records), func(a, b store.Record) int { return cmp.Compare(a.Name, b.Name) }), nil
 }
 
+// Record implements store.Store.
+func (s *Store) Record(ctx context.Context, name string) (store.Record, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return store.Record{}, err
+	}
+	r, ok := s.records[name]
+	if !ok {
+		return store.Record{}, fmt.Errorf("record %s: %w", name, greenroom.ErrNotFound)
+	}
+	return r, nil
+}
+
 // Forget implements store.Store.
 func (s *Store) Forget(ctx context.Context, before time.Time) error {
 	s.mu.Lock()

@@ -36,6 +36,7 @@ const (
 		on conflict (name) do update set address = excluded.address, owner = excluded.owner`
 	deleteRecord  = `delete from records where name = ?`
 	selectRecords = `select name, address, owner from records order by name`
+	selectRecord  = `select name, address, owner from records where name = ?`
 
 	upsertPulse = `insert into pulse (id, at) values (1, ?) on conflict (id) do update set at = excluded.at`
 
@@ -51,7 +52,7 @@ var writes = []string{
 }
 
 // reads lists what the readers run.
-var reads = []string{selectMeeting, selectDue, selectEvents, selectRecent, selectSetting, selectRecords}
+var reads = []string{selectMeeting, selectDue, selectEvents, selectRecent, selectSetting, selectRecords, selectRecord}
 
 // statements are prepared queries by their text.
 type statements map[string]*sql.Stmt

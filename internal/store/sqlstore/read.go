@@ -137,18 +137,31 @@ func (s *Store) Records(caller context.Context) ([]store.Record, error) {
 	ctx, cancel := s.bound(caller)
 	defer cancel()
 	rows, err := s.reads[selectRecords].QueryContext(ctx)
-	found, err := collect(rows, err, func(r *sql.Rows) (store.Record, error) {
-		var rec store.Record
-		var address string
-		if err := r.Scan(&rec.Name, &address, &rec.Owner); err != nil {
-			return rec, err
-		}
-		var err error
-		rec.Address, err = netip.ParseAddr(address)
-		return rec, err
-	})
+	found, err := collect(rows, err, func(r *sql.Rows) (store.Record, error) { return scanRecord(r) })
 	if err != nil {
 		return nil, fmt.Errorf("list records: %w", s.explain(caller, err))
 	}
 	return found, nil
+}
+
+// Record implements store.Store.
+func (s *Store) Record(ctx context.Context, name string) (store.Record, error) {
+	r, err := scanRecord(s.reads[selectRecord].QueryRowContext(ctx, name))
+	if err != nil {
+		return store.Record{}, fmt.Errorf("record %s: %w", name, explain(err, s.options.Path))
+	}
+	return r, nil
+}
+
+func scanRecord(row interface{ Scan(...any) error }) (store.Record, error) {
+	var r store.Record
+	var address string
+	if err := row.Scan(&r.Name, &address, &r.Owner); errors.Is(err, sql.ErrNoRows) {
+		return r, greenroom.ErrNotFound
+	} else if err != nil {
+		return r, err
+	}
+	var err error
+	r.Address, err = netip.ParseAddr(address)
+	return r, err
 }

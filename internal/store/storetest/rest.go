@@ -2,11 +2,13 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 	"testing"
 
+	"greenroom"
 	"greenroom/internal/store"
 )
 
@@ -58,6 +60,37 @@ func recordsRoundTrip(t *testing.T, s store.Store) {
 	}
 	sameRecords(t, []store.Record{b}, read())
 	put()
+}
+
+func recordIsAsItIsNow(t *testing.T, s store.Store) {
+	a := store.Record{Name: "a.desk.localhost", Address: netip.MustParseAddr("127.0.1.1"), Owner: "greenroom/x"}
+	b := store.Record{Name: "b.desk.localhost", Address: netip.MustParseAddr("127.0.1.2"), Owner: "greenroom/x"}
+	if _, err := s.Record(t.Context(), a.Name); !errors.Is(err, greenroom.ErrNotFound) {
+		t.Errorf("before it is put: %v", err)
+	}
+	if err := s.PutRecords(t.Context(), []store.Record{a, b}); err != nil {
+		t.Fatal(err)
+	}
+	a.Address, a.Owner = netip.MustParseAddr("2001:db8::1"), "greenroom/y"
+	if err := s.PutRecords(t.Context(), []store.Record{a}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []store.Record{a, b} {
+		if got, err := s.Record(t.Context(), want.Name); err != nil || got != want {
+			t.Errorf("record is %v, want %v; %v", got, want, err)
+		}
+	}
+	if err := s.DeleteRecords(t.Context(), []string{a.Name}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Record(t.Context(), a.Name); !errors.Is(err, greenroom.ErrNotFound) {
+		t.Errorf("after it was deleted: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.Record(ctx, b.Name); err == nil || errors.Is(err, greenroom.ErrNotFound) {
+		t.Errorf("a cancelled look says %v", err)
+	}
 }
 
 func sameRecords(t *testing.T, want, got []store.Record) {

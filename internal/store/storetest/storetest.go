@@ -45,6 +45,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"BadCursorIsInvalid":                       badCursorIsInvalid,
 		"SettingIsFirstWriterWins":                 settingIsFirstWriterWins,
 		"RecordsRoundTrip":                         recordsRoundTrip,
+		"RecordIsAsItIsNow":                        recordIsAsItIsNow,
 		"PingAnswers":                              pingAnswers,
 	} {
 		t.Run(name, func(t *testing.T) {
