@@ -25,6 +25,7 @@ import (
 	"github.com/pires/go-proxyproto"
 
 	"greenroom/internal/certs/localca"
+	"greenroom"
 	"greenroom/internal/dns"
 	"greenroom/internal/dns/embeddeddns"
 	"greenroom/internal/gateway"
@@ -53,6 +54,10 @@ type noRecords struct{}
 
 func (noRecords) PutRecords(context.Context, []embeddeddns.Record) error { return nil }
 func (noRecords) DeleteRecords(context.Context, []string) error          { return nil }
+func (noRecords) Record(context.Context, string) (embeddeddns.Record, error) {
+	return embeddeddns.Record{}, greenroom.ErrNotFound
+}
+
 func (noRecords) Records(context.Context) ([]embeddeddns.Record, error)  { return nil, nil }
 
 // newWorld starts all of it. Tests may change the desktop's answer and certificate before they probe.

@@ -145,10 +145,12 @@ func (s *Store) Records(caller context.Context) ([]store.Record, error) {
 }
 
 // Record implements store.Store.
-func (s *Store) Record(ctx context.Context, name string) (store.Record, error) {
+func (s *Store) Record(caller context.Context, name string) (store.Record, error) {
+	ctx, cancel := s.bound(caller)
+	defer cancel()
 	r, err := scanRecord(s.reads[selectRecord].QueryRowContext(ctx, name))
 	if err != nil {
-		return store.Record{}, fmt.Errorf("record %s: %w", name, explain(err, s.options.Path))
+		return store.Record{}, fmt.Errorf("record %s: %w", name, s.explain(caller, err))
 	}
 	return r, nil
 }
