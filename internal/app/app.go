@@ -64,6 +64,7 @@ type app struct {
 	authority *localca.Authority
 	provider  *localcompute.Provider
 	advancer  *advance.Advancer
+	replicas  *replicas
 	service   *meetings.Service
 }
 
@@ -95,7 +96,11 @@ func (a *app) open(ctx context.Context) error {
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return &greenroom.UserError{Message: fmt.Sprintf("The data directory %s cannot be made: choose another with --data-dir, or mend its rights.", cfg.DataDir), Cause: err}
 	}
+	a.openReplicas()
 	if err := a.openStore(ctx); err != nil {
+		return err
+	}
+	if err := a.sameDataDir(ctx); err != nil {
 		return err
 	}
 	owner, err := a.store.Setting(ctx, "owner", greenroom.NewMeetingID())
@@ -109,7 +114,7 @@ func (a *app) open(ctx context.Context) error {
 	if a.authority, err = openAuthority(cfg); err != nil {
 		return err
 	}
-	if a.zone, err = embeddeddns.Open(ctx, embeddeddns.Options{Zone: cfg.Zone, Owner: owner, Records: zoneRecords{a.store}}); err != nil {
+	if a.zone, err = embeddeddns.Open(ctx, embeddeddns.Options{Zone: cfg.Zone, Owner: owner, Records: zoneRecords{a.store, a.replicas.named}, Shared: a.replicas != nil}); err != nil {
 		return fmt.Errorf("open zone: %w", err)
 	}
 	control := cfg.Control(a.listeners.http.Addr())
@@ -186,6 +191,10 @@ func (a *app) run(ctx context.Context, handler http.Handler) error {
 	group.Add("zone", func(ctx context.Context) error { return a.zone.Serve(ctx, a.listeners.dnsUDP, a.listeners.dnsTCP) })
 	g := gateway.New(gateway.Options{Lookup: a.zone.Lookup, Zone: a.Config.Zone, Logger: a.Logger})
 	group.Add("desktops", func(ctx context.Context) error { return g.Serve(ctx, a.listeners.desktops) })
+	if a.replicas != nil {
+		group.Add("names", a.replicas.reloadNames)
+		group.Add("feed", a.replicas.feed.Run)
+	}
 	group.Add("engine", a.engine.Run)
 	sweeper := &advance.Sweeper{Store: a.store, Providers: a.providers(), Records: a.zone, Kick: a.kick, Logger: a.Logger}
 	group.Add("sweep", func(ctx context.Context) error { return a.sweep(ctx, sweeper) })

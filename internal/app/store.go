@@ -18,13 +18,14 @@ func (a *app) openStore(ctx context.Context) (err error) {
 		OnCommit: func(m greenroom.Meeting) {
 			wakes.Committed(m)
 			a.journal.Publish(m.ID)
+			a.replicas.saved(m)
 		},
 	})
 	if err != nil {
 		return err
 	}
 	a.engine = engine.New(engine.Options{
-		Wakes: wakes, DB: a.store.DB(), Store: a.store, Logger: a.Logger,
+		Wakes: wakes, DB: a.store.DB(), Store: a.store, Shared: a.replicas != nil, Logger: a.Logger,
 		Advance:  func(ctx context.Context, id string) error { return a.advancer.Advance(ctx, id) },
 		Lateness: a.metrics.observeLateness,
 	})

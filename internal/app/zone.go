@@ -8,18 +8,25 @@ import (
 )
 
 // zoneRecords lets the embedded zone keep its records in the store, without either knowing the other.
-type zoneRecords struct{ store store.Store }
+type zoneRecords struct {
+	store   store.Store
+	changed func() // is called after a change
+}
 
 func (z zoneRecords) PutRecords(ctx context.Context, records []embeddeddns.Record) error {
 	out := make([]store.Record, len(records))
 	for i, r := range records {
 		out[i] = store.Record(r)
 	}
-	return z.store.PutRecords(ctx, out)
+	err := z.store.PutRecords(ctx, out)
+	z.changed()
+	return err
 }
 
 func (z zoneRecords) DeleteRecords(ctx context.Context, names []string) error {
-	return z.store.DeleteRecords(ctx, names)
+	err := z.store.DeleteRecords(ctx, names)
+	z.changed()
+	return err
 }
 
 func (z zoneRecords) Record(ctx context.Context, name string) (embeddeddns.Record, error) {

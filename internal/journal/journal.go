@@ -28,6 +28,15 @@ func (j *Journal) Publish(meetingID string) {
 	}
 }
 
+// PublishAll says that any meeting may have changed.
+func (j *Journal) PublishAll() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for id := range j.subs {
+		j.hint(id)
+	}
+}
+
 func (j *Journal) hint(meetingID string) {
 	for ch := range j.subs[meetingID] {
 		select {

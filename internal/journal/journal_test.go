@@ -33,6 +33,15 @@ func want(t *testing.T, ch <-chan struct{}, what string) {
 func TestJournal(t *testing.T) {
 	t.Parallel()
 
+	t.Run("HintsForAllReachEverybody", func(t *testing.T) {
+		t.Parallel()
+		j := journal.New()
+		one, all := j.Subscribe(t.Context(), "one"), j.Subscribe(t.Context(), "")
+		j.PublishAll()
+		want(t, one, "hint")
+		want(t, all, "hint")
+	})
+
 	t.Run("HintsReachWhomTheyConcern", func(t *testing.T) {
 		t.Parallel()
 		j := journal.New()
