@@ -78,7 +78,9 @@ func TestHintsReachTheOthers(t *testing.T) {
 	a.Tell(feed.Hint{Meeting: "meeting-0", Rev: 7})
 	a.Tell(feed.Hint{})
 	for _, r := range []*replica{b, c} {
-		r.until(t, "every hint, the zone's too", func() bool { return len(r.heard) == many+1 && r.heard["meeting-0"] == 7 && r.heard["meeting-1999"] == 2000 })
+		r.until(t, "every hint, the zone's too", func() bool {
+			return len(r.heard) == many+1 && r.heard["meeting-0"] == 7 && r.heard["meeting-1999"] == 2000
+		})
 	}
 	if len(a.heard) != 0 {
 		t.Errorf("a replica heard itself: %v", a.heard)

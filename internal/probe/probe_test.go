@@ -24,8 +24,8 @@ import (
 	miekg "github.com/miekg/dns"
 	"github.com/pires/go-proxyproto"
 
-	"greenroom/internal/certs/localca"
 	"greenroom"
+	"greenroom/internal/certs/localca"
 	"greenroom/internal/dns"
 	"greenroom/internal/dns/embeddeddns"
 	"greenroom/internal/gateway"
@@ -58,7 +58,7 @@ func (noRecords) Record(context.Context, string) (embeddeddns.Record, error) {
 	return embeddeddns.Record{}, greenroom.ErrNotFound
 }
 
-func (noRecords) Records(context.Context) ([]embeddeddns.Record, error)  { return nil, nil }
+func (noRecords) Records(context.Context) ([]embeddeddns.Record, error) { return nil, nil }
 
 // newWorld starts all of it. Tests may change the desktop's answer and certificate before they probe.
 func newWorld(t testing.TB) *world {
