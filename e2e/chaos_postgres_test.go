@@ -116,9 +116,14 @@ func (c *cluster) count(t *testing.T, query string) int {
 func TestChaosOnPostgreSQL(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
-	c.blows = []func(*testing.T) string{c.kill, c.kill, c.kill, c.stop, c.restart, c.part}
 	c.startAll()
-	c.run(t)
+	c.load(t, func() { c.storm(t, c.kill, c.kill, c.kill, c.freeze, c.restart, c.part) })
+	c.nothingKept(t)
+}
+
+// nothingKept wants no name and no job in the database.
+func (c *cluster) nothingKept(t *testing.T) {
+	t.Helper()
 	if n := c.count(t, "select count(*) from records"); n != 0 {
 		t.Errorf("%d names are left", n)
 	}

@@ -33,7 +33,6 @@ var (
 type chaos struct {
 	*instance // the address that people know; never started itself
 	nodes     []*instance
-	blows     []func(t *testing.T) string
 
 	mu       sync.Mutex
 	bookings []*booking
@@ -184,8 +183,8 @@ func (c *chaos) kill(*testing.T) string {
 	return fmt.Sprintf("%s was killed, and away for %s", n.name, d)
 }
 
-// stop stops a replica, as a busy machine does, and lets it go on.
-func (c *chaos) stop(t *testing.T) string {
+// freeze stops a replica, as a busy machine does, and lets it go on.
+func (c *chaos) freeze(t *testing.T) string {
 	n := c.nodes[rand.N(len(c.nodes))]
 	if err := n.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
@@ -197,8 +196,17 @@ func (c *chaos) stop(t *testing.T) string {
 	return fmt.Sprintf("%s stood still for %s", n.name, d)
 }
 
-// run loads the greenroom, hits it, lets it come to rest, and looks whether anything is lost, doubled or left.
-func (c *chaos) run(t *testing.T) {
+// storm hits again and again, with one or another of the blows.
+func (c *chaos) storm(t *testing.T, kinds ...func(t *testing.T) string) {
+	for i := range *blows {
+		after(*gentle)
+		t.Logf("blow %d: %s", i, kinds[rand.N(len(kinds))](t))
+	}
+}
+
+// load uses the greenroom while something is done to it, lets it come to rest, and looks whether anything is
+// lost, doubled or left.
+func (c *chaos) load(t *testing.T, something func()) {
 	ctx, rest := context.WithCancel(t.Context())
 	defer rest()
 	errs := make(chan error, *crowd)
@@ -208,10 +216,7 @@ func (c *chaos) run(t *testing.T) {
 	watching, done := context.WithCancel(t.Context())
 	var watcher sync.WaitGroup
 	watcher.Go(func() { c.watchSeats(watching) })
-	for i := range *blows {
-		after(*gentle)
-		t.Logf("blow %d: %s", i, c.blows[rand.N(len(c.blows))](t))
-	}
+	something()
 	rest()
 	for range *crowd {
 		if err := <-errs; err != nil {
@@ -276,7 +281,6 @@ func TestChaosOnSQLite(t *testing.T) {
 	t.Parallel()
 	node := newInstance(t)
 	c := &chaos{instance: node, nodes: []*instance{node}}
-	c.blows = []func(*testing.T) string{c.kill, c.kill, c.stop}
 	node.start()
-	c.run(t)
+	c.load(t, func() { c.storm(t, c.kill, c.kill, c.freeze) })
 }

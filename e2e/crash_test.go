@@ -33,6 +33,7 @@ type instance struct {
 	data  string
 	args  []string // beside those for the ports and the data directory
 	under []string // a command line that runs the rest; nil is none
+	built string   // the program; another version of it is another file
 	ports [3]string
 	cmd   *exec.Cmd
 	api   *client.Client
@@ -43,7 +44,7 @@ func newInstance(t testing.TB) *instance { return newReplica(t, "serve", t.TempD
 // newReplica is an instance that may share its data directory with others of other names.
 func newReplica(t testing.TB, name, data string, args ...string) *instance {
 	t.Helper()
-	s := &instance{t: t, name: name, data: data, args: args}
+	s := &instance{t: t, name: name, data: data, args: args, built: binary}
 	for i := range s.ports {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -97,7 +98,7 @@ func (s *instance) launch() {
 	}
 	defer log.Close()
 	args := []string{"serve", "--data-dir", s.data, "--listen", s.ports[0], "--desktop-listen", s.ports[1], "--dns-listen", s.ports[2]}
-	line := slices.Concat(s.under, []string{binary}, args, s.args)
+	line := slices.Concat(s.under, []string{s.built}, args, s.args)
 	s.cmd = exec.Command(line[0], line[1:]...)
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	if err := s.cmd.Start(); err != nil {
@@ -109,6 +110,16 @@ func (s *instance) kill() {
 	s.t.Helper()
 	_ = s.cmd.Process.Kill()
 	_ = s.cmd.Wait()
+	s.cmd = nil
+}
+
+// stop ends the program as an operator would.
+func (s *instance) stop() {
+	s.t.Helper()
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	if err := s.cmd.Wait(); err != nil {
+		s.t.Errorf("%s stopped with %v", s.name, err)
+	}
 	s.cmd = nil
 }
 
