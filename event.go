@@ -36,6 +36,8 @@ const (
 	EventSessionData   EventKind = "session_data"
 	EventRefused       EventKind = "refused" // something from a desktop was not accepted
 	EventKeyReissued   EventKind = "key_reissued"
+	EventParked        EventKind = "parked"  // an operator holds the meeting; until when and why are in Data
+	EventResumed       EventKind = "resumed" // by the operator, by its end, or because the time was over
 	EventInstanceLost  EventKind = "instance_lost"
 	EventSweptInstance EventKind = "swept" // an orphan of this meeting was removed
 )

@@ -23,6 +23,10 @@ type Meeting struct {
 	EndedAt   time.Time `json:"ended_at,omitzero"`    // when that was decided
 	Closed    bool      `json:"closed,omitempty"`     // ended, and nothing of it remains: no more wakes
 	WakeAt    time.Time `json:"wake_at,omitzero"`     // Advance is called then or soon after; zero is never
+
+	ParkedUntil  time.Time `json:"parked_until,omitzero"`   // an operator holds the meeting: greenroom does nothing for it before then
+	ParkedAt     time.Time `json:"parked_at,omitzero"`      // since when it is held
+	ParkedReason string    `json:"parked_reason,omitempty"` // the operator's word on it
 }
 
 // Seat is one participant's place.

@@ -188,7 +188,7 @@ func (l *life) change(f func(m *greenroom.Meeting, s *greenroom.Seat) []greenroo
 // happen lets people and the world do something nobody planned.
 func (l *life) happen(w *badWorld) {
 	seat := w.pick(2)
-	switch w.pick(9) {
+	switch w.pick(11) {
 	case 0, 1:
 		l.change(func(_ *greenroom.Meeting, s *greenroom.Seat) []greenroom.Event {
 			if p := s.Desktop.Phase; p == greenroom.Ready || p == greenroom.InUse {
@@ -224,6 +224,14 @@ func (l *life) happen(w *badWorld) {
 				m.StartsAt, m.EndsAt = m.StartsAt.Add(20*time.Minute), m.EndsAt.Add(20*time.Minute)
 			}
 			return nil
+		}, seat)
+	case 7:
+		l.change(func(m *greenroom.Meeting, _ *greenroom.Seat) []greenroom.Event {
+			return []greenroom.Event{plan.Park(m, time.Now().Add(time.Duration(1+w.pick(3600))*time.Second), "", nil, time.Now())}
+		}, seat)
+	case 8:
+		l.change(func(m *greenroom.Meeting, _ *greenroom.Seat) []greenroom.Event {
+			return []greenroom.Event{plan.Resume(m, "The operator let go.", nil, time.Now())}
 		}, seat)
 	default:
 		time.Sleep(time.Duration(1+w.pick(600)) * time.Second)

@@ -96,6 +96,7 @@ func (p *planner) end(reason greenroom.EndReason, why string, evidence map[strin
 // End marks m as over and returns the timeline entry. It is how hosts end meetings, too.
 func End(m *greenroom.Meeting, reason greenroom.EndReason, why string, evidence map[string]string, now time.Time) greenroom.Event {
 	m.EndReason, m.EndedAt = reason, now
+	letGo(m, now) // whoever ends a meeting has decided: a parked one goes on to its end
 	data := map[string]string{"reason": string(reason)}
 	for k, v := range evidence {
 		data[k] = v

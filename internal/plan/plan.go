@@ -103,10 +103,11 @@ type planner struct {
 
 // round applies every rule once to the meeting as it stands.
 func (p *planner) round() {
-	if p.m.Closed {
+	if p.m.Closed || p.parked() {
 		return
 	}
 	if p.m.EndReason == "" {
+		p.noteUse()
 		p.decideEnd()
 	}
 	for i := range p.m.Seats {

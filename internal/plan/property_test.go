@@ -55,6 +55,9 @@ func (w *world) plan() plan.Decision {
 	if diff := cmp.Diff(d.Effects, again.Effects); diff != "" {
 		w.t.Fatalf("planning again plans other effects:\n%s", diff)
 	}
+	if before.ParkedUntil.After(w.now) && (d.Changed || len(d.Effects) > 0) {
+		w.t.Fatalf("a parked meeting is touched: %v %v", d.Events, d.Effects)
+	}
 	if d.Meeting.EndReason != "" {
 		for _, e := range d.Effects {
 			if e.Do != plan.Unpublish && e.Do != plan.Terminate {
@@ -150,7 +153,7 @@ func (w *world) happen() {
 	seat := &w.m.Seats[rapid.IntRange(0, len(w.m.Seats)-1).Draw(w.t, "seat")]
 	d := &seat.Desktop
 	switch what := rapid.SampledFrom([]string{"time", "time", "time", "agent ready", "connect", "leave", "come back", "instance dies", "instance vanishes",
-		"end", "cancel", "later", "extend", "data", "remove", "agent fails"}).Draw(w.t, "what"); what {
+		"end", "cancel", "later", "extend", "data", "remove", "agent fails", "park", "resume"}).Draw(w.t, "what"); what {
 	case "time":
 		w.now = w.now.Add(time.Duration(rapid.IntRange(1, 1200).Draw(w.t, "seconds")) * time.Second)
 	case "agent ready":
@@ -183,6 +186,12 @@ func (w *world) happen() {
 		if w.m.EndReason == "" && rapid.IntRange(0, 9).Draw(w.t, "rarely") == 0 {
 			plan.End(&w.m, map[string]greenroom.EndReason{"end": greenroom.EndedByHost, "cancel": greenroom.Cancelled}[what], what, nil, w.now)
 		}
+	case "park":
+		if !w.m.Closed {
+			plan.Park(&w.m, w.now.Add(time.Duration(rapid.IntRange(1, 3600).Draw(w.t, "parked seconds"))*time.Second), "", nil, w.now)
+		}
+	case "resume":
+		plan.Resume(&w.m, "", nil, w.now)
 	case "later":
 		if w.m.EndReason == "" {
 			w.m.StartsAt, w.m.EndsAt = w.m.StartsAt.Add(30*time.Minute), w.m.EndsAt.Add(30*time.Minute)

@@ -174,13 +174,6 @@ func (p *planner) proving(s *greenroom.Seat) {
 }
 
 func (p *planner) ready(s *greenroom.Seat) {
-	if s.Desktop.Agent.Connections > 0 {
-		if s.UsedAt.IsZero() {
-			s.UsedAt = p.now
-		}
-		p.move(s, greenroom.InUse, "The desktop is in use.")
-		return
-	}
 	if p.m.Used() && p.absent(s) {
 		p.remove(s, greenroom.RemovedNoShow, fmt.Sprintf("Nobody used it within %s.", p.m.Blueprint.Rules.NoShowAfter))
 	}
@@ -202,12 +195,9 @@ func (p *planner) inTime(s *greenroom.Seat) bool {
 		p.fail(s, d.Agent.Error)
 		return false
 	}
-	deadline := p.m.Blueprint.Rules.StageDeadline[d.Phase]
-	if deadline == 0 {
-		deadline = greenroom.DefaultRules().StageDeadline[d.Phase]
-	}
-	if p.due(d.Timings[d.Phase].Add(time.Duration(deadline)), stageWaitsFor[d.Phase]+"; then the desktop is replaced") {
-		why := fmt.Sprintf("The stage %q took longer than %s.", d.Phase, deadline)
+	deadline := stageDeadline(&p.m, d.Phase)
+	if p.due(d.Timings[d.Phase].Add(deadline), stageWaitsFor[d.Phase]+"; then the desktop is replaced") {
+		why := fmt.Sprintf("The stage %q took longer than %s.", d.Phase, greenroom.Duration(deadline))
 		if d.Error != "" {
 			why += " Last: " + d.Error
 		}

@@ -1,0 +1,98 @@
+package plan
+
+import (
+	"fmt"
+	"time"
+
+	"greenroom"
+)
+
+// Outlook says what comes next for a seat's desktop: at the latest then, if the time is known, and what and why, to
+// be read after it. It is what people are told; Plan decides.
+func Outlook(m *greenroom.Meeting, s *greenroom.Seat, now time.Time) (time.Time, string) {
+	d := &s.Desktop
+	switch {
+	case m.Closed:
+		return time.Time{}, "nothing: the meeting has ended and nothing of it remains"
+	case m.ParkedUntil.After(now):
+		return m.ParkedUntil, "the parking ends; until then greenroom does nothing for this desktop, which goes on as it is"
+	case d.Phase.Starting():
+		return startingOutlook(m, s, now)
+	case d.Phase == greenroom.Terminating, d.Phase == greenroom.Failed && !d.Cleared:
+		return removalOutlook(d, now)
+	case d.Phase == greenroom.Failed:
+		return failedOutlook(m, s)
+	case m.EndReason != "":
+		return time.Time{}, "the desktop is removed: the meeting is over"
+	}
+	switch d.Phase {
+	case greenroom.Planned:
+		if d.Attempt > 1 && !m.LaunchAt().After(now) {
+			return d.RetryAt, fmt.Sprintf("a new machine is asked for, attempt %d", d.Attempt)
+		}
+		return m.LaunchAt(), fmt.Sprintf("a machine is asked for, %s before the start (lead)", m.Blueprint.Rules.Lead)
+	case greenroom.Ready:
+		return later(m.StartsAt, d.Timings[greenroom.Ready]).Add(time.Duration(m.Blueprint.Rules.NoShowAfter)),
+			"the desktop is removed if nobody has come (no_show_after)"
+	case greenroom.InUse:
+		return inUseOutlook(m, s)
+	default:
+		return time.Time{}, "nothing by itself; a new desktop is started when its person comes back and asks"
+	}
+}
+
+func startingOutlook(m *greenroom.Meeting, s *greenroom.Seat, now time.Time) (time.Time, string) {
+	d := &s.Desktop
+	if m.EndReason != "" {
+		return time.Time{}, "the desktop is removed: the meeting is over"
+	}
+	if d.RetryAt.After(now) {
+		return d.RetryAt, fmt.Sprintf("the %s is tried again after %d failed tries", map[greenroom.Phase]string{
+			greenroom.Launching: "launch", greenroom.Naming: "record", greenroom.Proving: "proof", greenroom.Booting: "look",
+		}[d.Phase], d.Tries)
+	}
+	waits := stageWaitsFor[d.Phase]
+	if d.Phase == greenroom.Proving && m.Blueprint.Protocol == "novnc" && d.Agent.ReadyAt.IsZero() {
+		waits = "the desktop's agent to report that its screen is up, at the latest"
+	}
+	return d.Timings[d.Phase].Add(stageDeadline(m, d.Phase)), "waits for " + waits + "; then the desktop is replaced"
+}
+
+func removalOutlook(d *greenroom.Desktop, now time.Time) (time.Time, string) {
+	after := ""
+	if d.Phase == greenroom.Failed {
+		after = "; then it is replaced if there is time and hope"
+	}
+	if d.RetryAt.After(now) {
+		return d.RetryAt, fmt.Sprintf("the removal is tried again after %d failed tries%s", d.Tries, after)
+	}
+	if !d.RemovalAskedAt.IsZero() {
+		return d.RemovalAskedAt.Add(removalRetry), "the removal is asked for again if the machine is still there" + after
+	}
+	return time.Time{}, "machine and name are being removed, until both are confirmed to be gone" + after
+}
+
+func failedOutlook(m *greenroom.Meeting, s *greenroom.Seat) (time.Time, string) {
+	d := &s.Desktop
+	switch {
+	case m.EndReason != "" || s.Removed:
+		return time.Time{}, "nothing: the desktop failed, and what was left of it is gone"
+	case givenUp(s) && d.Permanent:
+		return time.Time{}, "nothing by itself: no retry can mend the error; mend it, then its person asks for a new desktop on the join page"
+	case givenUp(s):
+		return time.Time{}, fmt.Sprintf("nothing by itself: given up after %d failures in a row; mend the cause, then its person asks for a new desktop on the join page", s.Failures)
+	}
+	return d.Timings[greenroom.Failed].Add(backoff(s.Failures - 1)), fmt.Sprintf("attempt %d begins, after failure %d of at most %d in a row", d.Attempt+1, s.Failures, maxFailures)
+}
+
+func inUseOutlook(m *greenroom.Meeting, s *greenroom.Seat) (time.Time, string) {
+	r := m.Blueprint.Rules
+	end, rule := m.EndsAt.Add(time.Duration(r.Grace)), "it goes with the meeting, which ends when its time and grace are over"
+	if s.Desktop.Connected() {
+		end, rule = m.EndsAt.Add(time.Duration(max(r.Grace, r.Overtime))), "it goes with the meeting, at the end of overtime at the latest; somebody is connected"
+	}
+	if kill := s.Desktop.KillAt; !kill.IsZero() && kill.Before(end) {
+		return kill, "the machine reaches its greatest age (kill_after) and goes"
+	}
+	return end, rule
+}
