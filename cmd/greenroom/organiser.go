@@ -195,36 +195,3 @@ func (p *program) end() *cobra.Command {
 func (p *program) cancel() *cobra.Command {
 	return p.one("cancel", "Call a meeting off", (*client.Client).Cancel)
 }
-
-func (p *program) plan() *cobra.Command {
-	return &cobra.Command{Use: "plan ID", Short: "Tell what would happen next to a meeting, and why", Args: oneID, RunE: func(cmd *cobra.Command, args []string) error {
-		c, err := p.client()
-		if err != nil {
-			return err
-		}
-		plan, err := c.Plan(cmd.Context(), args[0])
-		if err != nil {
-			return err
-		}
-		return p.print(plan, func(w io.Writer) {
-			for i, s := range plan.Steps {
-				if i == 0 {
-					fmt.Fprintln(w, "DO\tSEAT\tWHY")
-				}
-				fmt.Fprintf(w, "%s\t%s\t%s\n", clean(s.Do), clean(s.Role), clean(s.Why))
-			}
-			if len(plan.Steps) == 0 {
-				fmt.Fprintln(w, "Nothing is to be done now.")
-			}
-			if plan.WakeAt == nil {
-				fmt.Fprintln(w, "Nothing more will happen to this meeting.")
-				return
-			}
-			fmt.Fprintf(w, "Next look: %s", plan.WakeAt.Local().Format("Mon 2 Jan 2006 15:04:05 MST"))
-			if plan.Why != "" {
-				fmt.Fprintf(w, " (%s)", clean(plan.Why))
-			}
-			fmt.Fprintln(w)
-		})
-	}}
-}

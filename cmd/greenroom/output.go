@@ -60,6 +60,9 @@ func stateText(m wire.Meeting) string {
 	if m.EndReason != nil {
 		s += " (" + strings.ReplaceAll(string(*m.EndReason), "_", " ") + ")"
 	}
+	if m.ParkedUntil != nil {
+		s += ", parked"
+	}
 	return s
 }
 
@@ -90,6 +93,9 @@ func (p *program) printMeeting(m wire.Meeting) error {
 		fmt.Fprintf(w, "%s\n", clean(m.Title))
 		fmt.Fprintf(w, "id\t%s\n", m.ID)
 		fmt.Fprintf(w, "state\t%s\n", p.colour(m.State, stateText(m)))
+		if m.ParkedUntil != nil {
+			fmt.Fprintf(w, "parked\tuntil %s%s\n", when(*m.ParkedUntil, time.Now()), because(m.ParkedReason))
+		}
 		fmt.Fprintf(w, "starts\t%s\n", moment(m.StartsAt))
 		fmt.Fprintf(w, "ends\t%s (%s)\n", moment(m.EndsAt), length(m.EndsAt.Sub(m.StartsAt)))
 		fmt.Fprintf(w, "blueprint\t%s\n", clean(m.Blueprint))

@@ -212,6 +212,11 @@ func (a *app) sweep(ctx context.Context, s *advance.Sweeper) error {
 		} else if ctx.Err() == nil {
 			a.Logger.Error("sweep went wrong", "err", err)
 		}
+		if found, _, err := a.service.Stuck(ctx); err == nil {
+			a.metrics.countStuck(found)
+		} else if ctx.Err() == nil {
+			a.Logger.Error("look for stuck meetings went wrong", "err", err)
+		}
 		select {
 		case <-ctx.Done():
 			return nil

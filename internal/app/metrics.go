@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"greenroom/internal/meetings"
 	"greenroom/internal/plan"
 )
 
@@ -18,6 +19,7 @@ type metrics struct {
 	effects  *prometheus.HistogramVec
 	failures *prometheus.CounterVec
 	swept    prometheus.Gauge
+	stuck    prometheus.Gauge
 }
 
 func newMetrics(version string) *metrics {
@@ -37,12 +39,15 @@ func newMetrics(version string) *metrics {
 		swept: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "greenroom_last_sweep_timestamp_seconds", Help: "When the last sweep ended.",
 		}),
+		stuck: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "greenroom_meetings_stuck", Help: "Meetings that do not move as they should, looked for once a minute; parked ones do not count.",
+		}),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "greenroom_build_info", Help: "1, with the version of the program.", ConstLabels: prometheus.Labels{"version": version},
 	})
 	build.Set(1)
-	m.registry.MustRegister(m.lateness, m.effects, m.failures, m.swept, build,
+	m.registry.MustRegister(m.lateness, m.effects, m.failures, m.swept, m.stuck, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -59,3 +64,14 @@ func (m *metrics) handler() http.Handler {
 }
 
 func (m *metrics) observeLateness(late time.Duration) { m.lateness.Observe(late.Seconds()) }
+
+// countStuck counts meetings, not findings: one may have several.
+func (m *metrics) countStuck(found []meetings.Stuck) {
+	stuck := map[string]bool{}
+	for _, s := range found {
+		if !s.Note {
+			stuck[s.Meeting] = true
+		}
+	}
+	m.stuck.Set(float64(len(stuck)))
+}

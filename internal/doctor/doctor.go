@@ -43,6 +43,8 @@ type Options struct {
 
 	// Server asks the server for its version and clock; an error means that it does not run.
 	Server func(ctx context.Context) (version string, now time.Time, err error)
+	// Stuck asks the server which meetings do not move. It is asked only when the server runs.
+	Stuck func(ctx context.Context) ([]Finding, error)
 	// Trusted reports whether the local authority is trusted by this machine's browsers.
 	Trusted func(ctx context.Context) (bool, error)
 }
@@ -57,6 +59,9 @@ func Check(ctx context.Context, o Options) []Finding {
 	out = append(out, dataDir(o.DataDir), clock(ctx, o), loopback(ctx))
 	out = append(out, ports(ctx, o, running)...)
 	out = append(out, names(ctx, o.Zone), authority(ctx, o), server)
+	if running {
+		out = append(out, meetings(ctx, o)...)
+	}
 	return out
 }
 
@@ -239,4 +244,18 @@ func serverFinding(ctx context.Context, o Options) (bool, Finding) {
 	}
 	f.OK, f.Detail = true, "running, version "+v
 	return true, f
+}
+
+// meetings lists what does not move.
+func meetings(ctx context.Context, o Options) []Finding {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	found, err := o.Stuck(ctx)
+	switch {
+	case err != nil:
+		return []Finding{{Check: "meetings", Note: true, Detail: "could not be asked for: " + err.Error(), Fix: "greenroom list shows whether the server answers"}}
+	case len(found) == 0:
+		return []Finding{{Check: "meetings", OK: true, Detail: "all of them move as they should"}}
+	}
+	return found
 }

@@ -20,6 +20,9 @@ func options(t *testing.T) doctor.Options {
 		Server: func(context.Context) (string, time.Time, error) {
 			return "", time.Time{}, errors.New("connection refused")
 		},
+		Stuck: func(context.Context) ([]doctor.Finding, error) {
+			return []doctor.Finding{{Check: "meeting k3v9", Detail: "does not move", Fix: "look"}}, nil
+		},
 		Trusted: func(context.Context) (bool, error) { return true, nil },
 	}
 }
@@ -83,6 +86,28 @@ func TestCheck(t *testing.T) {
 			t.Errorf("%+v", f)
 		}
 		if f := find(t, o, "server"); !f.OK || !strings.Contains(f.Detail, "v1") {
+			t.Errorf("%+v", f)
+		}
+	})
+
+	t.Run("MeetingsThatDoNotMoveAreAFailureWhenAServerAnswers", func(t *testing.T) {
+		t.Parallel()
+		o := options(t)
+		for _, f := range doctor.Check(t.Context(), o) {
+			if strings.HasPrefix(f.Check, "meeting") {
+				t.Errorf("asked though no server runs: %+v", f)
+			}
+		}
+		o.Server = func(context.Context) (string, time.Time, error) { return "v1", time.Now(), nil }
+		if f := find(t, o, "meeting k3v9"); !f.Failed() || f.Fix == "" {
+			t.Errorf("%+v", f)
+		}
+		o.Stuck = func(context.Context) ([]doctor.Finding, error) { return nil, nil }
+		if f := find(t, o, "meetings"); !f.OK {
+			t.Errorf("%+v", f)
+		}
+		o.Stuck = func(context.Context) ([]doctor.Finding, error) { return nil, errors.New("no token") }
+		if f := find(t, o, "meetings"); f.Failed() || f.OK || !strings.Contains(f.Detail, "no token") {
 			t.Errorf("%+v", f)
 		}
 	})

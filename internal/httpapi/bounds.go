@@ -28,6 +28,7 @@ func publishBounds(h huma.API) {
 		{"SeatInput", "role", "pattern", "^[a-z][a-z0-9-]{0,31}$"},
 		{"SeatInput", "name", "maxLength", 100},
 		{"SeatInput", "email", "maxLength", 254},
+		{"Park", "reason", "maxLength", 200},
 		{"SessionData", "url", "maxLength", 2048},
 	} {
 		p := h.OpenAPI().Components.Schemas.Map()[b.schema].Properties[b.property]

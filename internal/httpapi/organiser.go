@@ -66,11 +66,13 @@ type seatInput struct {
 	SeatPath
 }
 
+// op describes a call of the organiser.
+func op(method, path, id, summary, description string) huma.Operation {
+	return huma.Operation{Method: method, Path: path, OperationID: id, Summary: summary, Description: description,
+		Tags: []string{"Organiser"}, MaxBodyBytes: maxBody + 1, RejectUnknownQueryParameters: true}
+}
+
 func (a *api) organiserRoutes(h huma.API) {
-	op := func(method, path, id, summary, description string) huma.Operation {
-		return huma.Operation{Method: method, Path: path, OperationID: id, Summary: summary, Description: description,
-			Tags: []string{"Organiser"}, MaxBodyBytes: maxBody + 1, RejectUnknownQueryParameters: true}
-	}
 	schedule := op(http.MethodPost, meetingsPath, "schedule", "Schedule a meeting", "Accepted means durable: a 201 survives a crash. With an Idempotency-Key a repeated request is answered with the meeting of the first.")
 	schedule.DefaultStatus = http.StatusCreated
 	huma.Register(h, schedule, a.schedule)

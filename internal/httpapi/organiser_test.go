@@ -48,7 +48,7 @@ func TestSchedule(t *testing.T) {
 			of   map[string]any
 			want []string
 		}{
-			"meeting": {m, []string{"blueprint", "created_at", "end_reason", "ended_at", "ends_at", "id", "seats", "starts_at", "state", "time_zone", "title", "version", "video_url"}},
+			"meeting": {m, []string{"blueprint", "created_at", "end_reason", "ended_at", "ends_at", "id", "parked_reason", "parked_until", "seats", "starts_at", "state", "time_zone", "title", "version", "video_url"}},
 			"seat":    {seat, []string{"desktop", "email", "join_url", "name", "role", "session_data"}},
 			"desktop": {desktop, []string{"address", "attempt", "connected", "end_reason", "error", "hostname", "instance_id", "phase", "proof", "timings"}},
 		} {

@@ -14,6 +14,7 @@ func (a *api) meeting(m greenroom.Meeting) wire.Meeting {
 		ID: m.ID, Title: m.Title, StartsAt: m.StartsAt, EndsAt: m.EndsAt, TimeZone: m.TimeZone,
 		Blueprint: m.Blueprint.Name, State: m.State(), EndReason: known(m.EndReason), EndedAt: instant(m.EndedAt),
 		Version: m.Version, VideoURL: a.service.VideoURL(m), CreatedAt: m.CreatedAt, Seats: []wire.Seat{},
+		ParkedUntil: instant(m.ParkedUntil), ParkedReason: m.ParkedReason,
 	}
 	for _, s := range m.Present() {
 		seat := wire.Seat{Role: s.Role, Name: s.Name, Email: s.Email, JoinURL: a.service.JoinURL(m, *s), Desktop: desktop(&s.Desktop)}
@@ -51,11 +52,20 @@ func event(e greenroom.Event) wire.Event {
 }
 
 func explanation(e meetings.Explanation) wire.Plan {
-	out := wire.Plan{Meeting: e.Meeting, State: e.State, Steps: []wire.PlanStep{}, WakeAt: instant(e.WakeAt), Why: e.Why}
+	out := wire.Plan{Meeting: e.Meeting, State: e.State, Steps: []wire.PlanStep{}, WakeAt: instant(e.WakeAt), Why: e.Why,
+		ParkedUntil: instant(e.ParkedUntil), ParkedReason: e.ParkedReason, Seats: []wire.PlanSeat{}}
 	for _, s := range e.Steps {
 		out.Steps = append(out.Steps, wire.PlanStep{Do: s.Do, Role: s.Role, Why: s.Why})
 	}
+	for _, s := range e.Seats {
+		out.Seats = append(out.Seats, wire.PlanSeat{Role: s.Role, Phase: s.Phase, Since: instant(s.Since), Error: known(s.Error), At: instant(s.At), Next: s.Next})
+	}
 	return out
+}
+
+func stuck(s meetings.Stuck) wire.Stuck {
+	return wire.Stuck{Meeting: s.Meeting, Title: s.Title, Kind: s.Kind, Role: s.Role, Note: s.Note, Message: s.Message,
+		Since: instant(s.Since), Error: known(s.Error), Fix: s.Fix}
 }
 
 // known is nil for what is not there.

@@ -140,23 +140,31 @@ func reseat(m *greenroom.Meeting, in []SeatInput, now time.Time, bad *greenroom.
 	return changed
 }
 
-// Cancel calls a meeting off. A meeting that is over already stays as it is.
+// Cancel calls a meeting off. A meeting that is over already stays as it is; a parked one is let go.
 func (s *Service) Cancel(ctx context.Context, id string) (greenroom.Meeting, error) {
 	return s.stop(ctx, id, greenroom.Cancelled, "The organiser cancelled the meeting.")
 }
 
-// End ends a meeting now. A meeting that is over already stays as it is.
+// End ends a meeting now. A meeting that is over already stays as it is; a parked one is let go.
 func (s *Service) End(ctx context.Context, id string) (greenroom.Meeting, error) {
 	return s.stop(ctx, id, greenroom.EndedByHost, "The organiser ended the meeting.")
 }
 
 func (s *Service) stop(ctx context.Context, id string, reason greenroom.EndReason, why string) (greenroom.Meeting, error) {
 	return s.change(ctx, id, func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error) {
-		if m.EndReason != "" {
+		switch {
+		case m.EndReason != "" && m.ParkedUntil.IsZero():
 			return nil, errUnchanged
+		case m.EndReason != "":
+			m.Version++
+			return []greenroom.Event{resume(m, why+" It is over already, and goes on ending.", "", now)}, nil
 		}
 		m.Version++
-		return []greenroom.Event{plan.End(m, reason, why, nil, now)}, nil
+		var events []greenroom.Event
+		if !m.ParkedUntil.IsZero() {
+			events = append(events, resume(m, "The meeting is ended and therefore no longer parked.", "", now))
+		}
+		return append(events, plan.End(m, reason, why, nil, now)), nil
 	})
 }
 

@@ -116,16 +116,27 @@ func (s *Service) stand(ctx context.Context, m *greenroom.Meeting, seat *greenro
 	if d.Phase == greenroom.Planned && st.OpensAt.After(now) {
 		st.Estimate += st.OpensAt.Sub(now)
 	}
-	if st.CanEnter {
+	early := d.Phase == greenroom.Planned && st.OpensAt.After(m.ParkedUntil) // then the parking is over before it matters
+	st.Parked = m.ParkedUntil.After(now) && !st.CanEnter && !early
+	if st.CanEnter || st.Parked {
 		st.Estimate = 0
 	}
 	st.RetryIn = retryIn(st, now)
 	st.Message = message(st, seat, now)
+	if st.Parked {
+		st.Message = parkedMessage(m, st)
+	}
 	return st, nil
 }
 
+// parkedRetry is how often a lobby asks while its meeting is parked: the end comes without notice, but not soon.
+const parkedRetry = 5 * time.Second
+
 // retryIn is short while something is about to happen and long while nothing can.
 func retryIn(st Standing, now time.Time) time.Duration {
+	if st.Parked {
+		return parkedRetry
+	}
 	if wait := st.OpensAt.Sub(now); st.Phase == greenroom.Planned && wait > 0 {
 		return min(max(wait, time.Second), 30*time.Second)
 	}

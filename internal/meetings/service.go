@@ -21,6 +21,7 @@ type keeper interface {
 	Meeting(ctx context.Context, id string) (greenroom.Meeting, error)
 	Update(ctx context.Context, m greenroom.Meeting, events []greenroom.Event) (greenroom.Meeting, error)
 	List(ctx context.Context, f store.Filter) ([]greenroom.Meeting, string, error)
+	Due(ctx context.Context, before time.Time, limit int) ([]store.Wake, error)
 	Events(ctx context.Context, meetingID string, after int64, limit int) ([]greenroom.Event, error)
 	RecentEvents(ctx context.Context, kind greenroom.EventKind, limit int) ([]greenroom.Event, error)
 }
@@ -152,6 +153,20 @@ type Explanation struct {
 	Steps   []ExplanationStep `json:"steps"`
 	WakeAt  time.Time         `json:"wake_at,omitzero"` // zero: nothing more will happen
 	Why     string            `json:"why"`              // what the wake waits for
+
+	ParkedUntil  time.Time // zero: not parked
+	ParkedReason string
+	Seats        []SeatOutlook // as they stand before the steps
+}
+
+// SeatOutlook is where a seat's desktop stands and what comes next for it.
+type SeatOutlook struct {
+	Role  string
+	Phase greenroom.Phase
+	Since time.Time // when the phase was entered
+	Error string    // the last thing that went wrong
+	At    time.Time // when Next comes, at the latest; zero: not known, or never
+	Next  string
 }
 
 // ExplanationStep is one thing that would be done now.
@@ -165,6 +180,10 @@ type ExplanationStep struct {
 func (s *Service) Explain(ctx context.Context, id string) (Explanation, error) {
 	if !greenroom.ValidMeetingID(id) {
 		return Explanation{}, fmt.Errorf("meeting %w", greenroom.ErrNotFound)
+	}
+	m, err := s.Meeting(ctx, id)
+	if err != nil {
+		return Explanation{}, err
 	}
 	d, err := s.Explainer.Explain(ctx, id)
 	if err != nil {
@@ -181,5 +200,21 @@ func (s *Service) Explain(ctx context.Context, id string) (Explanation, error) {
 	for _, ef := range d.Effects {
 		e.Steps = append(e.Steps, ExplanationStep{Do: string(ef.Do), Role: ef.Handle.Role, Why: ef.Why})
 	}
+	if now := time.Now(); m.ParkedUntil.After(now) {
+		e.ParkedUntil, e.ParkedReason = m.ParkedUntil, m.ParkedReason
+	}
+	e.Seats = outlooks(&m)
 	return e, nil
+}
+
+func outlooks(m *greenroom.Meeting) []SeatOutlook {
+	now := time.Now()
+	out := make([]SeatOutlook, 0, len(m.Seats))
+	for i := range m.Seats {
+		s := &m.Seats[i]
+		o := SeatOutlook{Role: s.Role, Phase: s.Desktop.Phase, Since: s.Desktop.Timings[s.Desktop.Phase], Error: s.Desktop.Error}
+		o.At, o.Next = plan.Outlook(m, s, now)
+		out = append(out, o)
+	}
+	return out
 }

@@ -59,6 +59,7 @@ type Standing struct {
 	RetryIn   time.Duration // when to ask again
 	CanEnter  bool          // a POST would answer with a URL now
 	Wanted    bool          // the desktop is gone or failed, and a POST would ask for a new one
+	Parked    bool          // an operator holds the meeting, and this desktop is not ready
 	Failing   bool          // something went wrong with this seat's desktop; Message says what
 	Stages    []Stage
 	VideoURL  string

@@ -34,6 +34,20 @@ func message(st Standing, seat *greenroom.Seat, now time.Time) string {
 	return ""
 }
 
+// parkedMessage is for those whose desktop is not ready while an operator holds the meeting.
+func parkedMessage(m *greenroom.Meeting, st Standing) string {
+	zone, err := time.LoadLocation(m.TimeZone)
+	if err != nil {
+		zone = time.UTC
+	}
+	text := "An operator has paused greenroom for this meeting to look at a problem, so your desktop is not getting ready at the moment. It goes on as soon as they let it, and by " +
+		m.ParkedUntil.In(zone).Format("15:04 MST") + " at the latest. "
+	if st.Wanted {
+		return text + "Ask for a new desktop now, and it is started then. If you cannot wait, tell the organiser."
+	}
+	return text + "Stay on this page: it takes you in by itself. If you cannot wait, tell the organiser."
+}
+
 func troubled(d *greenroom.Desktop, sentence string) string {
 	if d.Error == "" {
 		return sentence

@@ -118,6 +118,21 @@ func (c *Client) End(ctx context.Context, id string) (wire.Meeting, error) {
 	return call[wire.Meeting](ctx, c, http.MethodPost, meeting(id, "/end"), nil, nil)
 }
 
+// Park holds a meeting.
+func (c *Client) Park(ctx context.Context, id string, in wire.Park) (wire.Meeting, error) {
+	return call[wire.Meeting](ctx, c, http.MethodPost, meeting(id, "/park"), in, nil)
+}
+
+// Resume lets go of a parked meeting.
+func (c *Client) Resume(ctx context.Context, id string) (wire.Meeting, error) {
+	return call[wire.Meeting](ctx, c, http.MethodPost, meeting(id, "/resume"), nil, nil)
+}
+
+// Stuck lists the meetings that do not move as they should.
+func (c *Client) Stuck(ctx context.Context) (wire.StuckMeetings, error) {
+	return call[wire.StuckMeetings](ctx, c, http.MethodGet, "/api/v1/stuck", nil, nil)
+}
+
 // ReissueKey gives a seat a new link.
 func (c *Client) ReissueKey(ctx context.Context, id, role string) (wire.Meeting, error) {
 	return call[wire.Meeting](ctx, c, http.MethodPost, meeting(id, "/seats/"+url.PathEscape(role)+"/key"), nil, nil)

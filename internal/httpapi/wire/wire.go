@@ -34,6 +34,12 @@ type Edit struct {
 	Seats    []SeatInput `json:"seats,omitempty" doc:"The whole new list: seats with a known role keep link and desktop, new roles get both, missing ones lose theirs."`
 }
 
+// Park holds a meeting.
+type Park struct {
+	For    string `json:"for,omitempty" doc:"A Go duration up to 12h; 1h if absent." example:"1h"`
+	Reason string `json:"reason,omitempty" doc:"For the timeline and the organiser, in one line." example:"looking at the provider"`
+}
+
 // SessionData reports that a seat's session is over and where its data lies.
 type SessionData struct {
 	URL string `json:"url" doc:"s3:// or https://, without a password." example:"s3://recordings/k3v9_teacher.zip"`
@@ -54,6 +60,9 @@ type Meeting struct {
 	VideoURL  string               `json:"video_url" doc:"The video room; empty if none is configured."`
 	CreatedAt time.Time            `json:"created_at"`
 	Seats     []Seat               `json:"seats" nullable:"false"`
+
+	ParkedUntil  *time.Time `json:"parked_until" doc:"An operator holds the meeting: greenroom does nothing for it before then. Null while it is not parked."`
+	ParkedReason string     `json:"parked_reason" doc:"The operator's word on it; empty if there is none."`
 }
 
 // Seat is one participant's place.
@@ -166,6 +175,39 @@ type Plan struct {
 	Steps   []PlanStep      `json:"steps" nullable:"false" doc:"What would be done now."`
 	WakeAt  *time.Time      `json:"wake_at" doc:"When the meeting is looked at again at the latest; null if never."`
 	Why     string          `json:"why" doc:"What that waits for."`
+
+	ParkedUntil  *time.Time `json:"parked_until" doc:"An operator holds the meeting until then; null while it is not parked."`
+	ParkedReason string     `json:"parked_reason" doc:"The operator's word on it; empty if there is none."`
+	Seats        []PlanSeat `json:"seats" nullable:"false" doc:"Where each desktop stands and what comes next for it."`
+}
+
+// PlanSeat is where a seat's desktop stands and what comes next for it.
+type PlanSeat struct {
+	Role  string          `json:"role"`
+	Phase greenroom.Phase `json:"phase" enum:"planned,launching,booting,naming,proving,ready,in_use,terminating,gone,failed"`
+	Since *time.Time      `json:"since" doc:"When the phase was entered."`
+	Error *string         `json:"error" doc:"The last thing that went wrong: a sentence."`
+	At    *time.Time      `json:"at" doc:"When next comes, at the latest; null if that is not known or never."`
+	Next  string          `json:"next" doc:"What comes next, and why."`
+}
+
+// StuckMeetings lists what does not move as it should.
+type StuckMeetings struct {
+	Stuck []Stuck `json:"stuck" nullable:"false"`
+	More  bool    `json:"more" doc:"There is more than is listed."`
+}
+
+// Stuck is one finding about a meeting.
+type Stuck struct {
+	Meeting string     `json:"meeting"`
+	Title   string     `json:"title"`
+	Kind    string     `json:"kind" enum:"overdue,slow_stage,slow_removal,not_closed,given_up,too_old,parked"`
+	Role    string     `json:"role" doc:"The seat; empty for the whole meeting."`
+	Note    bool       `json:"note" doc:"Worth knowing, and wanted: a parked meeting."`
+	Message string     `json:"message" doc:"What is wrong: a sentence."`
+	Since   *time.Time `json:"since" doc:"When it should have moved on, or when this began."`
+	Error   *string    `json:"error" doc:"The last thing that went wrong; null if nothing did."`
+	Fix     string     `json:"fix" doc:"What to do about it."`
 }
 
 // PlanStep is one thing that would be done now.
