@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"greenroom"
@@ -55,7 +56,7 @@ func parkedTrouble(m *greenroom.Meeting) []Trouble {
 	t := Trouble{Kind: "parked", Note: true, Since: m.ParkedAt, Error: lastError(m), Fix: "when you are done: greenroom resume " + m.ID,
 		Message: "It is parked: greenroom does nothing for it before " + m.ParkedUntil.Format(time.RFC3339) + "."}
 	if m.ParkedReason != "" {
-		t.Message += " Reason: " + m.ParkedReason
+		t.Message += " Reason: " + strings.TrimSuffix(m.ParkedReason, ".") + "."
 	}
 	return []Trouble{t}
 }

@@ -38,7 +38,7 @@ func cannedHome(faulty bool) homePage {
 func cannedRows() []row {
 	var rows []row
 	for _, m := range cannedMeetings() {
-		if m.name != "meeting-faults" && m.meeting.EndReason == "" {
+		if m.name != "meeting-faults" && m.name != "meeting-parked" && m.meeting.EndReason == "" {
 			rows = append(rows, newRow(&m.meeting))
 		}
 	}
@@ -92,6 +92,11 @@ func cannedMeetings() []cannedMeeting {
 			m.Seats[0].UsedAt = start
 			m.Seats[1].Desktop.Attempt = 2
 			m.Seats[1].Desktop.Error = "The first machine did not start within 5 minutes; another one is being started."
+		}),
+		with("meeting-parked", base.Title, start.Add(5*time.Minute), func(m *greenroom.Meeting) {
+			phases(m, greenroom.InUse, greenroom.Booting)
+			m.Seats[0].UsedAt = start
+			m.ParkedAt, m.ParkedUntil, m.ParkedReason = start.Add(2*time.Minute), start.Add(32*time.Minute), "the student's machine does not come up; looking at the provider"
 		}),
 		with("meeting-ended", "Office hours", start.Add(2*time.Hour), func(m *greenroom.Meeting) {
 			phases(m, greenroom.Gone, greenroom.Gone)
@@ -179,6 +184,9 @@ func cannedEvents(m *greenroom.Meeting) []greenroom.Event {
 			add(m.StartsAt, greenroom.EventFailed, s.Role, s.Desktop.Error)
 		}
 	}
+	if !m.ParkedUntil.IsZero() {
+		add(m.ParkedAt, greenroom.EventParked, "", "The meeting was parked: greenroom does nothing for it for 30m. Reason: "+m.ParkedReason)
+	}
 	if m.EndReason != "" {
 		add(m.EndedAt, greenroom.EventEnded, "", endSentence(m.EndReason))
 	}
@@ -229,6 +237,10 @@ func cannedStandings() []cannedStanding {
 		with("lobby-failing", cannedNow.Add(9*time.Minute), func(s *meetings.Standing) {
 			s.State, s.Phase, s.Failing, s.Stages, s.Estimate = greenroom.Preparing, greenroom.Launching, true, stages(0), 2*time.Minute
 			s.Message = "The first machine did not start, so another one is being started for you. You need not do anything."
+		}),
+		with("lobby-parked", cannedNow.Add(13*time.Minute), func(s *meetings.Standing) {
+			s.State, s.Phase, s.Parked, s.Stages = greenroom.InProgress, greenroom.Booting, true, stages(1)
+			s.Message = "An operator has paused greenroom for this meeting to look at a problem, so your desktop is not getting ready at the moment. It goes on as soon as they let it, and by 10:32 EST at the latest. Stay on this page: it takes you in by itself. If you cannot wait, tell the organiser."
 		}),
 		with("lobby-ready", cannedNow.Add(4*time.Minute), func(s *meetings.Standing) {
 			s.State, s.Phase, s.CanEnter, s.Message, s.Stages = greenroom.AllReady, greenroom.Ready, true, "You are taken there now.", stages(5)

@@ -126,7 +126,7 @@ func newLobbyPage(st meetings.Standing, key string, now time.Time) lobbyPage {
 		CanEnter: st.CanEnter, Wanted: st.Wanted, Failing: st.Failing,
 		Over: st.EndReason != "" || st.State == greenroom.Ending || st.State == greenroom.Ended,
 	}
-	p.Early = !p.Over && !p.CanEnter && !p.Wanted && st.Phase == greenroom.Planned && now.Before(st.OpensAt)
+	p.Early = !p.Over && !p.CanEnter && !p.Wanted && !st.Parked && st.Phase == greenroom.Planned && now.Before(st.OpensAt)
 	p.Headline = headline(&p, st)
 	for _, s := range st.Stages {
 		word, ok := stageWords[s.Phase]
@@ -147,6 +147,8 @@ func headline(p *lobbyPage, st meetings.Standing) string {
 		return overHeadline(st.EndReason)
 	case p.CanEnter:
 		return "Your desktop is ready"
+	case st.Parked:
+		return "greenroom is paused for this meeting"
 	case p.Wanted && p.Failing:
 		return "Your desktop could not be started"
 	case p.Wanted:

@@ -28,6 +28,8 @@ type meetingPage struct {
 	ZoneHint string
 	Ended    string // why it is over, once it is
 	Next     string // what happens next, and when
+	Parked   string // until when an operator holds the meeting, in words; "" if nobody does
+	Reason   string // the operator's word on it
 	VideoURL string
 	Version  int64
 	Seats    []seatCard
@@ -142,6 +144,9 @@ func newMeetingPage(m *greenroom.Meeting, events []greenroom.Event, links map[st
 	if m.EndReason != "" {
 		p.Ended = endSentence(m.EndReason)
 	}
+	if m.ParkedUntil.After(now) {
+		p.Parked, p.Reason, p.Next = clock(m.ParkedUntil, m.TimeZone), m.ParkedReason, ""
+	}
 	for _, s := range m.Present() {
 		p.Seats = append(p.Seats, newSeatCard(m, s, links[s.Role]))
 	}
@@ -230,7 +235,7 @@ func eventTone(k greenroom.EventKind) tone {
 	switch k {
 	case greenroom.EventFailed, greenroom.EventInstanceLost, greenroom.EventRefused:
 		return bad
-	case greenroom.EventRetry, greenroom.EventEnding:
+	case greenroom.EventRetry, greenroom.EventEnding, greenroom.EventParked:
 		return busy
 	case greenroom.EventReady, greenroom.EventConnected, greenroom.EventEntered:
 		return good
