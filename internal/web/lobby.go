@@ -130,7 +130,7 @@ func newLobbyPage(st meetings.Standing, key string, now time.Time) lobbyPage {
 	p.Headline = headline(&p, st)
 	for _, s := range st.Stages {
 		word, ok := stageWords[s.Phase]
-		if !ok || s.Phase == greenroom.Planned {
+		if !ok || s.Phase == greenroom.Planned || st.Parked { // a stage that stands still must not look as if it moved
 			continue
 		}
 		p.Stages = append(p.Stages, stage{Word: word, Done: s.Done, Current: s.Current, At: s.Since, Expected: s.Expected})
