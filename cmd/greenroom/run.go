@@ -115,7 +115,7 @@ func (p *program) root() *cobra.Command {
 	}
 	root.AddGroup(&cobra.Group{ID: "organiser", Title: "Meetings:"}, &cobra.Group{ID: "server", Title: "This machine:"})
 	root.AddCommand(grouped("organiser", p.schedule(), p.list(), p.show(), p.watch(), p.plan(), p.park(), p.resume(), p.end(), p.cancel())...)
-	root.AddCommand(grouped("server", p.serve(), p.doctor(), p.trust(), p.token(), p.agent(), p.version())...)
+	root.AddCommand(grouped("server", p.serve(), p.doctor(), p.backup(), p.restore(), p.trust(), p.token(), p.agent(), p.version())...)
 	return root
 }
 
