@@ -49,7 +49,7 @@ func Backup(ctx context.Context, cfg config.Config, version, file string, force 
 	}
 	tar := filepath.Join(dir, "backup.tar")
 	if report.Manifest, report.Size, err = writeTar(ctx, tar, m, dir); err != nil {
-		return report, err
+		return report, cannotWrite(file, err)
 	}
 	return report, publish(tar, file, force)
 }
@@ -59,8 +59,11 @@ func nameTaken(file string) error {
 }
 
 func cannotWrite(file string, err error) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
 	if errors.Is(err, syscall.ENOSPC) {
-		return &greenroom.UserError{Message: fmt.Sprintf("The disk that holds %s is full: free some space, or write the backup elsewhere. No backup was made.", file), Cause: err}
+		return &greenroom.UserError{Message: "The disk that the backup is written to is full: free some space, or write it elsewhere. No backup was made.", Cause: err}
 	}
 	return &greenroom.UserError{Message: fmt.Sprintf("The backup %s cannot be written: see that its directory exists and is yours. No backup was made.", file), Cause: err}
 }
@@ -80,15 +83,15 @@ func copyIfThere(from, to string) error {
 func writeTar(ctx context.Context, path string, m backup.Manifest, dir string) (backup.Manifest, int64, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return m, 0, cannotWrite(path, err)
+		return m, 0, err
 	}
 	m, err = backup.Write(ctx, f, m, dir)
-	info, err2 := f.Stat()
-	if err := errors.Join(err, err2, f.Sync(), f.Close()); err != nil {
-		if ctx.Err() != nil {
-			return m, 0, context.Cause(ctx)
-		}
-		return m, 0, cannotWrite(path, err)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return m, 0, err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return m, 0, err
 	}
 	return m, info.Size(), nil
 }

@@ -34,7 +34,7 @@ func Copy(ctx context.Context, path, to string) (Contents, error) {
 		if ctx.Err() != nil {
 			return Contents{}, context.Cause(ctx)
 		}
-		return Contents{}, fmt.Errorf("copy the database: %w", explainCopy(err, path, to))
+		return Contents{}, fmt.Errorf("copy the database: %w", explainCopy(err, path))
 	}
 	if err := syncFile(to); err != nil {
 		return Contents{}, fmt.Errorf("write the copy to disk: %w", explainSQLite(err, to))
@@ -48,7 +48,7 @@ func vacuumInto(ctx context.Context, path, to string) error {
 	if err := touch(to); err != nil { // readable by nobody else before anything is in it
 		return err
 	}
-	db, err := openExisting(path, "rw")
+	db, err := openExisting(path)
 	if err != nil {
 		return err
 	}
@@ -57,11 +57,11 @@ func vacuumInto(ctx context.Context, path, to string) error {
 }
 
 // explainCopy tells a full disk, which is the copy's, from what is wrong with the database.
-func explainCopy(err error, path, to string) error {
+func explainCopy(err error, path string) error {
 	se, ok := errors.AsType[*sqlite.Error](err)
 	switch {
 	case ok && se.Code()&0xff == sqlite3.SQLITE_FULL, errors.Is(err, syscall.ENOSPC):
-		return &greenroom.UserError{Message: fmt.Sprintf("The disk that holds %s is full: free some space, or write the backup elsewhere.", dir(to)), Cause: err}
+		return &greenroom.UserError{Message: "The disk that the backup is written to is full: free some space, or write it elsewhere. No backup was made.", Cause: err}
 	case errors.Is(err, fs.ErrNotExist):
 		return &greenroom.UserError{Message: fmt.Sprintf("There is no database in %s: name the server's data directory with --data-dir.", dir(path)), Cause: err}
 	}
@@ -82,7 +82,7 @@ func Inspect(ctx context.Context, path, name string) (Contents, error) {
 }
 
 func inspect(ctx context.Context, path, name string) (c Contents, err error) {
-	db, err := openExisting(path, "ro")
+	db, err := openExisting(path, "query_only(true)")
 	if err != nil {
 		return c, err
 	}
@@ -112,8 +112,9 @@ func inspect(ctx context.Context, path, name string) (c Contents, err error) {
 	return c, err
 }
 
-// openExisting opens a file that must be there. A server that starts or stops at this moment is waited for.
-func openExisting(path, mode string) (*sql.DB, error) {
+// openExisting opens a file that must be there. A server that starts or stops at this moment is waited for. It is
+// opened for writing even to read: who may not write cannot tidy away the log that reading makes.
+func openExisting(path string, pragmas ...string) (*sql.DB, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
@@ -121,7 +122,7 @@ func openExisting(path, mode string) (*sql.DB, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, err
 	}
-	q := url.Values{"mode": {mode}, "_pragma": {fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds())}}
+	q := url.Values{"mode": {"rw"}, "_pragma": append(pragmas, fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()))}
 	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String())
 	if err == nil {
 		db.SetMaxOpenConns(1)
@@ -157,7 +158,7 @@ func Claim(path string) (release func() error, err error) {
 
 // Settle brings what a killed server left in the log of the database at path into its file. The caller has claimed it.
 func Settle(ctx context.Context, path string) error {
-	db, err := openExisting(path, "rw")
+	db, err := openExisting(path)
 	if err != nil {
 		return err
 	}
