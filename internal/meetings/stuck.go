@@ -24,7 +24,8 @@ type Stuck struct {
 }
 
 // Stuck lists the meetings that do not move as they should; more reports whether the bounds cut the list short. It
-// reads the meetings that have desktops and those whose wake is overdue: its cost does not grow with the others.
+// reads the meetings that have desktops, those whose wake is overdue, and those that could still be parked at their
+// start: its cost does not grow with the others.
 func (s *Service) Stuck(ctx context.Context) (found []Stuck, more bool, err error) {
 	now := time.Now()
 	seen := map[string]bool{}
@@ -52,19 +53,23 @@ func (s *Service) Stuck(ctx context.Context) (found []Stuck, more bool, err erro
 			return found, true, nil
 		}
 	}
-	more, err = s.eachWithDesktops(ctx, look)
+	more, err = s.eachAlive(ctx, now, look)
 	return found, more, err
 }
 
-// eachWithDesktops hands every meeting that has desktops, or is about to lose them, to look, until that says stop.
-func (s *Service) eachWithDesktops(ctx context.Context, look func(m *greenroom.Meeting) bool) (more bool, err error) {
+// eachAlive hands every meeting that has desktops, or soon will, to look, until that says stop.
+func (s *Service) eachAlive(ctx context.Context, now time.Time, look func(m *greenroom.Meeting) bool) (more bool, err error) {
 	pages := 0
-	for _, state := range []greenroom.State{greenroom.Preparing, greenroom.AllReady, greenroom.InProgress, greenroom.Ending} {
-		for cursor := ""; ; pages++ {
+	for _, f := range []store.Filter{
+		{State: greenroom.Preparing}, {State: greenroom.AllReady}, {State: greenroom.InProgress}, {State: greenroom.Ending},
+		{State: greenroom.Scheduled, To: now.Add(maxParking)},
+	} {
+		f.Limit = stuckPage
+		for ; ; pages++ {
 			if pages == stuckPages {
 				return true, nil
 			}
-			page, next, err := s.Store.List(ctx, store.Filter{State: state, Limit: stuckPage, Cursor: cursor})
+			page, next, err := s.Store.List(ctx, f)
 			if err != nil {
 				return false, err
 			}
@@ -73,7 +78,7 @@ func (s *Service) eachWithDesktops(ctx context.Context, look func(m *greenroom.M
 					return true, nil
 				}
 			}
-			if cursor = next; cursor == "" {
+			if f.Cursor = next; next == "" {
 				break
 			}
 		}
