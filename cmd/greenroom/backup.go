@@ -29,14 +29,14 @@ func (p *program) backup() *cobra.Command {
 	cmd.Flags().BoolVar(&force, "force", false, "replace a file that is there")
 	database := databaseFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := notPostgres(cmp.Or(*database, p.getenv("GREENROOM_DATABASE"))); err != nil {
+		if err := onlySQLite(cmp.Or(*database, p.getenv("GREENROOM_DATABASE")), pgDump); err != nil {
 			return err
 		}
 		cfg, err := s.load(p.getenv)
 		if err != nil {
 			return err
 		}
-		if err := notPostgres(string(cfg.Database)); err != nil {
+		if err := onlySQLite(string(cfg.Database), pgDump); err != nil {
 			return err
 		}
 		began := time.Now()
@@ -68,8 +68,14 @@ func (p *program) restore() *cobra.Command {
 			"within two minutes, and meetings whose machines are gone get new ones while they last.",
 		Args: oneFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := onlySQLite(p.getenv("GREENROOM_DATABASE"), pgRestore); err != nil {
+				return err
+			}
 			cfg, err := s.load(p.getenv)
 			if err != nil {
+				return err
+			}
+			if err := onlySQLite(string(cfg.Database), pgRestore); err != nil {
 				return err
 			}
 			r, err := app.Restore(cmd.Context(), cfg, args[0], force)
@@ -108,14 +114,20 @@ func databaseFlag(cmd *cobra.Command) *string {
 	return value
 }
 
-// notPostgres sends those who keep their meetings in PostgreSQL to its own tools.
-func notPostgres(database string) error {
+// onlySQLite sends those who keep their meetings in PostgreSQL to its own tools.
+func onlySQLite(database, command string) error {
 	if database == "" {
 		return nil
 	}
-	return &greenroom.UserError{Message: "greenroom backup saves SQLite in the data directory; back up PostgreSQL with its own tool, and keep ca.key and ca.pem of the data directory beside it: " +
-		"pg_dump --format=custom --file=greenroom.dump \"$GREENROOM_DATABASE\""}
+	return &greenroom.UserError{Message: "This command is for SQLite in the data directory; PostgreSQL has its own: " + command +
+		" (keep ca.key and ca.pem of the data directory beside the dump)"}
 }
+
+// PostgreSQL's own commands for what these do.
+const (
+	pgDump    = `pg_dump --format=custom --file=greenroom.dump "$GREENROOM_DATABASE"`
+	pgRestore = `pg_restore --clean --if-exists --dbname="$GREENROOM_DATABASE" greenroom.dump`
+)
 
 // bytesText is a size as people read it.
 func bytesText(n int64) string {

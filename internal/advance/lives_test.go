@@ -48,7 +48,11 @@ type badWorld struct {
 	*cloud
 	*dice
 	stale []compute.Instance
+	since time.Time // of stale
 }
+
+// lag is how far a list may be behind: less than what is waited for before absence settles a launch.
+const lag = 30 * time.Second
 
 func (w *badWorld) Launch(ctx context.Context, requests []compute.Request) []compute.Outcome {
 	out := make([]compute.Outcome, len(requests))
@@ -74,10 +78,10 @@ func (w *badWorld) List(ctx context.Context, meeting string) ([]compute.Instance
 	}
 	now, err := w.cloud.List(ctx, meeting)
 	w.cloud.mu.Lock()
-	old := w.stale
-	w.stale = now
+	old, recent := w.stale, time.Since(w.since) < lag
+	w.stale, w.since = now, time.Now()
 	w.cloud.mu.Unlock()
-	if w.one(10) { // what was launched since is missing, what was removed since is there
+	if w.one(10) && recent { // what was launched since is missing, what was removed since is there
 		return old, nil
 	}
 	return now, err

@@ -214,7 +214,7 @@ func TestOrganiser(t *testing.T) {
 				t.Errorf("%s: status %d", path, w.Code)
 			}
 		}
-		for _, path := range []string{"/", "/meetings", "/metrics", "/docs", "/openapi.json", "/joined", "/api/v1/meetings", "/static", "/join/../meetings"} {
+		for _, path := range []string{"/", "/meetings", "/metrics", "/docs", "/openapi.json", "/joined", "/api/v1/meetings", "/api/v1/stuck", "/static", "/join/../meetings"} {
 			if w, _ := ask(fine, request("GET", path), organiser()); w.Code == 200 {
 				t.Errorf("%s is open", path)
 			}
