@@ -18,30 +18,50 @@ import (
 	"greenroom"
 	"greenroom/internal/store"
 	"greenroom/internal/store/storetest"
+	"greenroom/internal/testenv/pgtest"
 )
 
 // BenchmarkTransitions measures durable saves that move a wake, of many meetings at once, against bare
-// transactions that write the same bytes one by one.
+// transactions that write the same bytes one by one; on PostgreSQL also over many connections at once.
 func BenchmarkTransitions(b *testing.B) {
-	var bare, ours float64
-	b.Run("Bare", func(b *testing.B) { bare = bareTransactions(b) })
+	b.Run("SQLite", func(b *testing.B) {
+		dsn := "file:" + filepath.Join(b.TempDir(), "bare.db") + "?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_txlock=immediate"
+		transitions(b, rigOptions{}, "sqlite", dsn, 1)
+	})
+	b.Run("PostgreSQL", func(b *testing.B) {
+		transitions(b, rigOptions{url: pgtest.Start(b)}, "pgx", pgtest.Start(b), 1, 16)
+	})
+}
+
+func transitions(b *testing.B, o rigOptions, driver, dsn string, connections ...int) {
+	var bare float64
+	for _, n := range connections {
+		b.Run(fmt.Sprintf("Bare%d", n), func(b *testing.B) {
+			rate := bareTransactions(b, driver, dsn, n)
+			if n == 1 {
+				bare = rate
+			}
+		})
+	}
 	b.Run("Saves", func(b *testing.B) {
-		ours = saves(b)
+		ours := saves(b, o)
 		b.ReportMetric(ours, "saves/s")
 		if bare > 0 {
-			b.ReportMetric(ours/bare, "x-bare")
+			b.ReportMetric(ours/bare, "x-bare1")
 		}
 	})
 }
 
-func bareTransactions(b *testing.B) float64 {
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(b.TempDir(), "bare.db")+"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_txlock=immediate")
+func bareTransactions(b *testing.B, driver, dsn string, connections int) float64 {
+	db, err := sql.Open(driver, dsn)
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer db.Close()
-	db.SetMaxOpenConns(1)
-	if _, err := db.ExecContext(b.Context(), `create table docs (id text primary key, rev integer, doc blob)`); err != nil {
+	db.SetMaxOpenConns(connections)
+	db.SetMaxIdleConns(connections)
+	blob := map[string]string{"sqlite": "blob", "pgx": "bytea"}[driver]
+	if _, err := db.ExecContext(b.Context(), `create table if not exists docs (id text primary key, rev integer, doc `+blob+`)`); err != nil {
 		b.Fatal(err)
 	}
 	m := storetest.Meeting(time.Now())
@@ -49,13 +69,14 @@ func bareTransactions(b *testing.B) float64 {
 	if err != nil {
 		b.Fatal(err)
 	}
-	put, err := db.PrepareContext(b.Context(), `insert into docs (id, rev, doc) values (?, ?, ?) on conflict (id) do update set rev = excluded.rev, doc = excluded.doc`)
+	put, err := db.PrepareContext(b.Context(), `insert into docs (id, rev, doc) values ($1, $2, $3) on conflict (id) do update set rev = excluded.rev, doc = excluded.doc`)
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer put.Close()
 	var n atomic.Int64
 	b.SetParallelism(64)
+	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			i := n.Add(1) // differs every time: SQLite does not write what stays the same
@@ -69,8 +90,8 @@ func bareTransactions(b *testing.B) float64 {
 	return rate
 }
 
-func saves(b *testing.B) float64 {
-	r := openRig(b, rigOptions{})
+func saves(b *testing.B, o rigOptions) float64 {
+	r := openRig(b, o)
 	b.SetParallelism(64)
 	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {

@@ -19,6 +19,7 @@ type dialect struct {
 	exclusive  func(ctx context.Context, d *database, do func() error) error // of other processes
 	bind       func(query string) string                                     // from the common tongue into this one
 	explain    func(err error, where string) error
+	pipeline   func(conn *sql.Conn) *pipeline // nil if statements are run at once
 
 	// again reports that a batch was lost whole, surely, and may well succeed when it is tried again. patience is the
 	// longest that a call waits for the database, and batchTime the longest that a transaction takes; 0 is no bound.

@@ -27,6 +27,7 @@ var postgresDialect = &dialect{
 	exclusive:  underAdvisoryLock,
 	bind:       bindPostgres,
 	explain:    explainPostgres,
+	pipeline:   postgresPipeline,
 	again:      againPostgres,
 	patience:   6 * time.Second,
 	batchTime:  4 * time.Second,

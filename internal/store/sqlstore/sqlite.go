@@ -28,6 +28,7 @@ var sqliteDialect = &dialect{
 	exclusive:  func(_ context.Context, _ *database, do func() error) error { return do() }, // by the lock file
 	bind:       func(query string) string { return query },
 	explain:    explainSQLite,
+	pipeline:   func(*sql.Conn) *pipeline { return nil },
 	again:      func(error) bool { return false },
 	maxBatch:   queueLength,
 	cached:     cachedMeetings,

@@ -83,6 +83,9 @@ func (t *turn) firstOf(ctx context.Context, idem store.Idempotency) (*greenroom.
 	case fingerprint != idem.Fingerprint:
 		return nil, fmt.Errorf("idempotency key of another request: %w", greenroom.ErrConflict)
 	}
+	if err := t.pipe.flush(ctx); err != nil { // it may be about that meeting
+		return nil, err
+	}
 	m, err := scanMeeting(t.queryRow(ctx, selectMeeting, id))
 	return &m, err
 }
@@ -140,7 +143,7 @@ func (t *turn) update(ctx context.Context, f *form) error {
 		return fmt.Errorf("its revision is %d, not %d: %w", rev, m.Rev-1, greenroom.ErrConflict)
 	}
 	next := f.wakeAt()
-	if _, err := t.exec(ctx, updateMeeting, m.Rev, m.State(), m.StartsAt.UnixMicro(), next, seq+int64(len(f.events)), m.Closed, f.doc, m.ID); err != nil {
+	if err := t.later(ctx, updateMeeting, m.Rev, m.State(), m.StartsAt.UnixMicro(), next, seq+int64(len(f.events)), m.Closed, f.doc, m.ID); err != nil {
 		return err
 	}
 	if (next.Valid && next.Int64 != wakeAt) || (!next.Valid && wakeAt != 0) {
@@ -159,7 +162,7 @@ func (t *turn) append(ctx context.Context, id string, seq int64, events []greenr
 		if err != nil {
 			return err
 		}
-		if _, err := t.exec(ctx, insertEvent, id, e.Seq, e.At.UnixMicro(), e.Kind, doc); err != nil {
+		if err := t.later(ctx, insertEvent, id, e.Seq, e.At.UnixMicro(), e.Kind, doc); err != nil {
 			return err
 		}
 	}

@@ -44,6 +44,7 @@ func (w *write) wanted() bool {
 type turn struct {
 	tx    *sql.Tx
 	stmts statements
+	pipe  *pipeline
 
 	saved *greenroom.Meeting // by this write
 	wake  *wakeChange        // that the save brought with it
@@ -56,6 +57,16 @@ type wakeChange struct {
 
 func (t *turn) exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
 	return t.tx.StmtContext(ctx, t.stmts[query]).ExecContext(ctx, args...)
+}
+
+// later is exec for a statement whose effect is not needed before the next write of the same thing, or the commit.
+func (t *turn) later(ctx context.Context, query string, args ...any) error {
+	if t.pipe != nil {
+		t.pipe.add(query, args)
+		return nil
+	}
+	_, err := t.exec(ctx, query, args...)
+	return err
 }
 
 func (t *turn) queryRow(ctx context.Context, query string, args ...any) *sql.Row {
@@ -188,17 +199,28 @@ func (s *Store) attempt(ctx context.Context, batch []*write, stmts statements, e
 	if !slices.ContainsFunc(batch, (*write).wanted) {
 		return nil
 	}
-	tx, err := s.writer.BeginTx(ctx, nil)
+	conn, err := s.writer.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	defer conn.Close()
+	tx, err := conn.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit it has nothing to do
+	common := turn{tx: tx, stmts: stmts, pipe: s.dialect.pipeline(conn)}
 	var done []*write
-	for _, w := range batch {
+	for i, w := range batch {
 		if !w.wanted() {
 			continue
 		}
-		w.turn = turn{tx: tx, stmts: stmts}
+		w.turn = common
+		if i > 0 && batch[i-1].what == w.what {
+			if err := w.turn.pipe.flush(ctx); err != nil {
+				return s.undo(err, each)
+			}
+		}
 		if err := s.perform(ctx, w, each); err != nil {
 			return err
 		}
@@ -209,8 +231,11 @@ func (s *Store) attempt(ctx context.Context, batch []*write, stmts statements, e
 	if len(done) == 0 {
 		return nil
 	}
-	if err := s.replaceWakes(ctx, tx, stmts, done); err != nil {
+	if err := s.replaceWakes(ctx, common, done); err != nil {
 		return err
+	}
+	if err := common.pipe.flush(ctx); err != nil {
+		return s.undo(err, each)
 	}
 	saved := savedBy(done)
 	if err := tx.Commit(); err != nil {
@@ -237,14 +262,18 @@ func (s *Store) perform(ctx context.Context, w *write, savepoints bool) error {
 		}
 	}
 	w.err = w.run(ctx, &w.turn)
+	if w.err == nil && savepoints {
+		w.err = w.turn.pipe.flush(ctx)
+	}
 	switch {
 	case w.err == nil:
 	case ctx.Err() != nil || s.dialect.again(w.err):
 		return w.err
 	case errors.Is(w.err, greenroom.ErrConflict) || errors.Is(w.err, greenroom.ErrNotFound): // found out before anything was written
 	case !savepoints:
-		return errUndo
+		return s.undo(w.err, savepoints)
 	default:
+		w.turn.pipe.drop()
 		if _, err := w.turn.exec(ctx, rollbackSavepoint); err != nil {
 			return fmt.Errorf("undo one write: %w", errors.Join(w.err, err))
 		}
@@ -255,6 +284,15 @@ func (s *Store) perform(ctx context.Context, w *write, savepoints bool) error {
 		}
 	}
 	return nil
+}
+
+// undo says what becomes of an attempt in which a statement of some write went wrong with err: if it was that write's own
+// fault, the others are tried again without it.
+func (s *Store) undo(err error, savepoints bool) error {
+	if savepoints || s.dialect.again(err) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return errUndo
 }
 
 func savedBy(done []*write) []greenroom.Meeting {
@@ -269,7 +307,7 @@ func savedBy(done []*write) []greenroom.Meeting {
 
 // replaceWakes makes the promises of a batch durable, all of them at once: a statement per job would cost more
 // than all the rest of the transaction.
-func (s *Store) replaceWakes(ctx context.Context, tx *sql.Tx, stmts statements, done []*write) error {
+func (s *Store) replaceWakes(ctx context.Context, t turn, done []*write) error {
 	if s.options.Wakes == nil {
 		return nil
 	}
@@ -291,13 +329,12 @@ func (s *Store) replaceWakes(ctx context.Context, tx *sql.Tx, stmts statements, 
 	if len(wakes) == 0 {
 		return nil
 	}
-	jobs, err := s.options.Wakes.Replace(ctx, tx, wakes, previous)
+	jobs, err := s.options.Wakes.Replace(ctx, t.tx, wakes, previous)
 	if err != nil {
 		return fmt.Errorf("replace wakes: %w", err)
 	}
-	t := turn{tx: tx, stmts: stmts}
 	for i, job := range jobs {
-		if _, err := t.exec(ctx, updateJob, job, wakes[i].Meeting); err != nil {
+		if err := t.later(ctx, updateJob, job, wakes[i].Meeting); err != nil {
 			return fmt.Errorf("note the job of a wake: %w", err)
 		}
 	}
