@@ -23,7 +23,7 @@ func (s *Store) explain(caller context.Context, err error) error {
 	if _, ok := errors.AsType[*greenroom.UserError](err); ok || err == nil {
 		return err
 	}
-	if why := context.Cause(caller); why != nil && why != errNoAnswer && (errors.Is(err, why) || errors.Is(err, caller.Err())) {
+	if why := context.Cause(caller); why != nil && !errors.Is(why, errNoAnswer) && (errors.Is(err, why) || errors.Is(err, caller.Err())) {
 		return err
 	}
 	return s.dialect.explain(err, s.where)

@@ -151,5 +151,5 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.reads.close()
-	return s.database.close()
+	return s.close()
 }
