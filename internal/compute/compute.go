@@ -14,7 +14,7 @@ import (
 type Provider interface {
 	// Launch makes one instance per request; all requests are of one meeting and one blueprint, so that a
 	// provider may make one call of them. Outcome i answers request i. The token makes it idempotent: for a
-	// token seen before it returns the instance of the first call, if that still exists, and launches nothing. Errors wrap
+	// token seen before it returns the instance of the first call, which may be terminated by now, and launches nothing. Errors wrap
 	// greenroom.ErrCapacity, ErrThrottled or ErrPermanent where that is known; any other error says nothing
 	// about whether the instance exists, and the same token will find out. A launch whose ctx has ended takes no
 	// hold afterwards: right before it does, the deadline is compared with the clock, for a process that was

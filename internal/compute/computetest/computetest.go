@@ -32,6 +32,7 @@ func Run(t *testing.T, open func(t *testing.T) compute.Provider) {
 		{"ListByMeeting", listByMeeting},
 		{"InstancesComeToRun", comeToRun},
 		{"GoneAfterTerminate", goneAfterTerminate},
+		{"TokenOfATerminatedInstanceLaunchesNothing", usedUp},
 		{"TerminateTwiceIsFine", terminateTwice},
 		{"TerminateDuringLaunchLeavesNothing", terminateDuringLaunch},
 		{"UnknownIDIsFine", unknownID},
@@ -196,6 +197,24 @@ func goneAfterTerminate(t *testing.T, p compute.Provider) {
 	eventually(t, "one gone", func() bool { return gone(t, p, got[0].ID) })
 	if _, ok := live(t, p, m)[got[1].ID]; !ok {
 		t.Error("the other instance went too")
+	}
+}
+
+// usedUp asks once more, late, for what was launched and terminated meanwhile.
+func usedUp(t *testing.T, p compute.Provider) {
+	m := greenroom.NewMeetingID()
+	r := Request(m, "teacher", 1)
+	got := launch(t, p, r)
+	if err := p.Terminate(t.Context(), got[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it to be gone", func() bool { return gone(t, p, got[0].ID) })
+	o := p.Launch(t.Context(), []compute.Request{r})[0]
+	if o.Err == nil && (o.Instance.ID != got[0].ID || o.Instance.State != compute.Terminated) {
+		t.Errorf("the token was answered with %+v", o.Instance)
+	}
+	if !gone(t, p, got[0].ID) {
+		t.Error("the token launched a second instance")
 	}
 }
 

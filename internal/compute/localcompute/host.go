@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -28,8 +29,12 @@ type host struct {
 	mu        sync.Mutex
 	closed    bool
 	instances map[string]*instance
+	removed   map[string]time.Time // ids whose tokens are used up, and since when
 	addresses addresses
 }
+
+// usedUpFor is how long a token of a removed instance launches nothing: much longer than any call is on its way.
+const usedUpFor = 10 * time.Minute
 
 var _ compute.Provider = (*host)(nil)
 
@@ -55,7 +60,7 @@ type instance struct {
 // directory and not greenroom's is left alone.
 func newHost(o Options) (*host, error) {
 	ctx, stop := context.WithCancel(context.Background())
-	h := &host{opts: o, ctx: ctx, stop: stop, instances: map[string]*instance{}}
+	h := &host{opts: o, ctx: ctx, stop: stop, instances: map[string]*instance{}, removed: map[string]time.Time{}}
 	if err := h.recover(); err != nil {
 		h.close()
 		return nil, err
@@ -90,6 +95,9 @@ func (h *host) launch(ctx context.Context, r compute.Request) (compute.Instance,
 	i, ours, err := h.claim(ctx, r)
 	if err != nil {
 		return compute.Instance{}, err
+	}
+	if i == nil {
+		return compute.Instance{ID: greenroom.InstanceIDFromToken(r.Handle.Token()), Handle: r.Handle, State: compute.Terminated}, nil
 	}
 	if ours {
 		defer h.wg.Done()
@@ -131,8 +139,8 @@ func past(t time.Time) bool {
 	return !now.Before(t) || !now.Round(0).Before(t.Round(0))
 }
 
-// claim returns the instance of the request's token, and whether the caller has to bring it to life. Close
-// waits for that caller, who says when it is done.
+// claim returns the instance of the request's token, and whether the caller has to bring it to life; nil if it was
+// removed already. Close waits for that caller, who says when it is done.
 func (h *host) claim(ctx context.Context, r compute.Request) (i *instance, ours bool, err error) {
 	id := greenroom.InstanceIDFromToken(r.Handle.Token())
 	h.mu.Lock()
@@ -142,6 +150,9 @@ func (h *host) claim(ctx context.Context, r compute.Request) (i *instance, ours 
 	}
 	if i := h.instances[id]; i != nil {
 		return i, false, nil
+	}
+	if _, ok := h.removed[id]; ok {
+		return nil, false, nil
 	}
 	i = &instance{id: id, dir: filepath.Join(h.opts.Dir, id), launched: make(chan struct{}), state: compute.Pending,
 		record: record{Token: r.Handle.Token(), KillAt: r.KillAt, LaunchedAt: time.Now().UTC()}}
@@ -253,6 +264,16 @@ func (h *host) forget(i *instance) {
 	if h.instances[i.id] == i {
 		delete(h.instances, i.id)
 	}
+}
+
+// bury forgets an instance that was removed, and remembers that its token is used up.
+func (h *host) bury(i *instance) {
+	h.forget(i)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := time.Now()
+	maps.DeleteFunc(h.removed, func(_ string, at time.Time) bool { return now.Sub(at) > usedUpFor })
+	h.removed[i.id] = now
 }
 
 // installed is a permanent error that says what to install, if something is missing.

@@ -39,7 +39,7 @@ func (h *host) remove(i *instance) {
 		}
 	}
 	meeting := h.seen(i).Handle.Meeting
-	h.forget(i)
+	h.bury(i)
 	h.opts.Logger.Info("desktop removed", "instance", i.id, "meeting", meeting)
 	h.opts.OnChange(meeting)
 }
