@@ -71,7 +71,7 @@ var onlyHere = []struct {
 	{module + "/internal/app", "only commands start the program", []string{module + "/cmd/"}},
 	{"github.com/riverqueue/river", "the engine is one package's business", []string{module + "/internal/engine"}},
 	{"modernc.org/sqlite", "the database is one package's business", []string{module + "/internal/store/sqlstore", module + "/internal/engine"}},
-	{"github.com/jackc/pgx/v5", "the database is one package's business", []string{module + "/internal/store/sqlstore", module + "/internal/engine", module + "/internal/testenv/pgtest"}},
+	{"github.com/jackc/pgx/v5", "the database is one package's business", []string{module + "/internal/store/sqlstore", module + "/internal/engine", module + "/internal/feed", module + "/internal/testenv/pgtest"}},
 }
 
 func TestBoundaries(t *testing.T) {
