@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
 	"math/rand/v2"
@@ -121,13 +122,15 @@ func TestChaosOnPostgreSQL(t *testing.T) {
 	c.nothingKept(t)
 }
 
-// nothingKept wants no name and no job in the database.
+
+// nothingKept wants no name and no job in the database, beyond two sweeps: a write to the zone that was on its way when
+// another replica removed the name cannot be called back.
 func (c *cluster) nothingKept(t *testing.T) {
 	t.Helper()
-	if n := c.count(t, "select count(*) from records"); n != 0 {
-		t.Errorf("%d names are left", n)
+	const names, jobs = "select count(*) from records", "select count(*) from river_job where state not in ('completed', 'cancelled', 'discarded')"
+	if n := c.count(t, names); n > 0 {
+		t.Logf("%d names were written late; the sweep is waited for", n)
 	}
-	if n := c.count(t, "select count(*) from river_job where state not in ('completed', 'cancelled', 'discarded')"); n != 0 {
-		t.Errorf("%d jobs are left", n)
-	}
+	c.within(twoSweeps, "every name to be gone", func(context.Context) bool { return c.count(t, names) == 0 })
+	c.until("every job to be gone", func(context.Context) bool { return c.count(t, jobs) == 0 })
 }

@@ -126,14 +126,19 @@ func (s *instance) stop() {
 // until waits for what must come, asking often.
 func (s *instance) until(what string, holds func(ctx context.Context) bool) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	s.within(patience, what, holds)
+}
+
+func (s *instance) within(d time.Duration, what string, holds func(ctx context.Context) bool) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for !holds(ctx) {
 		select {
 		case <-ctx.Done():
-			s.t.Fatalf("waited %s in vain for %s", patience, what)
+			s.t.Fatalf("waited %s in vain for %s", d, what)
 		case <-tick.C:
 		}
 	}
