@@ -40,7 +40,7 @@ type database struct {
 	lock     *lock   // SQLite's
 }
 
-func (d *database) close() error {
+func (d *database) release() error {
 	var errs []error
 	closed := map[*sql.DB]bool{nil: true}
 	for _, db := range []*sql.DB{d.migrator, d.readers, d.jobs, d.writer} { // the last connection to close tidies SQLite's log away

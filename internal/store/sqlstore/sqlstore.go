@@ -90,7 +90,7 @@ func openWith(ctx context.Context, o Options, dl *dialect, files fs.FS) (*Store,
 	}
 	if err != nil {
 		s.reads.close()
-		_ = d.close()
+		_ = d.release()
 		return nil, fmt.Errorf("open the database: %w", s.explain(ctx, err))
 	}
 	return s, nil
@@ -151,5 +151,5 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.reads.close()
-	return s.close()
+	return s.release()
 }
