@@ -46,7 +46,7 @@ const (
 var sessionSettings = map[string]string{
 	"application_name":                    "greenroom",
 	"statement_timeout":                   "5s",
-	"lock_timeout":                        "1s",
+	"lock_timeout":                        "1500ms",
 	"idle_in_transaction_session_timeout": "5s",
 	"tcp_keepalives_idle":                 "10",
 	"tcp_keepalives_interval":             "5",
