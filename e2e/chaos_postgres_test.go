@@ -122,7 +122,6 @@ func TestChaosOnPostgreSQL(t *testing.T) {
 	c.nothingKept(t)
 }
 
-
 // nothingKept wants no name and no job in the database, beyond two sweeps: a write to the zone that was on its way when
 // another replica removed the name cannot be called back.
 func (c *cluster) nothingKept(t *testing.T) {
