@@ -116,9 +116,9 @@ func (p *pass) run(ctx context.Context) error {
 	}
 }
 
-// start begins the step's effects that are not under way already.
+// start begins the step's effects, but those that something under way could overtake: they wait for it to end.
 func (p *pass) start(ctx context.Context, step Step) {
-	step.Effects = slices.DeleteFunc(step.Effects, func(e plan.Effect) bool { return p.inFlight[e] })
+	step.Effects = slices.DeleteFunc(step.Effects, p.busy)
 	for _, call := range step.Calls() {
 		for _, e := range call {
 			p.inFlight[e] = true
@@ -129,6 +129,16 @@ func (p *pass) start(ctx context.Context, step Step) {
 			}
 		}()
 	}
+}
+
+// busy reports whether an effect on the same thing, the name or the machine of an attempt, is under way.
+func (p *pass) busy(e plan.Effect) bool {
+	for f := range p.inFlight {
+		if f.Handle == e.Handle && f.Do.On() == e.Do.On() {
+			return true
+		}
+	}
+	return false
 }
 
 // gather waits for an outcome and takes whatever else has come. It returns none if ctx ends first, or if the lease

@@ -31,6 +31,7 @@ type cloud struct {
 	NextErr   error         // of the next launch, which then has no effect
 	LoseReply bool          // the next launch takes hold and its answer is an error
 	Hang      string        // a role whose launches hang until their context ends
+	SlowName  time.Duration // that a record takes to be written
 	Launches  []string      // tokens, in order of the calls
 	instances map[string]compute.Instance
 	names     map[string]netip.Addr
@@ -99,6 +100,7 @@ func (c *cloud) Terminate(_ context.Context, ids ...string) error {
 }
 
 func (c *cloud) SetRecords(_ context.Context, records []dns.Record) error {
+	time.Sleep(c.SlowName)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, r := range records {
@@ -277,6 +279,28 @@ func TestLife(t *testing.T) {
 			l.Hang = ""
 			l.run(3 * time.Minute)
 			l.phases(greenroom.Ready, greenroom.Ready)
+		})
+	})
+	t.Run("ANameThatIsStillBeingWrittenIsRemovedAfterwards", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLife(t, time.Minute)
+			l.SlowName = 8 * time.Second
+			var pass sync.WaitGroup
+			pass.Go(l.advance)
+			time.Sleep(time.Second)
+			m := l.meeting()
+			if p := m.Seats[0].Desktop.Phase; p != greenroom.Naming {
+				t.Fatalf("the desktop is %s, and should be named", p)
+			}
+			event := plan.End(&m, greenroom.EndedByHost, "The organiser ended it.", nil, time.Now())
+			if _, err := l.store.Update(t.Context(), m, []greenroom.Event{event}); err != nil {
+				t.Fatal(err)
+			}
+			pass.Wait()
+			l.run(time.Minute)
+			if m := l.meeting(); !m.Closed || len(l.names)+len(l.instances) > 0 {
+				t.Errorf("closed %t, left %v %v", m.Closed, l.names, l.instances)
+			}
 		})
 	})
 	t.Run("AVanishedMachineIsReplaced", func(t *testing.T) {

@@ -59,6 +59,18 @@ const (
 // EffectTimeout bounds an effect: it takes hold within this time of the look that it follows from, or not at all.
 const EffectTimeout = 20 * time.Second
 
+// On names what an effect is about: effects on one thing of an attempt must not overtake each other.
+func (v Verb) On() string {
+	switch v {
+	case Launch, Terminate:
+		return "machine"
+	case Publish, Unpublish:
+		return "name"
+	default:
+		return "proof"
+	}
+}
+
 // Times that are no rule of a blueprint.
 const (
 	missingAfter  = 10 * time.Second              // an instance absent this long, over at least two looks, is lost
