@@ -65,7 +65,7 @@ var onlyHere = []struct {
 	places    []string
 }{
 	{module + "/internal/store/sqlstore", "one composition root", []string{module + "/internal/app"}},
-	{module + "/internal/store/memstore", "the store in memory is for tests", nil},
+	{module + "/internal/store/memstore", "the store in memory is for tests and the simulation", []string{module + "/internal/sim"}},
 	{module + "/internal/compute/localcompute", "one composition root", []string{module + "/internal/app", module + "/internal/doctor"}},
 	{module + "/internal/dns/embeddeddns", "one composition root", []string{module + "/internal/app"}},
 	{module + "/internal/app", "only commands start the program", []string{module + "/cmd/"}},

@@ -83,7 +83,7 @@ func (a *Advancer) observe(ctx context.Context, m greenroom.Meeting) (plan.Snaps
 	if !exists || !ok {
 		return s, nil
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, plan.EffectTimeout, errors.New("the provider did not list its instances in time"))
+	ctx, cancel := context.WithDeadlineCause(ctx, a.now().Add(plan.EffectTimeout), errors.New("the provider did not list its instances in time"))
 	defer cancel()
 	list, err := provider.List(ctx, m.ID)
 	if err != nil {

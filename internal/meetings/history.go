@@ -13,6 +13,7 @@ import (
 // history estimates how long the stages of a start take, from the starts of the recent past.
 type history struct {
 	store keeper
+	now   func() time.Time
 
 	mu      sync.Mutex
 	readAt  time.Time
@@ -25,15 +26,13 @@ const (
 	historyLife = 15 * time.Second // estimates may be this old
 )
 
-func newHistory(s keeper) *history { return &history{store: s} }
-
 // expected returns the median of each stage, nil when nothing is known. An estimate is a courtesy: when the
 // store does not answer, the old one stands.
 func (h *history) expected(ctx context.Context, blueprint string) map[greenroom.Phase]time.Duration {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if time.Since(h.readAt) > historyLife {
-		h.readAt = time.Now()
+	if now := h.now(); now.Sub(h.readAt) > historyLife {
+		h.readAt = now
 		if events, err := h.store.RecentEvents(ctx, greenroom.EventReady, historySize); err == nil {
 			h.medians = medians(events)
 		}

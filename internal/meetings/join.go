@@ -22,7 +22,7 @@ func (s *Service) Standing(ctx context.Context, id, role, key string) (Standing,
 	if err != nil {
 		return Standing{}, err
 	}
-	return s.stand(ctx, &m, seat, time.Now())
+	return s.stand(ctx, &m, seat, s.Now())
 }
 
 // Enter lets a participant in: Standing.URL carries a fresh desktop token when the desktop is proved.
@@ -59,7 +59,7 @@ func (s *Service) Enter(ctx context.Context, id, role, key, client string) (Stan
 	if seat == nil {
 		return Standing{}, fmt.Errorf("seat %q: %w", clip(role), greenroom.ErrNotFound)
 	}
-	st, err := s.stand(ctx, &m, seat, time.Now())
+	st, err := s.stand(ctx, &m, seat, s.Now())
 	if token != "" && err == nil {
 		st.URL = dcv.EntryURL(seat.Desktop.Hostname, s.Links.DesktopPort, token)
 	}

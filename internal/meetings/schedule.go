@@ -28,7 +28,7 @@ const (
 // Schedule makes a meeting, or returns the one that the same idempotency key made before. Faults of the
 // input come as one InvalidError.
 func (s *Service) Schedule(ctx context.Context, in Schedule, idempotencyKey string) (greenroom.Meeting, bool, error) {
-	now := time.Now().UTC()
+	now := s.Now().UTC()
 	m, err := s.draft(in, now)
 	if err != nil {
 		return greenroom.Meeting{}, false, err
@@ -58,7 +58,7 @@ func fingerprint(in Schedule) string {
 // draft validates in and builds the meeting it asks for.
 func (s *Service) draft(in Schedule, now time.Time) (greenroom.Meeting, error) {
 	var bad greenroom.InvalidError
-	m := greenroom.Meeting{ID: greenroom.NewMeetingID(), Version: 1, CreatedAt: now, WakeAt: now}
+	m := greenroom.Meeting{ID: s.NewID(), Version: 1, CreatedAt: now, WakeAt: now}
 	m.Title = title(in.Title, &bad)
 	m.TimeZone = timeZone(orElse(in.TimeZone, "UTC"), &bad)
 	name := orElse(in.Blueprint, "default")

@@ -31,7 +31,7 @@ type explainer interface {
 	Explain(ctx context.Context, id string) (plan.Decision, error)
 }
 
-// Options are what a Service is made of. All fields but Authority are required.
+// Options are what a Service is made of. All fields but the last two are required.
 type Options struct {
 	Store      keeper
 	Blueprints []greenroom.Blueprint
@@ -41,6 +41,8 @@ type Options struct {
 	Keys       Keys
 	Links      Links
 	Logger     *slog.Logger
+	Now        func() time.Time // nil is time.Now; a simulation has its own
+	NewID      func() string    // of a new meeting; nil is greenroom.NewMeetingID
 }
 
 // Service carries out what people and desktops ask for. Its methods may be called at once.
@@ -50,7 +52,15 @@ type Service struct {
 }
 
 // New returns a Service.
-func New(o Options) *Service { return &Service{Options: o, history: newHistory(o.Store)} }
+func New(o Options) *Service {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.NewID == nil {
+		o.NewID = greenroom.NewMeetingID
+	}
+	return &Service{Options: o, history: &history{store: o.Store, now: o.Now}}
+}
 
 // Links are the addresses that people and desktops are given.
 type Links struct {
@@ -123,7 +133,7 @@ func (s *Service) change(ctx context.Context, id string, f func(m *greenroom.Mee
 		if err != nil {
 			return m, err
 		}
-		now := time.Now().UTC()
+		now := s.Now().UTC()
 		events, err := f(&m, now)
 		if errors.Is(err, errUnchanged) {
 			return m, nil

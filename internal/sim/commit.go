@@ -1,0 +1,345 @@
+package sim
+
+import (
+	"context"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"greenroom"
+)
+
+// committed holds a save against the one before it and against the world.
+func (l *life) committed(id string, events []greenroom.Event) {
+	b := l.byID[id]
+	next, err := l.store.Meeting(context.Background(), id)
+	if err != nil {
+		l.fail("a meeting that was saved cannot be read: %v", err)
+		return
+	}
+	prev := b.now
+	b.now = next
+	l.logCommit(b, events)
+	for _, e := range events {
+		b.was[e.Kind]++
+	}
+	if next.Rev != prev.Rev+1 {
+		l.fail("revision %d follows %d", next.Rev, prev.Rev)
+	}
+	if prev.Rev > 0 {
+		l.checkOwners(b, &prev, &next)
+	}
+	l.checkMoves(&prev, events, &next)
+	for i := range next.Seats {
+		l.checkSeat(b, prev.AnySeat(next.Seats[i].Role), &next.Seats[i])
+	}
+	if next.EndReason != prev.EndReason {
+		l.checkReason(b, &prev, &next, events)
+	}
+	l.checkWake(b, &prev, &next)
+	l.invite(b)
+}
+
+func (l *life) logCommit(b *book, events []greenroom.Event) {
+	if l.trace == nil {
+		return
+	}
+	who := "?"
+	if l.cur.p != nil {
+		who = l.cur.p.name
+	}
+	l.log("%s saves %s revision %d, wake %s", who, b.id, b.now.Rev, b.now.WakeAt.Format("15:04:05.000"))
+	for _, e := range events {
+		l.log("    %s %s %s.%d %s", e.At.Format("15:04:05.000"), e.Kind, e.Role, e.Attempt, e.Message)
+	}
+}
+
+// checkWake runs after every save: who will look at the meeting again, and what is left of one that is over.
+func (l *life) checkWake(b *book, prev, next *greenroom.Meeting) {
+	switch {
+	case prev.Closed && !next.Closed:
+		l.fail("a closed meeting was opened again")
+	case next.Closed:
+		l.checkClosed(b)
+	case next.WakeAt.IsZero():
+		l.fail("meeting %s is open, and nothing will wake it", b.id)
+	case l.cur.kind == aPass && l.cur.planning && next.WakeAt.Before(epoch.Add(l.cur.looked-3*maxOffset)):
+		l.fail("meeting %s is to be woken at a time that has passed", b.id)
+	}
+}
+
+// checkClosed runs when a meeting says that nothing of it remains.
+func (l *life) checkClosed(b *book) {
+	for _, m := range l.machines {
+		if m.handle.Meeting != b.id {
+			continue
+		}
+		if m.alive(l.now) {
+			l.fail("meeting %s is closed, and machine %s lives", b.id, m.handle.Token())
+		}
+		if name := m.id + "." + zoneName; l.records[name] != nil && !l.late[name] {
+			l.fail("meeting %s is closed, and record %s is there", b.id, name)
+		}
+	}
+	for _, s := range b.now.Seats {
+		if s.Desktop.Phase != greenroom.Gone || s.Desktop.EndReason == "" {
+			l.fail("meeting %s is closed, and desktop %s is %s (%q)", b.id, s.Role, s.Desktop.Phase, s.Desktop.EndReason)
+		}
+	}
+	if l.closedAt < 0 && !slices.ContainsFunc(l.books, func(b *book) bool { return b.id == "" || !b.now.Closed }) {
+		l.closedAt = l.now
+		l.after(l.between(0, 3*time.Minute), l.becomeCalm)
+	}
+}
+
+// checkMoves replays what the timeline tells: each move must be legal, and the last must be where the desktop is.
+func (l *life) checkMoves(prev *greenroom.Meeting, events []greenroom.Event, next *greenroom.Meeting) {
+	at := map[string]greenroom.Phase{}
+	for i := range prev.Seats {
+		at[prev.Seats[i].Role] = prev.Seats[i].Desktop.Phase
+	}
+	for _, e := range events {
+		to := greenroom.Phase(e.Data["phase"])
+		switch e.Kind {
+		case greenroom.EventFailed:
+			to = greenroom.Failed
+		case greenroom.EventReady:
+			to = greenroom.Ready
+		case greenroom.EventPhase:
+		default:
+			continue
+		}
+		if from, ok := at[e.Role]; ok && to != "" && from != to && !from.CanBecome(to) {
+			l.fail("illegal move of %s from %s to %s: %s", e.Role, from, to, e.Message)
+		}
+		if to != "" {
+			at[e.Role] = to
+		}
+		if e.Message == "" {
+			l.fail("a move of %s to %s for no reason", e.Role, to)
+		}
+	}
+	for i := range next.Seats {
+		s := &next.Seats[i]
+		if told, ok := at[s.Role]; ok && told != s.Desktop.Phase || !ok && s.Desktop.Phase != greenroom.Planned {
+			l.fail("%s is %s, and the timeline says %s", s.Role, s.Desktop.Phase, told)
+		}
+	}
+}
+
+// owners says which of a meeting's parts each kind of writer may change.
+var owners = map[string][]string{
+	"pass": {"desktop", "end"}, "edit": {"meeting"}, "stop": {"end", "version"}, "enter": {"entry"},
+	"enrol": {"agent"}, "report": {"agent"}, "verify": {"entry"}, "session data": {"data"},
+}
+
+// checkOwners finds lost updates: a writer that saved something old over what another had changed.
+func (l *life) checkOwners(b *book, prev, next *greenroom.Meeting) {
+	who := l.cur.name
+	if l.cur.kind == aPass {
+		who = "pass"
+	}
+	check := func(part string, same bool, role string) {
+		if !same && !slices.Contains(owners[who], part) {
+			l.fail("a %s changed the %s of %s %s: an update was lost", who, part, b.id, role)
+		}
+	}
+	check("meeting", prev.Title == next.Title && prev.StartsAt.Equal(next.StartsAt) && prev.EndsAt.Equal(next.EndsAt), "")
+	if who != "stop" {
+		check("meeting", prev.Version == next.Version, "")
+	}
+	check("end", prev.EndReason == next.EndReason && prev.EndedAt.Equal(next.EndedAt), "")
+	if prev.EndReason != "" && prev.EndReason != next.EndReason {
+		l.fail("the end of %s was %s and became %s", b.id, prev.EndReason, next.EndReason)
+	}
+	for i := range prev.Seats {
+		was := &prev.Seats[i]
+		is := next.AnySeat(was.Role)
+		if is == nil {
+			check("meeting", was.Removed && who == "pass", was.Role)
+			continue
+		}
+		check("meeting", was.Key == is.Key && was.Name == is.Name && was.Removed == is.Removed, was.Role)
+		check("data", reflect.DeepEqual(was.SessionData, is.SessionData), was.Role)
+		check("entry", was.EnteredAt.Equal(is.EnteredAt) && was.RequestedAt.Equal(is.RequestedAt), was.Role)
+		if was.Desktop.Attempt != is.Desktop.Attempt {
+			check("desktop", false, was.Role)
+			continue
+		}
+		l.checkDesktopOwner(check, was, is)
+	}
+}
+
+func (l *life) checkDesktopOwner(check func(part string, same bool, role string), was, is *greenroom.Seat) {
+	a, b := &was.Desktop, &is.Desktop
+	check("entry", slices.Equal(a.Tokens, b.Tokens), was.Role)
+	check("desktop", a.Phase == b.Phase && a.InstanceID == b.InstanceID && a.Address == b.Address && a.KillAt.Equal(b.KillAt) && a.Cleared == b.Cleared &&
+		a.Unpublished == b.Unpublished && a.RemovalAskedAt.Equal(b.RemovalAskedAt) && a.EndReason == b.EndReason && maps.EqualFunc(a.Timings, b.Timings, time.Time.Equal), was.Role)
+	facts, told := a.Agent, b.Agent
+	if !b.Phase.Live() {
+		facts.Connections, facts.DisconnectedAt, told.Connections, told.DisconnectedAt = 0, time.Time{}, 0, time.Time{}
+	}
+	check("agent", facts == told, was.Role)
+}
+
+// checkReason holds the end of a meeting against what happened.
+func (l *life) checkReason(b *book, prev, next *greenroom.Meeting, events []greenroom.Event) {
+	b.reasons = next.EndReason
+	if !slices.ContainsFunc(events, func(e greenroom.Event) bool {
+		return e.Kind == greenroom.EventEnding && e.Data["reason"] == string(next.EndReason) && e.Message != ""
+	}) {
+		l.fail("meeting %s ended, and the timeline does not say why", b.id)
+	}
+	if why := l.unlawful(b, prev, next); why != "" {
+		l.fail("meeting %s ended as %s, %s: %s", b.id, next.EndReason, why, describe(next))
+	}
+}
+
+// unlawful says why a meeting should not have ended for the reason it did, "" if it should.
+func (l *life) unlawful(b *book, prev, next *greenroom.Meeting) string {
+	r, at := next.Blueprint.Rules, next.EndedAt.Add(time.Millisecond)
+	graceOver := !at.Before(next.EndsAt.Add(time.Duration(r.Grace)))
+	connected := slices.ContainsFunc(prev.Seats, func(s greenroom.Seat) bool { return s.Desktop.Connected() })
+	data := !slices.ContainsFunc(next.Present(), func(s *greenroom.Seat) bool { return s.SessionData == nil })
+	switch next.EndReason {
+	case greenroom.EndedByHost, greenroom.Cancelled:
+		if !b.stops[next.EndReason] {
+			return "and nobody asked for it"
+		}
+	case greenroom.Completed:
+		switch {
+		case data:
+		case connected:
+			return "and somebody is connected"
+		case b.was[greenroom.EventConnected] == 0:
+			return "and nobody ever came"
+		case graceOver:
+		case at.Before(l.emptySince(next).Add(time.Duration(r.EmptyAfter))):
+			return "and somebody was there shortly before"
+		}
+	case greenroom.NoShow, greenroom.GaveUp:
+		if b.was[greenroom.EventConnected] > 0 && next.Used() {
+			return "and somebody was there"
+		}
+		if next.EndReason == greenroom.NoShow && !graceOver {
+			return l.cameInTime(next, at)
+		}
+		if next.EndReason == greenroom.GaveUp && slices.ContainsFunc(next.Present(), func(s *greenroom.Seat) bool { return s.Desktop.Phase == greenroom.Ready }) {
+			return "and there is a desktop"
+		}
+	case greenroom.Expired:
+		if at.Before(next.EndsAt.Add(time.Duration(max(r.Grace, r.Overtime)))) {
+			return "and there is time left"
+		}
+	}
+	return ""
+}
+
+func (l *life) emptySince(m *greenroom.Meeting) time.Time {
+	since := m.StartsAt
+	for _, s := range m.Seats {
+		if s.LeftAt.After(since) {
+			since = s.LeftAt
+		}
+	}
+	return since
+}
+
+// cameInTime looks for a seat whose person still had time to come.
+func (l *life) cameInTime(m *greenroom.Meeting, at time.Time) string {
+	for _, s := range m.Present() {
+		d := &s.Desktop
+		ready, was := d.Timings[greenroom.Ready]
+		if d.Phase != greenroom.Ready && d.Phase != greenroom.Terminating && d.Phase != greenroom.InUse || !was {
+			continue
+		}
+		if ready.Before(m.StartsAt) {
+			ready = m.StartsAt
+		}
+		if at.Before(ready.Add(time.Duration(m.Blueprint.Rules.NoShowAfter))) && d.EndReason != greenroom.RemovedNoShow {
+			return "and " + s.Role + " had time to come"
+		}
+	}
+	return ""
+}
+
+// checkSeat holds one desktop against what it was.
+func (l *life) checkSeat(b *book, was, is *greenroom.Seat) {
+	if was == nil {
+		return
+	}
+	from, to := &was.Desktop, &is.Desktop
+	if to.Attempt != from.Attempt {
+		if to.Attempt != from.Attempt+1 || from.Phase != greenroom.Gone && from.Phase != greenroom.Failed && from.Phase != greenroom.Terminating {
+			l.fail("attempt %d of %s follows %d, which was %s", to.Attempt, is.Role, from.Attempt, from.Phase)
+		}
+		return
+	}
+	if from.Phase == to.Phase {
+		return
+	}
+	switch to.Phase {
+	case greenroom.Ready, greenroom.InUse:
+		if to.Proof == nil || !to.Proof.OK || !l.proved[to.Hostname] {
+			l.fail("%s of %s is %s and was not proved", is.Role, b.id, to.Phase)
+		}
+	case greenroom.Terminating:
+		l.checkTerminating(b, was, is)
+	case greenroom.Failed:
+		l.checkFailed(b, was, is)
+	}
+}
+
+func (l *life) checkTerminating(b *book, was, is *greenroom.Seat) {
+	d, at := &is.Desktop, is.Desktop.Timings[greenroom.Terminating].Add(time.Millisecond)
+	unlawful := ""
+	switch d.EndReason {
+	case greenroom.RemovalReason(b.now.EndReason):
+	case greenroom.RemovedSeat:
+		if !is.Removed {
+			unlawful = "and the seat is there"
+		}
+	case greenroom.RemovedKillTime:
+		if at.Before(d.KillAt) {
+			unlawful = "and is not old enough"
+		}
+	case greenroom.RemovedRescheduled:
+		if was.Desktop.Connected() {
+			unlawful = "and somebody is connected"
+		} else if !at.Before(b.now.LaunchAt()) {
+			unlawful = "and the start is near"
+		}
+	case greenroom.RemovedNoShow:
+		ready := d.Timings[greenroom.Ready]
+		if ready.Before(b.now.StartsAt) {
+			ready = b.now.StartsAt
+		}
+		if was.Desktop.Phase == greenroom.InUse || at.Before(ready.Add(time.Duration(b.now.Blueprint.Rules.NoShowAfter))) {
+			unlawful = "and its person had time to come"
+		}
+	default:
+		unlawful = "and that is no reason"
+	}
+	if unlawful != "" {
+		l.fail("%s of %s, %s, was removed as %q %s", is.Role, b.id, was.Desktop.Phase, d.EndReason, unlawful)
+	}
+}
+
+// young is the age to which a machine may be missing from every list.
+const young = 45 * time.Second
+
+func (l *life) checkFailed(b *book, was, is *greenroom.Seat) {
+	p := was.Desktop.Phase
+	m := l.byToken[b.now.Handle(is).Token()]
+	if (p == greenroom.Ready || p == greenroom.InUse) && m != nil && m.alive(l.now) && l.now-m.launched > young {
+		l.fail("%s of %s, %s, was failed, and its machine lives: %s", is.Role, b.id, p, is.Desktop.Error)
+	}
+	if p == greenroom.InUse && l.calm && m != nil && m.why == "its kill time" && l.now > l.calmAt+5*time.Minute {
+		l.fail("%s of %s ended itself at its kill time, and nobody removed it before", is.Role, b.id)
+	}
+	if strings.TrimSpace(is.Desktop.Error) == "" {
+		l.fail("%s of %s failed for no reason", is.Role, b.id)
+	}
+}

@@ -1,0 +1,239 @@
+package sim
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"greenroom"
+	"greenroom/internal/store/memstore"
+)
+
+// epoch is when lives begin: so far ahead that no timer of a context, which runs on the real clock, ever fires.
+var epoch = time.Date(2200, time.January, 1, 9, 0, 0, 0, time.UTC)
+
+// maxOffset bounds how far a process's clock is off. The plan tolerates five seconds between any two.
+const maxOffset = 2 * time.Second
+
+const zoneName = "desk.example"
+
+// life is one history: a world, the processes that move it and the people in it, in fake time.
+type life struct {
+	rng     *rand.Rand
+	rates   Rates
+	now     time.Duration // since epoch
+	queue   queue
+	cur     *thread // that runs
+	threads map[*thread]struct{}
+	kicked  bool
+
+	store     *memstore.Store
+	processes []*process
+	books     []*book
+	byID      map[string]*book
+	blueprint greenroom.Blueprint
+	ids       int
+
+	machines  []*machine // in the order of their launches
+	byToken   map[string]*machine
+	byMachine map[string]*machine
+	records   map[string]*record
+	proved    map[string]bool // host names that were proved while everything was there
+	asked     map[asked]int
+	late      map[string]bool // names written after their removal
+	tokens    []accepted
+
+	calmAt      time.Duration // faults stop
+	calm        bool
+	darkUntil   time.Duration
+	sweepEvery  time.Duration
+	closedAt    time.Duration // everything is over since; negative: it is not
+	finalSweeps map[*process]int
+
+	steps, effects, calls, sweeps int
+	faults                        map[string]int
+	broken                        string // the first promise that was broken
+	trace                         *strings.Builder
+}
+
+func newLife(seed uint64, rates Rates, trace *strings.Builder) *life {
+	l := &life{
+		rng: rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15)), rates: rates, threads: map[*thread]struct{}{}, byID: map[string]*book{},
+		byToken: map[string]*machine{}, byMachine: map[string]*machine{}, records: map[string]*record{}, proved: map[string]bool{}, asked: map[asked]int{}, late: map[string]bool{},
+		closedAt: -1, finalSweeps: map[*process]int{}, faults: map[string]int{}, trace: trace,
+	}
+	l.store = memstore.New()
+	l.store.OnWake = l.promised
+	return l
+}
+
+// lead leads the life to its end, or to the first broken promise.
+func (l *life) lead() {
+	defer func() {
+		l.cur = nil
+		for t := range l.threads {
+			t.onEnd = nil
+			t.drop()
+		}
+	}()
+	l.arrange()
+	for len(l.queue.heap) > 0 && l.broken == "" && !l.atRest() {
+		e := l.queue.pop()
+		l.now = e.at
+		switch {
+		case e.t == nil:
+			e.f()
+			l.flushKicks()
+		case !e.t.over && e.gen == e.t.gen:
+			l.resume(e.t)
+		}
+	}
+	if l.broken == "" {
+		l.checkEnd()
+	}
+}
+
+// arrange makes the world as it is at the beginning.
+func (l *life) arrange() {
+	l.blueprint = l.makeBlueprint()
+	l.calmAt = l.between(20*time.Minute, 3*time.Hour)
+	l.sweepEvery = l.between(time.Minute, 5*time.Minute)
+	l.foreigners()
+	for i := range 1 + min(l.rng.IntN(5)/2, 2) {
+		p := &process{l: l, name: fmt.Sprintf("p%d", i+1)}
+		l.processes = append(l.processes, p)
+		p.start()
+	}
+	for i := range 1 + l.rng.IntN(3) {
+		b := newBook(i)
+		l.books = append(l.books, b)
+		l.spawn(nil, aClient, "organiser", l.between(0, 30*time.Minute), func(t *thread) { l.organise(t, b) })
+	}
+	if l.hit(l.rates.Blackout, "blackout") {
+		l.at(l.between(0, l.calmAt), l.blackout)
+	}
+	l.at(l.calmAt, l.becomeCalm)
+}
+
+func (l *life) makeBlueprint() greenroom.Blueprint {
+	b := greenroom.DefaultBlueprint()
+	b.Provider = "sim"
+	b.Seats = []string{"teacher", "student", "guest"}[:1+l.rng.IntN(3)]
+	if l.rng.IntN(2) == 0 {
+		b.Protocol = "dcv"
+	}
+	minutes := func(from, to int) greenroom.Duration {
+		return greenroom.Duration(time.Duration(from+l.rng.IntN(to-from+1)) * time.Minute)
+	}
+	if l.rng.IntN(3) > 0 {
+		r := &b.Rules
+		r.Lead, r.NoShowAfter, r.EmptyAfter, r.Grace, r.Overtime = minutes(0, 15), minutes(2, 20), minutes(1, 12), minutes(0, 8), minutes(0, 30)
+		r.KillAfter = r.Lead + max(r.Grace, r.Overtime) + minutes(30, 120)
+	}
+	return b
+}
+
+// blackout kills everything that controls, for long. The machines obey their kill time alone.
+func (l *life) blackout() {
+	l.log("the control plane goes away")
+	l.darkUntil = min(l.now+l.between(10*time.Minute, 14*time.Hour), max(l.calmAt, l.now+10*time.Minute))
+	if l.rng.IntN(3) == 0 { // the weather stays bad for as long as it takes
+		l.darkUntil = l.now + l.between(time.Hour, 14*time.Hour)
+	}
+	for _, p := range l.processes {
+		p.crash()
+	}
+	l.at(l.darkUntil, l.revive)
+}
+
+func (l *life) revive() {
+	for _, p := range l.processes {
+		if !p.alive && l.now >= l.darkUntil {
+			p.start()
+		}
+	}
+}
+
+// becomeCalm ends the faults. What went wrong before is still there.
+func (l *life) becomeCalm() {
+	if l.calm {
+		return
+	}
+	l.log("the world is calm")
+	l.calm = true
+	l.calmAt = max(l.now, l.darkUntil)
+	l.after(0, l.checkOpen)
+	for _, p := range l.processes {
+		p.stopped = 0
+	}
+	l.revive()
+}
+
+// atRest reports whether all meetings are over and every process has swept twice since.
+func (l *life) atRest() bool {
+	if l.closedAt < 0 {
+		return false
+	}
+	for _, p := range l.processes {
+		if l.finalSweeps[p] >= 2 {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *life) newID() string {
+	l.ids++
+	return fmt.Sprintf("meeting%08d%c", l.ids, 'a'+l.rng.IntN(26))
+}
+
+// between draws a duration.
+func (l *life) between(from, to time.Duration) time.Duration {
+	if to <= from {
+		return from
+	}
+	return from + time.Duration(l.rng.Int64N(int64(to-from)))
+}
+
+// hit reports whether a fault happens now, and counts it.
+func (l *life) hit(rate float64, fault string) bool {
+	if rate == 0 || l.calm || l.rng.Float64() >= rate {
+		return false
+	}
+	l.count(fault)
+	return true
+}
+
+func (l *life) count(fault string) { l.faults[fault]++ }
+
+func (l *life) at(at time.Duration, f func())   { l.queue.push(event{at: max(at, l.now), f: f}) }
+func (l *life) after(d time.Duration, f func()) { l.at(l.now+d, f) }
+
+// replica gives a process that answers, or nil.
+func (l *life) replica() *process {
+	var up []*process
+	for _, p := range l.processes {
+		if p.alive && p.stopped <= l.now {
+			up = append(up, p)
+		}
+	}
+	if len(up) == 0 {
+		return nil
+	}
+	return up[l.rng.IntN(len(up))]
+}
+
+// fail notes a broken promise; the first one ends the life.
+func (l *life) fail(format string, args ...any) {
+	if l.broken == "" {
+		l.broken = fmt.Sprintf(format, args...)
+		l.log("BROKEN: %s", l.broken)
+	}
+}
+
+func (l *life) log(format string, args ...any) {
+	if l.trace != nil {
+		fmt.Fprintf(l.trace, "%s %s\n", epoch.Add(l.now).Format("15:04:05.000"), fmt.Sprintf(format, args...))
+	}
+}

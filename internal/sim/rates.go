@@ -1,0 +1,55 @@
+package sim
+
+import "time"
+
+// Rates say how often each thing goes wrong. A rate is the chance at each opportunity; zero is never.
+type Rates struct {
+	// The control plane.
+	Crash     float64       // a process dies, at each call to the world
+	Stop      float64       // a process is stopped (SIGSTOP), at each call to the world
+	StopFor   time.Duration // at most
+	DownFor   time.Duration // a dead process is started again within this
+	Blackout  float64       // every process dies at once, for up to fourteen hours; once a life
+	ClockJump float64       // a process's clock is set, at each call to the world
+	Store     float64       // the store does not answer, before or after the write took hold
+	KickLost  float64       // an event is lost; as often it comes late, or twice
+
+	// The provider.
+	Refused   float64 // an error before anything took hold
+	LostReply float64 // it took hold and its answer is an error, or never comes
+	Slow      float64 // an answer that takes up to half a minute
+	Throttled float64
+	Capacity  float64
+	Permanent float64
+	SlowBoot  float64 // up to ten minutes
+	NeverBoot float64
+	Vanish    float64 // a machine is gone, or dies, in its first hours
+	Stale     float64 // a list that is up to four seconds old
+	DeepStale float64 // a list that is up to twenty seconds old
+	ListError float64
+
+	// The zone and the proof.
+	DNS   float64 // before or after the effect
+	Probe float64 // a probe that fails for no reason
+
+	// Desktops and people.
+	AgentSilent float64 // never ready
+	AgentError  float64 // reports that it will never be ready
+	LateReport  float64 // a report comes late, twice or out of order
+	Mischief    float64 // a wrong key, a spent or foreign token
+}
+
+// Climates are the weather that a seed may live in.
+var Climates = map[string]Rates{
+	"calm": {DownFor: time.Minute, StopFor: time.Second, Stale: 0.02},
+	"rough": {
+		Crash: 0.002, Stop: 0.001, StopFor: 30 * time.Second, DownFor: time.Minute, Blackout: 0.05, ClockJump: 0.002, Store: 0.005, KickLost: 0.1,
+		Refused: 0.03, LostReply: 0.03, Slow: 0.02, Throttled: 0.02, Capacity: 0.03, Permanent: 0.003, SlowBoot: 0.05, NeverBoot: 0.01, Vanish: 0.05,
+		Stale: 0.05, DeepStale: 0.002, ListError: 0.02, DNS: 0.05, Probe: 0.05, AgentSilent: 0.02, AgentError: 0.01, LateReport: 0.05, Mischief: 0.05,
+	},
+	"storm": {
+		Crash: 0.01, Stop: 0.008, StopFor: 3 * time.Minute, DownFor: 5 * time.Minute, Blackout: 0.2, ClockJump: 0.01, Store: 0.02, KickLost: 0.5,
+		Refused: 0.12, LostReply: 0.12, Slow: 0.1, Throttled: 0.05, Capacity: 0.1, Permanent: 0.01, SlowBoot: 0.15, NeverBoot: 0.05, Vanish: 0.2,
+		Stale: 0.2, DeepStale: 0.02, ListError: 0.08, DNS: 0.15, Probe: 0.2, AgentSilent: 0.05, AgentError: 0.03, LateReport: 0.2, Mischief: 0.2,
+	},
+}

@@ -1,0 +1,13 @@
+package sim
+
+import "testing"
+
+func TestSmoke(t *testing.T) {
+	for seed := range uint64(300) {
+		r := Run(seed, Options{})
+		if r.Broken != "" {
+			r = Run(seed, Options{Climate: r.Climate, Trace: true})
+			t.Fatalf("seed %d %s: %s\n%s", seed, r.Climate, r.Broken, r.Trace)
+		}
+	}
+}
