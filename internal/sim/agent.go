@@ -87,7 +87,7 @@ func (a *agent) run(t *thread) {
 	}
 	for {
 		a.report(t)
-		t.wait(agentapi.HeartbeatEvery + l.between(0, 3*time.Minute)) // heartbeats are rarer than in life: they only say what is known
+		t.wait(agentapi.HeartbeatEvery + l.between(time.Minute, 15*time.Minute)) // rarer than in life: heartbeats say what is known
 	}
 }
 
@@ -107,12 +107,32 @@ func (a *agent) enrol(t *thread) bool {
 		})
 		if err == nil {
 			a.token, a.verifier = got.AgentToken, path.Base(got.VerifyURL)
+			if l.hit(l.rates.Mischief, "enrolment with a spent secret") {
+				a.enrolTwice(t, data.Secret, csr)
+			}
 			return true
 		}
 		if errors.Is(err, greenroom.ErrForbidden) {
 			return false
 		}
 		t.sleep(pause)
+	}
+}
+
+// enrolTwice tries the spent secret with another key.
+func (a *agent) enrolTwice(t *thread, secret, csr string) {
+	l := t.l
+	for _, other := range requests()[:2] {
+		if other == csr {
+			continue
+		}
+		_ = t.do("enrol", nil, func(p *process) error {
+			_, err := p.service.Enrol(context.Background(), secret, agentapi.Enrolment{InstanceID: a.m.id, CertificateRequest: other, Version: "thief"})
+			if err == nil {
+				l.fail("a spent secret enrolled another key for %s", a.m.handle.Token())
+			}
+			return err
+		})
 	}
 }
 

@@ -150,6 +150,13 @@ func (l *life) checkLobby(p *person, st meetings.Standing) {
 	}
 }
 
+// checkWayIn runs when somebody was given a way in and did not get in.
+func (l *life) checkWayIn(p *person) {
+	if wait := l.now - max(p.since, l.calmAt); l.calm && wait > lobbyTime {
+		l.fail("%s is given ways in for %s in a calm world, and none leads anywhere", p.role, wait)
+	}
+}
+
 func (b *book) lastMove(role string) time.Time {
 	var last time.Time
 	for _, at := range b.now.AnySeat(role).Desktop.Timings {

@@ -103,9 +103,11 @@ func (l *life) launch(q compute.Request) {
 	n := len(l.machines)
 	m := &machine{
 		id: greenroom.InstanceIDFromToken(token), handle: q.Handle, address: fmt.Sprintf("10.0.%d.%d", n/200, n%200+1), launched: l.now,
-		runs: l.now + l.between(3*time.Second, 90*time.Second), ending: never, dead: never, unlisted: never, userData: q.UserData,
+		runs: l.now + l.between(time.Second, 20*time.Second), ending: never, dead: never, unlisted: never, userData: q.UserData,
 	}
 	switch {
+	case l.rng.IntN(5) == 0:
+		m.runs += l.between(0, 70*time.Second)
 	case l.hit(l.rates.SlowBoot, "slow boot"):
 		m.runs = l.now + l.between(time.Minute, 10*time.Minute)
 	case l.hit(l.rates.NeverBoot, "boot never ends"):
@@ -175,7 +177,10 @@ func (l *life) terminate(id string) {
 	l.checkRemoval(m)
 	l.log("world: machine %s of %s is shutting down", m.id, m.handle.Token())
 	m.ending = l.now
-	m.dead = l.now + l.between(100*time.Millisecond, 40*time.Second)
+	m.dead = l.now + l.between(100*time.Millisecond, 8*time.Second)
+	if l.rng.IntN(4) == 0 {
+		m.dead += l.between(0, 40*time.Second)
+	}
 	m.unlisted = m.dead + l.between(0, time.Hour)
 	l.halt(m)
 }

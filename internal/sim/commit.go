@@ -277,6 +277,9 @@ func (l *life) checkSeat(b *book, was, is *greenroom.Seat) {
 		}
 		return
 	}
+	if m := l.byToken[b.now.Handle(is).Token()]; to.Cleared && !from.Cleared && m != nil && l.now < m.dead && l.now-m.launched > young {
+		l.fail("%s of %s counts as gone, and its machine is not", is.Role, b.id)
+	}
 	if from.Phase == to.Phase {
 		return
 	}

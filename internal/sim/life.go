@@ -16,6 +16,9 @@ var epoch = time.Date(2200, time.January, 1, 9, 0, 0, 0, time.UTC)
 // maxOffset bounds how far a process's clock is off. The plan tolerates five seconds between any two.
 const maxOffset = 2 * time.Second
 
+// mostEvents bounds a life.
+const mostEvents = 1_000_000
+
 const zoneName = "desk.example"
 
 // life is one history: a world, the processes that move it and the people in it, in fake time.
@@ -23,9 +26,11 @@ type life struct {
 	rng     *rand.Rand
 	rates   Rates
 	now     time.Duration // since epoch
+	events  int           // so far
 	queue   queue
 	cur     *thread // that runs
 	threads map[*thread]struct{}
+	pool    *pool
 	kicked  bool
 
 	store     *memstore.Store
@@ -57,9 +62,10 @@ type life struct {
 	trace                         *strings.Builder
 }
 
-func newLife(seed uint64, rates Rates, trace *strings.Builder) *life {
+func newLife(seed uint64, rates Rates, trace *strings.Builder, p *pool) *life {
 	l := &life{
-		rng: rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15)), rates: rates, threads: map[*thread]struct{}{}, byID: map[string]*book{},
+		pool: p,
+		rng:  rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15)), rates: rates, threads: map[*thread]struct{}{}, byID: map[string]*book{},
 		byToken: map[string]*machine{}, byMachine: map[string]*machine{}, records: map[string]*record{}, proved: map[string]bool{}, asked: map[asked]int{}, late: map[string]bool{},
 		closedAt: -1, finalSweeps: map[*process]int{}, faults: map[string]int{}, trace: trace,
 	}
@@ -81,6 +87,9 @@ func (l *life) lead() {
 	for len(l.queue.heap) > 0 && l.broken == "" && !l.atRest() {
 		e := l.queue.pop()
 		l.now = e.at
+		if l.events++; l.events > mostEvents {
+			l.fail("the life does not come to rest")
+		}
 		switch {
 		case e.t == nil:
 			e.f()
@@ -98,14 +107,14 @@ func (l *life) lead() {
 func (l *life) arrange() {
 	l.blueprint = l.makeBlueprint()
 	l.calmAt = l.between(20*time.Minute, 3*time.Hour)
-	l.sweepEvery = l.between(time.Minute, 5*time.Minute)
+	l.sweepEvery = l.between(2*time.Minute, 10*time.Minute)
 	l.foreigners()
 	for i := range 1 + min(l.rng.IntN(5)/2, 2) {
 		p := &process{l: l, name: fmt.Sprintf("p%d", i+1)}
 		l.processes = append(l.processes, p)
 		p.start()
 	}
-	for i := range 1 + l.rng.IntN(3) {
+	for i := range 1 + l.rng.IntN(5)/2 { // 1, 1, 2, 2 or 3 meetings
 		b := newBook(i)
 		l.books = append(l.books, b)
 		l.spawn(nil, aClient, "organiser", l.between(0, 30*time.Minute), func(t *thread) { l.organise(t, b) })
@@ -122,6 +131,9 @@ func (l *life) makeBlueprint() greenroom.Blueprint {
 	b.Seats = []string{"teacher", "student", "guest"}[:1+l.rng.IntN(3)]
 	if l.rng.IntN(2) == 0 {
 		b.Protocol = "dcv"
+	}
+	if l.rng.IntN(4) > 0 {
+		b.Rules.StageDeadline = nil // the same, by default
 	}
 	minutes := func(from, to int) greenroom.Duration {
 		return greenroom.Duration(time.Duration(from+l.rng.IntN(to-from+1)) * time.Minute)

@@ -205,10 +205,15 @@ func (p *person) enter(t *thread) *machine {
 			if m := p.connect(t, st.URL); m != nil {
 				return m
 			}
+			l.checkWayIn(p)
 		case err == nil:
 			l.checkLobby(p, st)
 		}
-		t.sleep(max(st.RetryIn, l.between(2*time.Second, 20*time.Second)))
+		pause := l.between(2*time.Second, 30*time.Second)
+		if st.OpensAt.After(epoch.Add(l.now)) { // who is early looks more rarely than a page does
+			pause *= 6
+		}
+		t.sleep(pause)
 	}
 	return nil
 }
@@ -250,13 +255,16 @@ func (p *person) connect(t *thread, entry string) *machine {
 }
 
 func (l *life) expectRefusal(t *thread, b *book, m *machine, token, client, what string) {
-	if m.agent != nil && l.verify(t, b, m, token, client) {
+	if l.verify(t, b, m, token, client) {
 		l.fail("%s was accepted", what)
 	}
 }
 
 // verify is a desktop asking whether a token is good.
 func (l *life) verify(t *thread, b *book, m *machine, token, client string) bool {
+	if m.agent == nil {
+		return false
+	}
 	verifier := m.agent.verifier
 	ok := false
 	err := t.do("verify", b, func(p *process) error {

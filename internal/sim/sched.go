@@ -2,6 +2,7 @@ package sim
 
 import (
 	"iter"
+	"runtime/debug"
 	"slices"
 	"time"
 )
@@ -66,9 +67,9 @@ type thread struct {
 	p       *process // whose thread it is; nil for people and machines
 	kind    kind
 	name    string
-	next    func() (time.Duration, bool)
-	stop    func()
-	yield   func(time.Duration) bool
+	f       func(t *thread)
+	c       *coroutine // nil before its first step
+	dying   bool       // it unwinds
 	gen     int
 	waiting bool
 	over    bool
@@ -92,23 +93,52 @@ const (
 // killed unwinds a thread whose process died.
 type killed struct{}
 
-// forever is a wait that only a wake ends.
-const forever = time.Duration(-1)
+// forever is a wait that only a wake ends; finished is what a coroutine says when its thread is over.
+const (
+	forever  = time.Duration(-1)
+	finished = time.Duration(-2)
+)
+
+// coroutine runs one thread after another: its stack has grown once, and serves many.
+type coroutine struct {
+	next  func() (time.Duration, bool)
+	stop  func()
+	yield func(time.Duration) bool
+	job   func()
+}
+
+// pool keeps coroutines that have nothing to do. It is one worker's, over many lives.
+type pool struct{ idle []*coroutine }
+
+func (p *pool) get() *coroutine {
+	if n := len(p.idle); n > 0 {
+		c := p.idle[n-1]
+		p.idle = p.idle[:n-1]
+		return c
+	}
+	c := &coroutine{}
+	c.next, c.stop = iter.Pull(func(yield func(time.Duration) bool) {
+		c.yield = yield
+		for {
+			c.job()
+			if !yield(finished) {
+				return
+			}
+		}
+	})
+	return c
+}
+
+// close ends the coroutines.
+func (p *pool) close() {
+	for _, c := range p.idle {
+		c.stop()
+	}
+}
 
 // spawn starts a thread after a moment.
 func (l *life) spawn(p *process, k kind, name string, after time.Duration, f func(t *thread)) *thread {
-	t := &thread{l: l, p: p, kind: k, name: name}
-	t.next, t.stop = iter.Pull(func(yield func(time.Duration) bool) {
-		defer func() {
-			if r := recover(); r != nil {
-				if _, ok := r.(killed); !ok {
-					panic(r)
-				}
-			}
-		}()
-		t.yield = yield
-		f(t)
-	})
+	t := &thread{l: l, p: p, kind: k, name: name, f: f}
 	if p != nil {
 		p.threads = append(p.threads, t)
 	}
@@ -117,9 +147,21 @@ func (l *life) spawn(p *process, k kind, name string, after time.Duration, f fun
 	return t
 }
 
+// run is what a coroutine does for a thread. A panic is a broken promise.
+func (t *thread) run() {
+	defer func() {
+		if r := recover(); r != nil {
+			if _, ok := r.(killed); !ok {
+				t.l.fail("panic: %v\n%s", r, debug.Stack())
+			}
+		}
+	}()
+	t.f(t)
+}
+
 // sleep lets d pass.
 func (t *thread) sleep(d time.Duration) {
-	if !t.yield(max(d, 0)) {
+	if !t.c.yield(max(d, 0)) || t.dying {
 		panic(killed{})
 	}
 }
@@ -130,9 +172,9 @@ func (t *thread) until(at time.Duration) { t.sleep(at - t.l.now) }
 // wait sleeps until somebody wakes it, or d has passed.
 func (t *thread) wait(d time.Duration) {
 	t.waiting = true
-	ok := t.yield(d)
+	ok := t.c.yield(d)
 	t.waiting = false
-	if !ok {
+	if !ok || t.dying {
 		panic(killed{})
 	}
 }
@@ -152,26 +194,40 @@ func (l *life) resume(t *thread) {
 		l.queue.push(event{at: t.p.stopped, t: t, gen: t.gen})
 		return
 	}
-	l.cur = t
-	d, ok := t.next()
-	l.cur = nil
-	switch {
-	case !ok:
+	switch d := t.step(); d {
+	case finished:
 		t.end()
-	case d != forever:
+	case forever:
+	default:
 		l.queue.push(event{at: l.now + d, t: t, gen: t.gen})
 	}
 	l.flushKicks()
 }
 
+// step lets the thread run until it waits, and gives how long.
+func (t *thread) step() time.Duration {
+	if t.c == nil {
+		t.c = t.l.pool.get()
+		t.c.job = t.run
+	}
+	before := t.l.cur
+	t.l.cur = t
+	d, _ := t.c.next()
+	t.l.cur = before
+	return d
+}
+
 // drop ends a thread where it is.
 func (t *thread) drop() {
-	if !t.over {
-		t.over = true // before it unwinds, so that it is dropped once
-		t.stop()
-		t.over = false
-		t.end()
+	if t.over {
+		return
 	}
+	if t.c != nil && !t.dying {
+		t.dying = true
+		for t.step() != finished { // a thread that waits while it unwinds is not waited for
+		}
+	}
+	t.end()
 }
 
 func (t *thread) end() {
@@ -179,6 +235,10 @@ func (t *thread) end() {
 		return
 	}
 	t.over = true
+	if t.c != nil {
+		t.l.pool.idle = append(t.l.pool.idle, t.c)
+		t.c = nil
+	}
 	delete(t.l.threads, t)
 	if t.p != nil {
 		t.p.threads = slices.DeleteFunc(t.p.threads, func(o *thread) bool { return o == t })

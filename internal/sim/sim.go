@@ -4,10 +4,8 @@
 package sim
 
 import (
-	"fmt"
 	"maps"
 	"math/rand/v2"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -29,14 +27,20 @@ type Report struct {
 	Trace   string // everything that happened, if it was asked for
 	Lasted  time.Duration
 
-	Meetings, Steps, Effects, Calls, Sweeps, Machines int
+	Meetings, Steps, Effects, Calls, Sweeps, Machines, Events int
 
 	Faults map[string]int
 	Ends   map[greenroom.EndReason]int
 }
 
 // Run leads the life of a seed.
-func Run(seed uint64, o Options) (r Report) {
+func Run(seed uint64, o Options) Report {
+	p := &pool{}
+	defer p.close()
+	return run(seed, o, p)
+}
+
+func run(seed uint64, o Options, p *pool) Report {
 	climate := o.Climate
 	if climate == "" {
 		names := slices.Sorted(maps.Keys(Climates))
@@ -46,11 +50,11 @@ func Run(seed uint64, o Options) (r Report) {
 	if o.Trace {
 		trace = &strings.Builder{}
 	}
-	l := newLife(seed, Climates[climate], trace)
-	l.survive()
-	r = Report{
+	l := newLife(seed, Climates[climate], trace, p)
+	l.lead()
+	r := Report{
 		Seed: seed, Climate: climate, Broken: l.broken, Lasted: l.now, Meetings: len(l.books), Steps: l.steps, Effects: l.effects, Calls: l.calls,
-		Sweeps: l.sweeps, Machines: len(l.machines), Faults: l.faults, Ends: map[greenroom.EndReason]int{},
+		Sweeps: l.sweeps, Machines: len(l.machines), Events: l.events, Faults: l.faults, Ends: map[greenroom.EndReason]int{},
 	}
 	for _, b := range l.books {
 		r.Ends[b.now.EndReason]++
@@ -59,14 +63,4 @@ func Run(seed uint64, o Options) (r Report) {
 		r.Trace = trace.String()
 	}
 	return r
-}
-
-// survive leads the life; a panic is a broken promise, too.
-func (l *life) survive() {
-	defer func() {
-		if p := recover(); p != nil {
-			l.fail("panic: %v\n%s", p, fmt.Sprintf("%s", debug.Stack()))
-		}
-	}()
-	l.lead()
 }

@@ -3,7 +3,7 @@ package sim
 import "testing"
 
 func TestSmoke(t *testing.T) {
-	for seed := range uint64(300) {
+	for seed := range uint64(1000) {
 		r := Run(seed, Options{})
 		if r.Broken != "" {
 			r = Run(seed, Options{Climate: r.Climate, Trace: true})

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"greenroom"
@@ -26,18 +27,47 @@ func Unmarshal(doc []byte, v any) error {
 	if err := json.Unmarshal(doc, v); err != nil {
 		return fmt.Errorf("decode: %w", err)
 	}
-	utc(reflect.ValueOf(v).Elem())
+	UTC(v)
 	return nil
 }
 
+// UTC puts every time in v, a pointer, into UTC, without the reading of a monotonic clock: as Unmarshal would give it.
+func UTC(v any) { utc(reflect.ValueOf(v).Elem()) }
+
 var timeType = reflect.TypeFor[time.Time]()
+
+// timed says which types hold times; the others are not visited.
+var timed sync.Map // of reflect.Type to bool
+
+func holdsTime(t reflect.Type) bool {
+	if known, ok := timed.Load(t); ok {
+		return known.(bool)
+	}
+	holds := false
+	switch t.Kind() {
+	case reflect.Struct:
+		holds = t == timeType
+		for i := range t.NumField() {
+			holds = holds || holdsTime(t.Field(i).Type)
+		}
+	case reflect.Pointer, reflect.Slice, reflect.Map:
+		holds = holdsTime(t.Elem())
+	default:
+	}
+	timed.Store(t, holds)
+	return holds
+}
 
 // utc visits every time in v. It reflects, so that a new field cannot be forgotten.
 func utc(v reflect.Value) {
+	if !holdsTime(v.Type()) {
+		return
+	}
 	switch v.Kind() {
 	case reflect.Struct:
 		if v.Type() == timeType {
-			v.Set(reflect.ValueOf(v.Interface().(time.Time).UTC()))
+			t := v.Addr().Interface().(*time.Time)
+			*t = t.Round(0).UTC()
 			return
 		}
 		for i := range v.NumField() {
@@ -53,8 +83,10 @@ func utc(v reflect.Value) {
 		}
 	case reflect.Map:
 		if v.Type().Elem() == timeType {
-			for _, key := range v.MapKeys() {
-				v.SetMapIndex(key, reflect.ValueOf(v.MapIndex(key).Interface().(time.Time).UTC()))
+			for entry := v.MapRange(); entry.Next(); {
+				if t := entry.Value().Interface().(time.Time); t != t.Round(0).UTC() { //nolint:staticcheck // its form is compared, not the instant
+					v.SetMapIndex(entry.Key(), reflect.ValueOf(t.Round(0).UTC()))
+				}
 			}
 		}
 	default: // holds no time

@@ -29,17 +29,14 @@ type Store struct {
 	written  int // events so far
 }
 
-// row holds documents, not values, so that nothing a caller has can reach them.
+// row holds copies that nothing a caller has can reach: what comes in and what goes out is cloned.
 type row struct {
-	doc    []byte
-	rev    int64
-	events []event
+	meeting greenroom.Meeting
+	events  []event
 }
 
 type event struct {
-	doc   []byte
-	kind  greenroom.EventKind
-	at    time.Time
+	greenroom.Event
 	order int // over all meetings
 }
 
@@ -86,11 +83,11 @@ func (s *Store) create(ctx context.Context, m greenroom.Meeting, events []greenr
 		return greenroom.Meeting{}, false, fmt.Errorf("meeting %s exists: %w", m.ID, greenroom.ErrConflict)
 	}
 	m.Rev = 0
-	created, err := s.save(&row{}, m, events)
-	if err == nil && idem.Key != "" {
+	created := s.save(&row{}, m, events)
+	if idem.Key != "" {
 		s.keys[idem.Key] = used{idem.Fingerprint, m.ID, idem.At}
 	}
-	return created, err == nil, err
+	return created, true, nil
 }
 
 // Update implements store.Store.
@@ -112,31 +109,25 @@ func (s *Store) update(ctx context.Context, m greenroom.Meeting, events []greenr
 	switch {
 	case r == nil:
 		return greenroom.Meeting{}, missing(m.ID)
-	case r.rev != m.Rev:
-		return greenroom.Meeting{}, fmt.Errorf("meeting %s has revision %d, not %d: %w", m.ID, r.rev, m.Rev, greenroom.ErrConflict)
+	case r.meeting.Rev != m.Rev:
+		return greenroom.Meeting{}, fmt.Errorf("meeting %s has revision %d, not %d: %w", m.ID, r.meeting.Rev, m.Rev, greenroom.ErrConflict)
 	}
-	return s.save(r, m, events)
+	return s.save(r, m, events), nil
 }
 
-// save puts m with the next revision into r. It changes nothing if it fails.
-func (s *Store) save(r *row, m greenroom.Meeting, events []greenroom.Event) (greenroom.Meeting, error) {
-	m.Rev++
-	doc, err := store.Marshal(m)
-	if err != nil {
-		return greenroom.Meeting{}, err
+// save puts m with the next revision into r.
+func (s *Store) save(r *row, m greenroom.Meeting, events []greenroom.Event) greenroom.Meeting {
+	r.meeting = m.Clone()
+	r.meeting.Rev++
+	store.UTC(&r.meeting)
+	for _, e := range events {
+		e.Seq = int64(len(r.events) + 1)
+		e.At, e.Data = e.At.Round(0).UTC(), maps.Clone(e.Data)
+		r.events = append(r.events, event{e, s.written})
+		s.written++
 	}
-	added := make([]event, len(events))
-	for i, e := range events {
-		e.Seq = int64(len(r.events) + i + 1)
-		added[i] = event{kind: e.Kind, at: e.At, order: s.written + i}
-		if added[i].doc, err = store.Marshal(e); err != nil {
-			return greenroom.Meeting{}, err
-		}
-	}
-	s.written += len(added)
-	r.doc, r.rev, r.events = doc, m.Rev, append(r.events, added...)
 	s.meetings[m.ID] = r
-	return s.meeting(m.ID)
+	return r.meeting.Clone()
 }
 
 func (s *Store) told(m greenroom.Meeting) {
@@ -165,24 +156,10 @@ func (s *Store) meeting(id string) (greenroom.Meeting, error) {
 	if r == nil {
 		return greenroom.Meeting{}, missing(id)
 	}
-	var m greenroom.Meeting
-	err := store.Unmarshal(r.doc, &m)
-	return m, err
+	return r.meeting.Clone(), nil
 }
 
 func missing(id string) error { return fmt.Errorf("meeting %s: %w", id, greenroom.ErrNotFound) }
-
-func (s *Store) all() ([]greenroom.Meeting, error) {
-	out := make([]greenroom.Meeting, 0, len(s.meetings))
-	for id := range s.meetings {
-		m, err := s.meeting(id)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, m)
-	}
-	return out, nil
-}
 
 // List implements store.Store.
 func (s *Store) List(ctx context.Context, f store.Filter) ([]greenroom.Meeting, string, error) {
@@ -202,21 +179,28 @@ func (s *Store) List(ctx context.Context, f store.Filter) ([]greenroom.Meeting, 
 	if f.Newest {
 		inOrder = func(a, b store.Cursor) int { return compare(b, a) }
 	}
-	found, err := s.all()
-	if err != nil {
-		return nil, "", err
+	var found []*greenroom.Meeting
+	for _, r := range s.meetings {
+		if m := &r.meeting; selects(f, m) && (f.Cursor == "" || inOrder(store.CursorAfter(*m), after) > 0) {
+			found = append(found, m)
+		}
 	}
-	found = slices.DeleteFunc(found, func(m greenroom.Meeting) bool {
-		return f.State != "" && m.State() != f.State ||
-			!f.From.IsZero() && m.StartsAt.Before(f.From) ||
-			!f.To.IsZero() && !m.StartsAt.Before(f.To) ||
-			f.Cursor != "" && inOrder(store.CursorAfter(m), after) <= 0
-	})
-	slices.SortFunc(found, func(a, b greenroom.Meeting) int { return inOrder(store.CursorAfter(a), store.CursorAfter(b)) })
+	slices.SortFunc(found, func(a, b *greenroom.Meeting) int { return inOrder(store.CursorAfter(*a), store.CursorAfter(*b)) })
+	next := ""
 	if n := f.PageSize(); len(found) > n {
-		return found[:n], store.CursorAfter(found[n-1]).String(), nil
+		found, next = found[:n], store.CursorAfter(*found[n-1]).String()
 	}
-	return found, "", nil
+	out := make([]greenroom.Meeting, len(found))
+	for i, m := range found {
+		out[i] = m.Clone()
+	}
+	return out, next, nil
+}
+
+func selects(f store.Filter, m *greenroom.Meeting) bool {
+	return (f.State == "" || m.State() == f.State) &&
+		(f.From.IsZero() || !m.StartsAt.Before(f.From)) &&
+		(f.To.IsZero() || m.StartsAt.Before(f.To))
 }
 
 func compare(a, b store.Cursor) int {
@@ -230,13 +214,9 @@ func (s *Store) Due(ctx context.Context, before time.Time, limit int) ([]store.W
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	meetings, err := s.all()
-	if err != nil {
-		return nil, err
-	}
 	var due []store.Wake
-	for _, m := range meetings {
-		if !m.Closed && !m.WakeAt.IsZero() && m.WakeAt.Before(before) {
+	for _, r := range s.meetings {
+		if m := &r.meeting; !m.Closed && !m.WakeAt.IsZero() && m.WakeAt.Before(before) {
 			due = append(due, store.Wake{Meeting: m.ID, At: m.WakeAt})
 		}
 	}
@@ -258,7 +238,7 @@ func (s *Store) Events(ctx context.Context, meetingID string, after int64, limit
 		return nil, missing(meetingID)
 	}
 	rest := r.events[min(max(after, 0), int64(len(r.events))):]
-	return decode(rest[:min(max(limit, 0), len(rest))])
+	return handOut(rest[:min(max(limit, 0), len(rest))]), nil
 }
 
 // RecentEvents implements store.Store.
@@ -271,23 +251,22 @@ func (s *Store) RecentEvents(ctx context.Context, kind greenroom.EventKind, limi
 	var found []event
 	for _, r := range s.meetings {
 		for _, e := range r.events {
-			if e.kind == kind {
+			if e.Kind == kind {
 				found = append(found, e)
 			}
 		}
 	}
-	slices.SortFunc(found, func(a, b event) int { return cmp.Or(b.at.Compare(a.at), cmp.Compare(b.order, a.order)) })
-	return decode(found[:min(max(limit, 0), len(found))])
+	slices.SortFunc(found, func(a, b event) int { return cmp.Or(b.At.Compare(a.At), cmp.Compare(b.order, a.order)) })
+	return handOut(found[:min(max(limit, 0), len(found))]), nil
 }
 
-func decode(events []event) ([]greenroom.Event, error) {
+func handOut(events []event) []greenroom.Event {
 	out := make([]greenroom.Event, len(events))
 	for i, e := range events {
-		if err := store.Unmarshal(e.doc, &out[i]); err != nil {
-			return nil, err
-		}
+		out[i] = e.Event
+		out[i].Data = maps.Clone(e.Data)
 	}
-	return out, nil
+	return out
 }
 
 // Setting implements store.Store.
