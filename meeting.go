@@ -17,7 +17,10 @@ type Meeting struct {
 	TimeZone  string    `json:"time_zone"` // IANA name, for showing times
 	Blueprint Blueprint `json:"blueprint"` // as it was when the meeting was scheduled
 	Seats     []Seat    `json:"seats"`
-	CreatedAt time.Time `json:"created_at"`
+	// Dropped holds the last attempt of each role whose seat was taken off. Tokens and secrets follow from role and attempt:
+	// a seat that is added again goes on from there, or it would share those of the machines before it.
+	Dropped   map[string]int `json:"dropped,omitempty"`
+	CreatedAt time.Time      `json:"created_at"`
 
 	EndReason EndReason `json:"end_reason,omitempty"` // set once, when it is decided that the meeting is over
 	EndedAt   time.Time `json:"ended_at,omitzero"`    // when that was decided
@@ -133,7 +136,7 @@ func (m *Meeting) Clone() Meeting {
 	c.Blueprint.Seats = slices.Clone(m.Blueprint.Seats)
 	c.Blueprint.Applications = slices.Clone(m.Blueprint.Applications)
 	c.Blueprint.Rules.StageDeadline = maps.Clone(m.Blueprint.Rules.StageDeadline)
-	c.Seats = slices.Clone(m.Seats)
+	c.Seats, c.Dropped = slices.Clone(m.Seats), maps.Clone(m.Dropped)
 	for i := range c.Seats {
 		s := &c.Seats[i]
 		s.Desktop.Timings = maps.Clone(s.Desktop.Timings)

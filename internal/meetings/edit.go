@@ -121,7 +121,9 @@ func reseat(m *greenroom.Meeting, in []SeatInput, now time.Time, bad *greenroom.
 		s := m.AnySeat(i.Role)
 		switch {
 		case s == nil:
-			m.Seats = append(m.Seats, newSeat(i, now))
+			added := newSeat(i, now)
+			added.Desktop.Attempt += m.Dropped[i.Role]
+			m.Seats = append(m.Seats, added)
 			changed = true
 		case s.Removed:
 			bad.Add("seats", "the seat %q was just removed and its desktop is still going; try again in a moment", i.Role)

@@ -537,6 +537,22 @@ func TestEdit(t *testing.T) {
 			}
 		}
 	})
+	t.Run("ASeatAddedAgainSharesNoSecretWithTheOneBefore", func(t *testing.T) {
+		b := setup(t)
+		m := b.schedule()
+		before := m.Handle(m.Seat("student"))
+		if _, err := b.Edit(t.Context(), m.ID, meetings.Edit{Seats: []meetings.SeatInput{{Role: "teacher"}}}, 0); err != nil {
+			t.Fatal(err)
+		}
+		b.alter(m.ID, func(m *greenroom.Meeting) { *m = plan.Plan(plan.Snapshot{Meeting: *m}, time.Now()).Meeting })
+		m, err := b.Edit(t.Context(), m.ID, meetings.Edit{Seats: []meetings.SeatInput{{Role: "teacher"}, {Role: "student"}}}, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if after := m.Handle(m.Seat("student")); after == before {
+			t.Errorf("both have the token %s", after.Token())
+		}
+	})
 	t.Run("NotAfterTheEnd", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)

@@ -321,11 +321,17 @@ func (p *planner) again(s *greenroom.Seat, why string) {
 
 // dropRemoved forgets seats that were taken off and whose desktop is gone.
 func (p *planner) dropRemoved() {
-	n := len(p.m.Seats)
 	p.m.Seats = slices.DeleteFunc(p.m.Seats, func(s greenroom.Seat) bool {
-		return s.Removed && s.Desktop.Phase == greenroom.Gone
+		if !s.Removed || s.Desktop.Phase != greenroom.Gone {
+			return false
+		}
+		if p.m.Dropped == nil {
+			p.m.Dropped = map[string]int{}
+		}
+		p.m.Dropped[s.Role] = s.Desktop.Attempt
+		p.moved = true
+		return true
 	})
-	p.moved = p.moved || len(p.m.Seats) != n
 }
 
 // backoff doubles from a second to a minute; the first replacement comes at once.

@@ -26,6 +26,7 @@ type machine struct {
 	killAt   time.Duration
 	why      string // how it died, if by itself
 	userData []byte
+	seatKey  string // whose machine it is
 	agent    *agent
 }
 
@@ -97,7 +98,11 @@ func (l *life) refusal(token string) error {
 // launch takes hold.
 func (l *life) launch(q compute.Request) {
 	token := q.Handle.Token()
-	if l.byToken[token] != nil {
+	s := l.seat(q.Handle)
+	if old := l.byToken[token]; old != nil {
+		if s != nil && s.Key != old.seatKey {
+			l.fail("the token %s was that of another seat's machine, with all its secrets", token)
+		}
 		return
 	}
 	n := len(l.machines)
@@ -112,6 +117,9 @@ func (l *life) launch(q compute.Request) {
 		m.runs = l.now + l.between(time.Minute, 10*time.Minute)
 	case l.hit(l.rates.NeverBoot, "boot never ends"):
 		m.runs = never
+	}
+	if s != nil {
+		m.seatKey = s.Key
 	}
 	m.killAt = q.KillAt.Sub(epoch) + l.between(20*time.Second, 40*time.Second)
 	l.add(m)

@@ -148,6 +148,9 @@ func (l *life) makeBlueprint() greenroom.Blueprint {
 
 // blackout kills everything that controls, for long. The machines obey their kill time alone.
 func (l *life) blackout() {
+	if l.calm {
+		return
+	}
 	l.log("the control plane goes away")
 	l.darkUntil = min(l.now+l.between(10*time.Minute, 14*time.Hour), max(l.calmAt, l.now+10*time.Minute))
 	if l.rng.IntN(3) == 0 { // the weather stays bad for as long as it takes

@@ -39,6 +39,18 @@ type process struct {
 // clock is what the process takes for now.
 func (p *process) clock() time.Time { return epoch.Add(p.l.now + p.offset) }
 
+// setClock draws how far the clock is off; the extremes are the ones that matter.
+func (p *process) setClock() {
+	switch l := p.l; l.rng.IntN(4) {
+	case 0:
+		p.offset = -maxOffset
+	case 1:
+		p.offset = maxOffset
+	default:
+		p.offset = l.between(-maxOffset, maxOffset)
+	}
+}
+
 // Bounds of the engine that are modelled here; see package engine.
 const (
 	secondBell   = 10 * time.Second
@@ -54,7 +66,8 @@ func (p *process) start() {
 	l := p.l
 	p.alive, p.stopped, p.kicks = true, 0, nil
 	p.born++
-	p.offset = l.between(-maxOffset, maxOffset)
+	p.setClock()
+	delete(l.finalSweeps, p)
 	p.running, p.again, p.failures = map[string]bool{}, map[string]bool{}, map[string]int{}
 	keeper := &ledger{l}
 	providers := map[string]compute.Provider{"sim": (*cloud)(l)}

@@ -24,7 +24,7 @@ func (l *life) call() {
 		p.stopped = l.now + l.between(0, r.StopFor)
 		l.log("%s is stopped for %s", p.name, p.stopped-l.now)
 	} else if l.hit(r.ClockJump, "clock jump") {
-		p.offset = l.between(-maxOffset, maxOffset)
+		p.setClock()
 		l.log("%s's clock is set; it is off by %s", p.name, p.offset)
 	}
 	t.sleep(l.between(0, 3*time.Millisecond))
