@@ -48,7 +48,7 @@ var Climates = map[string]Rates{
 		Stale: 0.05, DeepStale: 0.002, ListError: 0.02, DNS: 0.05, Probe: 0.05, AgentSilent: 0.02, AgentError: 0.01, LateReport: 0.05, Mischief: 0.05,
 	},
 	"storm": {
-		Crash: 0.01, Stop: 0.008, StopFor: 3 * time.Minute, DownFor: 5 * time.Minute, Blackout: 0.2, ClockJump: 0.01, Store: 0.02, KickLost: 0.5,
+		Crash: 0.01, Stop: 0.008, StopFor: 3 * time.Minute, DownFor: 5 * time.Minute, Blackout: 0.2, ClockJump: 0.01, Store: 0.02, KickLost: 0.2,
 		Refused: 0.12, LostReply: 0.12, Slow: 0.1, Throttled: 0.05, Capacity: 0.1, Permanent: 0.01, SlowBoot: 0.15, NeverBoot: 0.05, Vanish: 0.2,
 		Stale: 0.2, DeepStale: 0.02, ListError: 0.08, DNS: 0.15, Probe: 0.2, AgentSilent: 0.05, AgentError: 0.03, LateReport: 0.2, Mischief: 0.2,
 	},

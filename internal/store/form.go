@@ -36,60 +36,86 @@ func UTC(v any) { utc(reflect.ValueOf(v).Elem()) }
 
 var timeType = reflect.TypeFor[time.Time]()
 
-// timed says which types hold times; the others are not visited.
-var timed sync.Map // of reflect.Type to bool
+// walkers visit the times in a value of a type; nil for a type that holds none.
+var walkers sync.Map // of reflect.Type to func(reflect.Value)
 
-func holdsTime(t reflect.Type) bool {
-	if known, ok := timed.Load(t); ok {
-		return known.(bool)
+// utc visits every time in v. It reflects, so that a new field cannot be forgotten; what there is to visit is found out once.
+func utc(v reflect.Value) {
+	if walk := walker(v.Type()); walk != nil {
+		walk(v)
 	}
-	holds := false
-	switch t.Kind() {
-	case reflect.Struct:
-		holds = t == timeType
-		for i := range t.NumField() {
-			holds = holds || holdsTime(t.Field(i).Type)
-		}
-	case reflect.Pointer, reflect.Slice, reflect.Map:
-		holds = holdsTime(t.Elem())
-	default:
-	}
-	timed.Store(t, holds)
-	return holds
 }
 
-// utc visits every time in v. It reflects, so that a new field cannot be forgotten.
-func utc(v reflect.Value) {
-	if !holdsTime(v.Type()) {
-		return
+func walker(t reflect.Type) func(reflect.Value) {
+	if known, ok := walkers.Load(t); ok {
+		return known.(func(reflect.Value))
 	}
-	switch v.Kind() {
+	walk := newWalker(t)
+	walkers.Store(t, walk)
+	return walk
+}
+
+func newWalker(t reflect.Type) func(reflect.Value) {
+	switch t.Kind() {
 	case reflect.Struct:
-		if v.Type() == timeType {
-			t := v.Addr().Interface().(*time.Time)
-			*t = t.Round(0).UTC()
-			return
-		}
-		for i := range v.NumField() {
-			utc(v.Field(i))
-		}
+		return structWalker(t)
 	case reflect.Pointer:
-		if !v.IsNil() {
-			utc(v.Elem())
-		}
-	case reflect.Slice:
-		for i := range v.Len() {
-			utc(v.Index(i))
-		}
-	case reflect.Map:
-		if v.Type().Elem() == timeType {
-			for entry := v.MapRange(); entry.Next(); {
-				if t := entry.Value().Interface().(time.Time); t != t.Round(0).UTC() { //nolint:staticcheck // its form is compared, not the instant
-					v.SetMapIndex(entry.Key(), reflect.ValueOf(t.Round(0).UTC()))
+		if walk := walker(t.Elem()); walk != nil {
+			return func(v reflect.Value) {
+				if !v.IsNil() {
+					walk(v.Elem())
 				}
 			}
 		}
+	case reflect.Slice:
+		if walk := walker(t.Elem()); walk != nil {
+			return func(v reflect.Value) {
+				for i := range v.Len() {
+					walk(v.Index(i))
+				}
+			}
+		}
+	case reflect.Map:
+		if t.Elem() == timeType {
+			return mapToUTC
+		}
 	default: // holds no time
+	}
+	return nil
+}
+
+func structWalker(t reflect.Type) func(reflect.Value) {
+	if t == timeType {
+		return func(v reflect.Value) {
+			at := v.Addr().Interface().(*time.Time)
+			*at = at.Round(0).UTC()
+		}
+	}
+	type field struct {
+		index int
+		walk  func(reflect.Value)
+	}
+	var fields []field
+	for i := range t.NumField() {
+		if walk := walker(t.Field(i).Type); walk != nil {
+			fields = append(fields, field{i, walk})
+		}
+	}
+	if len(fields) == 0 {
+		return nil
+	}
+	return func(v reflect.Value) {
+		for _, f := range fields {
+			f.walk(v.Field(f.index))
+		}
+	}
+}
+
+func mapToUTC(v reflect.Value) {
+	for entry := v.MapRange(); entry.Next(); {
+		if t := entry.Value().Interface().(time.Time); t != t.Round(0).UTC() { //nolint:staticcheck // its form is compared, not the instant
+			v.SetMapIndex(entry.Key(), reflect.ValueOf(t.Round(0).UTC()))
+		}
 	}
 }
 

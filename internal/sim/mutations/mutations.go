@@ -26,14 +26,14 @@ const (
 var Table = []Mutation{
 	// At most one live machine per seat.
 	{"a launch settles at once", planPlan, "launchSettles = EffectTimeout + 5*time.Second", "launchSettles = 0 * EffectTimeout", 0},
-	{"one look is enough for an unanswered launch", planSeat, `return false, p.due(d.MissingSince.Add(secondLook), "a second look that the launch left nothing")`, "return false, true", 0},
+	{"one look is enough for an unanswered launch", planSeat, `return false, p.due(d.MissingSince.Add(secondLook), "a second look that the launch left nothing")`, "return false, true", 2000},
 	{"the token does not name the attempt", "id.go", "itoa(h.Attempt) }", "itoa(min(h.Attempt, 1)) }", 0},
 	{"the next attempt has the same number", "desktop.go", "Attempt: d.Attempt + 1", "Attempt: d.Attempt", 0},
-	{"effects have no deadline", effects, `context.WithDeadlineCause(ctx, s.Deadline, errors.New(string(call[0].Do)+" took longer than "+plan.EffectTimeout.String()))`, "context.WithCancel(ctx)", 0},
-	{"the deadline counts from the save", step, "s.Meeting, s.Effects = next, decision.Effects", "s.Meeting, s.Effects, s.Deadline = next, decision.Effects, a.now().Add(plan.EffectTimeout)", 0},
+	{"effects have no deadline", effects, `context.WithDeadlineCause(ctx, s.Deadline, errors.New(string(call[0].Do)+" took longer than "+plan.EffectTimeout.String()))`, "context.WithCancel(ctx)", 2000},
+	{"the deadline counts from the save", step, "s.Meeting, s.Effects = next, decision.Effects", "s.Meeting, s.Effects, s.Deadline = next, decision.Effects, a.now().Add(plan.EffectTimeout)", 2000},
 	{"the effect comes before its intent is saved", step, "if decision.Changed || !next.WakeAt", "if len(decision.Effects) == 0 && decision.Changed || len(decision.Effects) == 0 && !next.WakeAt", 0},
 	{"asked to go counts as gone", planSeat, "if i.Handle == handle && (!i.Dead || d.RemovalAskedAt.IsZero()) {", "if i.Handle == handle && d.RemovalAskedAt.IsZero() {", 0},
-	{"outcomes of another attempt count", planSettle, "if s == nil || m.Handle(s) != o.Effect.Handle {", "if s == nil {", 0},
+	{"outcomes of another attempt count", planSettle, "if s == nil || m.Handle(s) != o.Effect.Handle {", "if s == nil {", 2000},
 
 	// Nothing remains.
 	{"a record's removal is forgotten", planSeat, `named := d.Hostname != "" && !d.Unpublished`, "named := false", 0},
@@ -45,21 +45,21 @@ var Table = []Mutation{
 	// Nobody is sent to what was not proved.
 	{"a proof that failed counts", planSettle, "if !proof.OK {", "if !proof.OK && len(proof.Steps) == 0 {", 0},
 	{"no proof is needed", planSettle, `advance(s, greenroom.Proving, "The name "`, `advance(s, greenroom.Ready, "The name "`, 0},
-	{"a dead machine is not noticed once it is ready", planSeat, "if inst.Ending && d.Phase.Live() {", "if inst.Ending && d.Phase.Starting() {", 0},
+	{"a dead machine is not noticed once it is ready", planSeat, "if inst.Ending && d.Phase.Live() {", "if inst.Ending && d.Phase.Starting() {", 2000},
 
 	// No session ends without a lawful reason.
-	{"one look is enough for a missing machine", planSeat, `if p.due(d.MissingSince.Add(missingAfter), "a second look for a missing machine") {`, "if true {", 0},
+	{"one look is enough for a missing machine", planSeat, `if p.due(d.MissingSince.Add(missingAfter), "a second look for a missing machine") {`, "if true {", 2000},
 	{"a meeting ends while people are connected", planEnd, "case p.connected():", "case p.connected() && p.m.EndsAt.IsZero():", 0},
 	{"grace is ignored", planEnd, "limit := p.m.EndsAt.Add(time.Duration(r.Grace))\n", "limit := p.m.EndsAt\n", 0},
 	{"overtime is ignored", planEnd, "p.m.EndsAt.Add(time.Duration(max(r.Grace, r.Overtime)))", "p.m.EndsAt", 0},
 	{"an empty meeting ends at once", planEnd, "p.due(since.Add(time.Duration(r.EmptyAfter)),", "p.due(since,", 0},
 	{"no-show counts from the boot", planEnd, "since := later(p.m.StartsAt, readyAt)", "since := readyAt", 0},
 	{"a moved meeting takes desktops from people", planSeat, "case !d.Connected() && !s.RequestedAt", "case !s.RequestedAt", 0},
-	{"the kill time is ignored", planSeat, `case p.due(d.KillAt, "the machine's greatest age"):`, "case false:", 0},
+	{"the kill time is ignored", planSeat, `case p.due(d.KillAt, "the machine's greatest age"):`, "case false:", 2000},
 	{"a desktop goes for no reason", planSeat, "\t\td.EndReason = reason\n\t\tp.move(s, greenroom.Terminating, why)", "\t\tp.move(s, greenroom.Terminating, why)", 0},
 	{"the end has no evidence", planEnd, "m.EndReason, m.EndedAt = reason, now\n\tdata := map[string]string{\"reason\": string(reason)}", "m.EndReason, m.EndedAt = reason, now\n\tdata := map[string]string{}", 0},
 	{"the sweep does not look twice", sweep, "if !s.seen[what] {", "if false {", 0},
-	{"the sweep does not read the meeting again", sweep, "m.Handle(seat) == h && seat.Desktop.MayExist() {", "m.Handle(seat) == h && seat.Desktop.MayExist() && m.Closed {", 0},
+	{"the sweep does not read the meeting again", sweep, "m.Handle(seat) == h && seat.Desktop.MayExist() {", "m.Handle(seat) == h && seat.Desktop.MayExist() && m.Closed {", 2000},
 	{"the sweep takes owned records for orphans", sweep, "if !own.byName[r.Name] && s.orphan(", "if s.orphan(", 0},
 
 	// Accepted means saved, and every open meeting is woken.
@@ -67,13 +67,13 @@ var Table = []Mutation{
 	{"a lost race is won by force", step, "if m, err = a.Meetings.Meeting(ctx, m.ID); err != nil {\n\t\t\treturn err\n\t\t}", "latest, err := a.Meetings.Meeting(ctx, m.ID)\n\t\tif err != nil {\n\t\t\treturn err\n\t\t}\n\t\tm.Rev = latest.Rev", 0},
 	{"the wake is forgotten", step, "next.WakeAt = promise(s.Meeting.WakeAt, decision, now)", "next.WakeAt = s.Meeting.WakeAt", 0},
 	{"the latest wake is kept", planPlan, "if p.wake.IsZero() || t.Before(p.wake) {", "if p.wake.IsZero() || t.After(p.wake) {", 0},
-	{"failures are retried at once", planSettle, "return min(250*time.Millisecond<<min(tries, 10), 10*time.Second)", "return 0 * time.Duration(tries)", 0},
+	{"failures are retried at once", planSettle, "return min(250*time.Millisecond<<min(tries, 10), 10*time.Second)", "return 0 * time.Duration(tries)", 2000},
 
 	// Seats and desktops are capabilities.
 	{"any key opens a seat", join, "if !greenroom.SameSecret(seat.Key, key) {", "if !greenroom.SameSecret(seat.Key, key) && key == \"\" {", 0},
 	{"tokens are stored as they are", join, "Hash: greenroom.HashSecret(token)", "Hash: token", 0},
 	{"a token is good for every address", desktops, `case t.Client != "" && t.Client != client:`, "case false:", 0},
 	{"a token stays good unused", desktops, `case t.Client == "" && t.ExpiresAt.Before(now):`, "case false:", 0},
-	{"a token opens a desktop that goes", desktops, "if sessionID != agentapi.SessionID || d.Phase != greenroom.Ready && d.Phase != greenroom.InUse {", "if sessionID != agentapi.SessionID {", 0},
+	{"a token opens a desktop that goes", desktops, "if sessionID != agentapi.SessionID || d.Phase != greenroom.Ready && d.Phase != greenroom.InUse {", "if sessionID != agentapi.SessionID {", 2000},
 	{"a spent secret enrols again", desktops, `refused = d.Agent.KeyHash != "" && d.Agent.KeyHash != key || `, "refused = ", 0},
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	_ "greenroom/internal/sim" // so that a result of this test is not remembered beyond a change of what it is about
 	"greenroom/internal/sim/mutations"
 )
 
