@@ -74,7 +74,7 @@ func (v Verb) On() string {
 // Times that are no rule of a blueprint.
 const (
 	missingAfter  = 10 * time.Second              // an instance absent this long, over at least two looks, is lost
-	launchSettles = EffectTimeout + 5*time.Second // a launch without an instance may yet take hold: another process may have asked with the same token, by a clock that differs
+	effectSettles = EffectTimeout + 5*time.Second // a launch or a record that was asked for may yet take hold: another process may have asked, too, by a clock that differs
 	secondLook    = 5 * time.Second               // after that, absence is believed over this long
 	reconnect     = 30 * time.Second              // after the end, a broken connection gets this long to come back
 	earlyRelease  = time.Minute                   // a moved start releases desktops only beyond this

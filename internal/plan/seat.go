@@ -234,7 +234,7 @@ func (p *planner) clear(s *greenroom.Seat) {
 	}
 	retry := p.due(d.RetryAt, "another try at the removal")
 	named := d.Hostname != "" && !d.Unpublished
-	if named && retry {
+	if named && retry && p.due(lastPublish(d), "certainty that no record is still being written") {
 		p.effect(Unpublish, s, "the desktop is going")
 	}
 	exists, certain := p.exists(s)
@@ -253,6 +253,19 @@ func (p *planner) clear(s *greenroom.Seat) {
 	p.event(greenroom.EventPhase, s, "What was left of the failed desktop is gone.", map[string]string{"phase": string(d.Phase)})
 }
 
+// lastPublish is until when a record that was asked for in the stage of naming may yet be written, by this process or by
+// another: a removal before that could be overtaken.
+func lastPublish(d *greenroom.Desktop) time.Time {
+	if _, named := d.Entered(greenroom.Naming); !named {
+		return time.Time{}
+	}
+	over, ok := d.Entered(greenroom.Proving)
+	if !ok {
+		over = d.Timings[d.Phase]
+	}
+	return over.Add(effectSettles)
+}
+
 // exists reports whether the attempt's instance still exists, and whether that is certain. An attempt whose
 // launch was never answered may yet appear, and a list may lag: only two looks that miss it, after no launch can
 // take hold any more, settle it.
@@ -268,7 +281,7 @@ func (p *planner) exists(s *greenroom.Seat) (exists, certain bool) {
 		}
 	}
 	if d.InstanceID == "" {
-		if !p.due(d.Timings[d.Phase].Add(launchSettles), "certainty that the launch left nothing") {
+		if !p.due(d.Timings[d.Phase].Add(effectSettles), "certainty that the launch left nothing") {
 			return false, false
 		}
 		p.missedNow(d)

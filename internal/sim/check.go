@@ -100,13 +100,6 @@ func (l *life) named(name string) *greenroom.Seat {
 	return nil
 }
 
-// checkRecord notes names that were written late, after their removal was confirmed: the sweep's business.
-func (l *life) checkRecord(name string) {
-	if s := l.named(name); s == nil || s.Desktop.Unpublished || !s.Desktop.MayExist() {
-		l.late[name] = true
-	}
-}
-
 func (l *life) checkUnpublish(name string) {
 	if s := l.named(name); s != nil && s.Desktop.Phase.Live() {
 		l.fail("the record %s was removed, and its desktop is %s", name, s.Desktop.Phase)

@@ -79,7 +79,7 @@ func (l *life) checkClosed(b *book) {
 		if m.alive(l.now) {
 			l.fail("meeting %s is closed, and machine %s lives", b.id, m.handle.Token())
 		}
-		if name := m.id + "." + zoneName; l.records[name] != nil && !l.late[name] {
+		if name := m.id + "." + zoneName; l.records[name] != nil {
 			l.fail("meeting %s is closed, and record %s is there", b.id, name)
 		}
 	}

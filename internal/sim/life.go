@@ -46,7 +46,6 @@ type life struct {
 	records   map[string]*record
 	proved    map[string]bool // host names that were proved while everything was there
 	asked     map[asked]int
-	late      map[string]bool // names written after their removal
 	tokens    []accepted
 
 	calmAt      time.Duration // faults stop
@@ -66,7 +65,7 @@ func newLife(seed uint64, rates Rates, trace *strings.Builder, p *pool) *life {
 	l := &life{
 		pool: p,
 		rng:  rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15)), rates: rates, threads: map[*thread]struct{}{}, byID: map[string]*book{},
-		byToken: map[string]*machine{}, byMachine: map[string]*machine{}, records: map[string]*record{}, proved: map[string]bool{}, asked: map[asked]int{}, late: map[string]bool{},
+		byToken: map[string]*machine{}, byMachine: map[string]*machine{}, records: map[string]*record{}, proved: map[string]bool{}, asked: map[asked]int{},
 		closedAt: -1, finalSweeps: map[*process]int{}, faults: map[string]int{}, trace: trace,
 	}
 	l.store = memstore.New()

@@ -38,7 +38,6 @@ func (z *zone) SetRecords(ctx context.Context, records []dns.Record) error {
 			if old := l.records[rec.Name]; old == nil || !old.foreign {
 				l.log("world: record %s is %s", rec.Name, rec.Address)
 				l.records[rec.Name] = &record{name: rec.Name, address: rec.Address}
-				l.checkRecord(rec.Name)
 			}
 		}
 	})

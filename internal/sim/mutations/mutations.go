@@ -25,7 +25,7 @@ const (
 // Table lists them.
 var Table = []Mutation{
 	// At most one live machine per seat.
-	{"a launch settles at once", planPlan, "launchSettles = EffectTimeout + 5*time.Second", "launchSettles = 0 * EffectTimeout", 0},
+	{"a launch settles at once", planPlan, "effectSettles = EffectTimeout + 5*time.Second", "effectSettles = 0 * EffectTimeout", 0},
 	{"one look is enough for an unanswered launch", planSeat, `return false, p.due(d.MissingSince.Add(secondLook), "a second look that the launch left nothing")`, "return false, true", 2000},
 	{"the token does not name the attempt", "id.go", "itoa(h.Attempt) }", "itoa(min(h.Attempt, 1)) }", 0},
 	{"the next attempt has the same number", "desktop.go", "Attempt: d.Attempt + 1", "Attempt: d.Attempt", 0},
@@ -37,6 +37,7 @@ var Table = []Mutation{
 
 	// Nothing remains.
 	{"a record's removal is forgotten", planSeat, `named := d.Hostname != "" && !d.Unpublished`, "named := false", 0},
+	{"a record's removal may be overtaken", planSeat, `if named && retry && p.due(lastPublish(d), "certainty that no record is still being written") {`, "if named && retry {", 2000},
 	{"a meeting closes while desktops go", planEnd, "if p.m.Seats[i].Desktop.Phase != greenroom.Gone {", "if p.m.Seats[i].Desktop.Phase.Live() {", 0},
 	{"the sweep leaves machines", sweep, "return provider.Terminate(ctx, orphans...)", "return nil", 0},
 	{"the sweep leaves records", sweep, "return s.Records.DeleteRecords(ctx, orphans)", "return nil", 0},
