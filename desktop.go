@@ -85,8 +85,11 @@ func (d *Desktop) Used() bool {
 	return ok
 }
 
-// Connected reports whether a participant is connected now, as far as the desktop told.
-func (d *Desktop) Connected() bool { return d.Phase == InUse && d.Agent.Connections > 0 }
+// Connected reports whether a participant is connected now, as far as the desktop told. The first connection to a desktop
+// counts before it has become InUse.
+func (d *Desktop) Connected() bool {
+	return (d.Phase == Ready || d.Phase == InUse) && d.Agent.Connections > 0
+}
 
 // MayExist reports whether something of this attempt (instance or record) may exist in the world.
 func (d *Desktop) MayExist() bool {

@@ -184,6 +184,23 @@ func TestRules(t *testing.T) {
 			leave(&m, "teacher", start.Add(-8*m1))
 			return m
 		}, at: 9 * m1, phases: map[string]greenroom.Phase{"teacher": greenroom.InUse, "student": greenroom.Ready}, wake: 10 * m1},
+		{name: "who has just connected keeps an empty meeting open", meeting: func() greenroom.Meeting {
+			m := ok(greenroom.Ready)
+			inUse(&m, "teacher", start)
+			leave(&m, "teacher", start.Add(m1))
+			m.Seat("student").Desktop.Agent.Connections = 1
+			return m
+		}, at: 30 * m1, phases: both(greenroom.InUse)},
+		{name: "who has just connected keeps the desktop of a moved meeting", meeting: func() greenroom.Meeting {
+			m := ok(greenroom.Ready)
+			for i := range m.Seats {
+				m.Seats[i].Desktop.Agent.Connections = 1
+			}
+			m.StartsAt, m.EndsAt = m.StartsAt.Add(time.Hour), m.EndsAt.Add(time.Hour)
+			return m
+		}, at: -5 * m1, phases: both(greenroom.InUse)},
+		{name: "a record that may still be being written is not removed before", meeting: func() greenroom.Meeting { return ok(greenroom.Naming) }, at: -8 * m1,
+			phases: both(greenroom.Failed), effects: []string{"terminate teacher", "terminate student"}},
 		{name: "past the end the connected stay", meeting: func() greenroom.Meeting {
 			m := ok(greenroom.Ready)
 			inUse(&m, "teacher", start)

@@ -211,7 +211,7 @@ func (p *person) enter(t *thread) *machine {
 			l.checkLobby(p, st)
 		}
 		pause := l.between(2*time.Second, 20*time.Second) + min((l.now-p.since)/8, 30*time.Second) // who has waited for long looks more rarely
-		if st.OpensAt.After(epoch.Add(l.now)) {                               // who is early looks more rarely than a page does
+		if st.OpensAt.After(epoch.Add(l.now)) {                                                    // who is early looks more rarely than a page does
 			pause *= 4
 		}
 		t.sleep(pause)

@@ -51,6 +51,7 @@ var Table = []Mutation{
 	// No session ends without a lawful reason.
 	{"one look is enough for a missing machine", planSeat, `if p.due(d.MissingSince.Add(missingAfter), "a second look for a missing machine") {`, "if true {", 2000},
 	{"a meeting ends while people are connected", planEnd, "case p.connected():", "case p.connected() && p.m.EndsAt.IsZero():", 0},
+	{"who has just connected does not count", "desktop.go", "return (d.Phase == Ready || d.Phase == InUse) && d.Agent.Connections > 0", "return d.Phase == InUse && d.Agent.Connections > 0", 5000},
 	{"grace is ignored", planEnd, "limit := p.m.EndsAt.Add(time.Duration(r.Grace))\n", "limit := p.m.EndsAt\n", 0},
 	{"overtime is ignored", planEnd, "p.m.EndsAt.Add(time.Duration(max(r.Grace, r.Overtime)))", "p.m.EndsAt", 0},
 	{"an empty meeting ends at once", planEnd, "p.due(since.Add(time.Duration(r.EmptyAfter)),", "p.due(since,", 0},
