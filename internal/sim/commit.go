@@ -292,6 +292,7 @@ func (l *life) checkSeat(b *book, was, is *greenroom.Seat) {
 		l.checkTerminating(b, was, is)
 	case greenroom.Failed:
 		l.checkFailed(b, was, is)
+	default: // needs nothing but to be legal
 	}
 }
 
@@ -342,7 +343,22 @@ func (l *life) checkFailed(b *book, was, is *greenroom.Seat) {
 	if p == greenroom.InUse && l.calm && m != nil && m.why == "its kill time" && l.now > l.calmAt+5*time.Minute {
 		l.fail("%s of %s ended itself at its kill time, and nobody removed it before", is.Role, b.id)
 	}
+	if m != nil && m.alive(l.now) && p.Starting() && p != greenroom.Launching {
+		l.checkGivenUp(b, was, is)
+	}
 	if strings.TrimSpace(is.Desktop.Error) == "" {
 		l.fail("%s of %s failed for no reason", is.Role, b.id)
+	}
+}
+
+// checkGivenUp runs when a desktop that was on its way failed, and its machine lives: its time must be over, or its agent must
+// have said why, or looks must have missed it for long.
+func (l *life) checkGivenUp(b *book, was, is *greenroom.Seat) {
+	d, at := &was.Desktop, is.Desktop.Timings[greenroom.Failed]
+	deadline := time.Duration(greenroom.DefaultRules().StageDeadline[d.Phase]) // blueprints here have no other
+	inTime := at.Before(d.Timings[d.Phase].Add(deadline))
+	seen := d.MissingSince.IsZero() || at.Before(d.MissingSince.Add(10*time.Second))
+	if inTime && seen && d.Agent.Error == "" {
+		l.fail("%s of %s, %s, was given up in time, and its machine lives: %s", is.Role, b.id, d.Phase, is.Desktop.Error)
 	}
 }

@@ -51,6 +51,9 @@ func (l *life) send(r *request, refuse error, f func()) error {
 	hold := l.now + l.between(time.Millisecond, 300*time.Millisecond)
 	if l.hit(l.rates.Slow, "slow answer") {
 		hold = l.now + l.between(0, 30*time.Second)
+		if l.rng.IntN(2) == 0 { // at the last moment
+			hold = max(l.now, min(r.limit, l.now+time.Minute)-l.between(0, time.Second))
+		}
 	}
 	answer := hold + l.between(time.Millisecond, 300*time.Millisecond)
 	err := refuse

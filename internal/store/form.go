@@ -113,7 +113,7 @@ func structWalker(t reflect.Type) func(reflect.Value) {
 
 func mapToUTC(v reflect.Value) {
 	for entry := v.MapRange(); entry.Next(); {
-		if t := entry.Value().Interface().(time.Time); t != t.Round(0).UTC() { //nolint:staticcheck // its form is compared, not the instant
+		if t := entry.Value().Interface().(time.Time); t != t.Round(0).UTC() {
 			v.SetMapIndex(entry.Key(), reflect.ValueOf(t.Round(0).UTC()))
 		}
 	}

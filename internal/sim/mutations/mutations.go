@@ -32,6 +32,7 @@ var Table = []Mutation{
 	{"effects have no deadline", effects, `context.WithDeadlineCause(ctx, s.Deadline, errors.New(string(call[0].Do)+" took longer than "+plan.EffectTimeout.String()))`, "context.WithCancel(ctx)", 2000},
 	{"the deadline counts from the save", step, "s.Meeting, s.Effects = next, decision.Effects", "s.Meeting, s.Effects, s.Deadline = next, decision.Effects, a.now().Add(plan.EffectTimeout)", 2000},
 	{"the effect comes before its intent is saved", step, "if decision.Changed || !next.WakeAt", "if len(decision.Effects) == 0 && decision.Changed || len(decision.Effects) == 0 && !next.WakeAt", 0},
+	{"a seat that is added again begins anew", "internal/meetings/edit.go", "added.Desktop.Attempt += m.Dropped[i.Role]", "added.Desktop.Attempt += 0 * m.Dropped[i.Role]", 5000},
 	{"asked to go counts as gone", planSeat, "if i.Handle == handle && (!i.Dead || d.RemovalAskedAt.IsZero()) {", "if i.Handle == handle && d.RemovalAskedAt.IsZero() {", 0},
 	{"outcomes of another attempt count", planSettle, "if s == nil || m.Handle(s) != o.Effect.Handle {", "if s == nil {", 2000},
 
