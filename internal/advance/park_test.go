@@ -19,9 +19,12 @@ func TestParked(t *testing.T) {
 		l := newLife(t, time.Minute)
 		l.run(10 * time.Second)
 		l.phases(greenroom.Ready, greenroom.Ready)
-		l.change(func(m *greenroom.Meeting, _ *greenroom.Seat) []greenroom.Event {
-			return []greenroom.Event{plan.Park(m, time.Now().Add(40*time.Minute), "", nil, time.Now())}
-		}, 0)
+		m := l.meeting()
+		parked := plan.Park(&m, time.Now().Add(40*time.Minute), "", nil, time.Now())
+		m.WakeAt = time.Now()
+		if _, err := l.store.Update(t.Context(), m, []greenroom.Event{parked}); err != nil {
+			t.Fatal(err)
+		}
 		lost := l.meeting().Seats[0].Desktop.InstanceID
 		if err := l.Terminate(t.Context(), lost); err != nil {
 			t.Fatal(err)

@@ -210,15 +210,14 @@ func (s *Service) Explain(ctx context.Context, id string) (Explanation, error) {
 	for _, ef := range d.Effects {
 		e.Steps = append(e.Steps, ExplanationStep{Do: string(ef.Do), Role: ef.Handle.Role, Why: ef.Why})
 	}
-	if now := time.Now(); m.ParkedUntil.After(now) {
+	if now := s.Now(); m.ParkedUntil.After(now) {
 		e.ParkedUntil, e.ParkedReason = m.ParkedUntil, m.ParkedReason
 	}
-	e.Seats = outlooks(&m)
+	e.Seats = outlooks(&m, s.Now())
 	return e, nil
 }
 
-func outlooks(m *greenroom.Meeting) []SeatOutlook {
-	now := time.Now()
+func outlooks(m *greenroom.Meeting, now time.Time) []SeatOutlook {
 	out := make([]SeatOutlook, 0, len(m.Seats))
 	for i := range m.Seats {
 		s := &m.Seats[i]

@@ -27,7 +27,7 @@ type Stuck struct {
 // reads the meetings that have desktops, those whose wake is overdue, and those that could still be parked at their
 // start: its cost does not grow with the others.
 func (s *Service) Stuck(ctx context.Context) (found []Stuck, more bool, err error) {
-	now := time.Now()
+	now := s.Now()
 	seen := map[string]bool{}
 	look := func(m *greenroom.Meeting) bool {
 		if seen[m.ID] {

@@ -88,3 +88,8 @@ func (s *ledger) RecentEvents(ctx context.Context, kind greenroom.EventKind, lim
 
 // Forget drops nothing: a life is shorter than the memory of idempotency keys.
 func (s *ledger) Forget(context.Context, time.Time) error { return nil }
+
+func (s *ledger) Due(ctx context.Context, before time.Time, limit int) ([]store.Wake, error) {
+	s.l.call()
+	return s.l.store.Due(ctx, before, limit)
+}
