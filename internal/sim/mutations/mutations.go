@@ -6,8 +6,13 @@ package mutations
 // code that it is about changes.
 type Mutation struct {
 	Name, File, Old, New string
-	Lives                int // within which it must be found; 0 is 500
 }
+
+// Lives and RareLives are how many lives are led for a mutation at most.
+const (
+	Lives     = 1000
+	RareLives = 20_000
+)
 
 const (
 	planPlan   = "internal/plan/plan.go"
@@ -22,61 +27,63 @@ const (
 	mem        = "internal/store/memstore/memstore.go"
 )
 
-// Table lists them.
+// Table lists those that are found within Lives lives in the storm.
 var Table = []Mutation{
 	// At most one live machine per seat.
-	{"a launch settles at once", planPlan, "effectSettles = EffectTimeout + 5*time.Second", "effectSettles = 0 * EffectTimeout", 0},
-	{"one look is enough for an unanswered launch", planSeat, `return false, p.due(d.MissingSince.Add(secondLook), "a second look that the launch left nothing")`, "return false, true", 2000},
-	{"the token does not name the attempt", "id.go", "itoa(h.Attempt) }", "itoa(min(h.Attempt, 1)) }", 0},
-	{"the next attempt has the same number", "desktop.go", "Attempt: d.Attempt + 1", "Attempt: d.Attempt", 0},
-	{"effects have no deadline", effects, `context.WithDeadlineCause(ctx, s.Deadline, errors.New(string(call[0].Do)+" took longer than "+plan.EffectTimeout.String()))`, "context.WithCancel(ctx)", 2000},
-	{"the deadline counts from the save", step, "s.Meeting, s.Effects = next, decision.Effects", "s.Meeting, s.Effects, s.Deadline = next, decision.Effects, a.now().Add(plan.EffectTimeout)", 2000},
-	{"the effect comes before its intent is saved", step, "if decision.Changed || !next.WakeAt", "if len(decision.Effects) == 0 && decision.Changed || len(decision.Effects) == 0 && !next.WakeAt", 0},
-	{"a seat that is added again begins anew", "internal/meetings/edit.go", "added.Desktop.Attempt += m.Dropped[i.Role]", "added.Desktop.Attempt += 0 * m.Dropped[i.Role]", 5000},
-	{"asked to go counts as gone", planSeat, "if i.Handle == handle && (!i.Dead || d.RemovalAskedAt.IsZero()) {", "if i.Handle == handle && d.RemovalAskedAt.IsZero() {", 0},
-	{"outcomes of another attempt count", planSettle, "if s == nil || m.Handle(s) != o.Effect.Handle {", "if s == nil {", 2000},
+	{"a launch settles at once", planPlan, "effectSettles = EffectTimeout + 5*time.Second", "effectSettles = 0 * EffectTimeout"},
+	{"the token does not name the attempt", "id.go", "itoa(h.Attempt) }", "itoa(min(h.Attempt, 1)) }"},
+	{"the next attempt has the same number", "desktop.go", "Attempt: d.Attempt + 1", "Attempt: d.Attempt"},
+	{"effects have no deadline", effects, `context.WithDeadlineCause(ctx, s.Deadline, errors.New(string(call[0].Do)+" took longer than "+plan.EffectTimeout.String()))`, "context.WithCancel(ctx)"},
+	{"the effect comes before its intent is saved", step, "if decision.Changed || !next.WakeAt", "if len(decision.Effects) == 0 && decision.Changed || len(decision.Effects) == 0 && !next.WakeAt"},
+	{"a seat that is added again begins anew", "internal/meetings/edit.go", "added.Desktop.Attempt += m.Dropped[i.Role]", "added.Desktop.Attempt += 0 * m.Dropped[i.Role]"},
+	{"asked to go counts as gone", planSeat, "if i.Handle == handle && (!i.Dead || d.RemovalAskedAt.IsZero()) {", "if i.Handle == handle && d.RemovalAskedAt.IsZero() {"},
 
 	// Nothing remains.
-	{"a record's removal is forgotten", planSeat, `named := d.Hostname != "" && !d.Unpublished`, "named := false", 0},
-	{"a record's removal may be overtaken", planSeat, `if named && retry && p.due(lastPublish(d), "certainty that no record is still being written") {`, "if named && retry {", 2000},
-	{"a meeting closes while desktops go", planEnd, "if p.m.Seats[i].Desktop.Phase != greenroom.Gone {", "if p.m.Seats[i].Desktop.Phase.Live() {", 0},
-	{"the sweep leaves machines", sweep, "return provider.Terminate(ctx, orphans...)", "return nil", 0},
-	{"the sweep leaves records", sweep, "return s.Records.DeleteRecords(ctx, orphans)", "return nil", 0},
-	{"removals are not asked for", planSeat, `p.effect(Terminate, s, "the desktop is going")`, "p.moved = p.moved || false", 0},
+	{"a record's removal is forgotten", planSeat, `named := d.Hostname != "" && !d.Unpublished`, "named := false"},
+	{"a meeting closes while desktops go", planEnd, "if p.m.Seats[i].Desktop.Phase != greenroom.Gone {", "if p.m.Seats[i].Desktop.Phase.Live() {"},
+	{"the sweep leaves machines", sweep, "return provider.Terminate(ctx, orphans...)", "return nil"},
+	{"the sweep leaves records", sweep, "return s.Records.DeleteRecords(ctx, orphans)", "return nil"},
+	{"removals are not asked for", planSeat, `p.effect(Terminate, s, "the desktop is going")`, "p.moved = p.moved || false"},
 
 	// Nobody is sent to what was not proved.
-	{"a proof that failed counts", planSettle, "if !proof.OK {", "if !proof.OK && len(proof.Steps) == 0 {", 0},
-	{"no proof is needed", planSettle, `advance(s, greenroom.Proving, "The name "`, `advance(s, greenroom.Ready, "The name "`, 0},
-	{"a dead machine is not noticed once it is ready", planSeat, "if inst.Ending && d.Phase.Live() {", "if inst.Ending && d.Phase.Starting() {", 2000},
+	{"a proof that failed counts", planSettle, "if !proof.OK {", "if !proof.OK && len(proof.Steps) == 0 {"},
+	{"no proof is needed", planSettle, `advance(s, greenroom.Proving, "The name "`, `advance(s, greenroom.Ready, "The name "`},
 
 	// No session ends without a lawful reason.
-	{"one look is enough for a missing machine", planSeat, `if p.due(d.MissingSince.Add(missingAfter), "a second look for a missing machine") {`, "if true {", 2000},
-	{"a meeting ends while people are connected", planEnd, "case p.connected():", "case p.connected() && p.m.EndsAt.IsZero():", 0},
-	{"who has just connected does not count", "desktop.go", "return (d.Phase == Ready || d.Phase == InUse) && d.Agent.Connections > 0", "return d.Phase == InUse && d.Agent.Connections > 0", 5000},
-	{"grace is ignored", planEnd, "limit := p.m.EndsAt.Add(time.Duration(r.Grace))\n", "limit := p.m.EndsAt\n", 0},
-	{"overtime is ignored", planEnd, "p.m.EndsAt.Add(time.Duration(max(r.Grace, r.Overtime)))", "p.m.EndsAt", 0},
-	{"an empty meeting ends at once", planEnd, "p.due(since.Add(time.Duration(r.EmptyAfter)),", "p.due(since,", 0},
-	{"no-show counts from the boot", planEnd, "since := later(p.m.StartsAt, readyAt)", "since := readyAt", 0},
-	{"a moved meeting takes desktops from people", planSeat, "case !d.Connected() && !s.RequestedAt", "case !s.RequestedAt", 0},
-	{"the kill time is ignored", planSeat, `case p.due(d.KillAt, "the machine's greatest age"):`, "case false:", 2000},
-	{"a desktop goes for no reason", planSeat, "\t\td.EndReason = reason\n\t\tp.move(s, greenroom.Terminating, why)", "\t\tp.move(s, greenroom.Terminating, why)", 0},
-	{"the end has no evidence", planEnd, "m.EndReason, m.EndedAt = reason, now\n\tdata := map[string]string{\"reason\": string(reason)}", "m.EndReason, m.EndedAt = reason, now\n\tdata := map[string]string{}", 0},
-	{"the sweep does not look twice", sweep, "if !s.seen[what] {", "if false {", 0},
-	{"the sweep does not read the meeting again", sweep, "m.Handle(seat) == h && seat.Desktop.MayExist() {", "m.Handle(seat) == h && seat.Desktop.MayExist() && m.Closed {", 2000},
-	{"the sweep takes owned records for orphans", sweep, "if !own.byName[r.Name] && s.orphan(", "if s.orphan(", 0},
+	{"one look is enough for a missing machine", planSeat, `if p.due(d.MissingSince.Add(missingAfter), "a second look for a missing machine") {`, "if true {"},
+	{"a meeting ends while people are connected", planEnd, "case p.connected():", "case p.connected() && p.m.EndsAt.IsZero():"},
+	{"grace is ignored", planEnd, "limit := p.m.EndsAt.Add(time.Duration(r.Grace))\n", "limit := p.m.EndsAt\n"},
+	{"overtime is ignored", planEnd, "p.m.EndsAt.Add(time.Duration(max(r.Grace, r.Overtime)))", "p.m.EndsAt"},
+	{"an empty meeting ends at once", planEnd, "p.due(since.Add(time.Duration(r.EmptyAfter)),", "p.due(since,"},
+	{"no-show counts from the boot", planEnd, "since := later(p.m.StartsAt, readyAt)", "since := readyAt"},
+	{"a moved meeting takes desktops from people", planSeat, "case !d.Connected() && !s.RequestedAt", "case !s.RequestedAt"},
+	{"a desktop goes for no reason", planSeat, "\t\td.EndReason = reason\n\t\tp.move(s, greenroom.Terminating, why)", "\t\tp.move(s, greenroom.Terminating, why)"},
+	{"the end has no evidence", planEnd, "m.EndReason, m.EndedAt = reason, now\n\tdata := map[string]string{\"reason\": string(reason)}", "m.EndReason, m.EndedAt = reason, now\n\tdata := map[string]string{}"},
+	{"the sweep does not look twice", sweep, "if !s.seen[what] {", "if false {"},
+	{"the sweep takes owned records for orphans", sweep, "if !own.byName[r.Name] && s.orphan(", "if s.orphan("},
 
 	// Accepted means saved, and every open meeting is woken.
-	{"the revision is not compared", mem, "case r.meeting.Rev != m.Rev:", "case false:", 0},
-	{"a lost race is won by force", step, "if m, err = a.Meetings.Meeting(ctx, m.ID); err != nil {\n\t\t\treturn err\n\t\t}", "latest, err := a.Meetings.Meeting(ctx, m.ID)\n\t\tif err != nil {\n\t\t\treturn err\n\t\t}\n\t\tm.Rev = latest.Rev", 0},
-	{"the wake is forgotten", step, "next.WakeAt = promise(s.Meeting.WakeAt, decision, now)", "next.WakeAt = s.Meeting.WakeAt", 0},
-	{"the latest wake is kept", planPlan, "if p.wake.IsZero() || t.Before(p.wake) {", "if p.wake.IsZero() || t.After(p.wake) {", 0},
-	{"failures are retried at once", planSettle, "return min(250*time.Millisecond<<min(tries, 10), 10*time.Second)", "return 0 * time.Duration(tries)", 2000},
+	{"the revision is not compared", mem, "case r.meeting.Rev != m.Rev:", "case false:"},
+	{"a lost race is won by force", step, "if m, err = a.Meetings.Meeting(ctx, m.ID); err != nil {\n\t\t\treturn err\n\t\t}", "latest, err := a.Meetings.Meeting(ctx, m.ID)\n\t\tif err != nil {\n\t\t\treturn err\n\t\t}\n\t\tm.Rev = latest.Rev"},
+	{"the wake is forgotten", step, "next.WakeAt = promise(s.Meeting.WakeAt, decision, now)", "next.WakeAt = s.Meeting.WakeAt"},
+	{"the latest wake is kept", planPlan, "if p.wake.IsZero() || t.Before(p.wake) {", "if p.wake.IsZero() || t.After(p.wake) {"},
 
 	// Seats and desktops are capabilities.
-	{"any key opens a seat", join, "if !greenroom.SameSecret(seat.Key, key) {", "if !greenroom.SameSecret(seat.Key, key) && key == \"\" {", 0},
-	{"tokens are stored as they are", join, "Hash: greenroom.HashSecret(token)", "Hash: token", 0},
-	{"a token is good for every address", desktops, `case t.Client != "" && t.Client != client:`, "case false:", 0},
-	{"a token stays good unused", desktops, `case t.Client == "" && t.ExpiresAt.Before(now):`, "case false:", 0},
-	{"a token opens a desktop that goes", desktops, "if sessionID != agentapi.SessionID || d.Phase != greenroom.Ready && d.Phase != greenroom.InUse {", "if sessionID != agentapi.SessionID {", 2000},
-	{"a spent secret enrols again", desktops, `refused = d.Agent.KeyHash != "" && d.Agent.KeyHash != key || `, "refused = ", 0},
+	{"any key opens a seat", join, "if !greenroom.SameSecret(seat.Key, key) {", "if !greenroom.SameSecret(seat.Key, key) && key == \"\" {"},
+	{"tokens are stored as they are", join, "Hash: greenroom.HashSecret(token)", "Hash: token"},
+	{"a token is good for every address", desktops, `case t.Client != "" && t.Client != client:`, "case false:"},
+	{"a token stays good unused", desktops, `case t.Client == "" && t.ExpiresAt.Before(now):`, "case false:"},
+	{"a spent secret enrols again", desktops, `refused = d.Agent.KeyHash != "" && d.Agent.KeyHash != key || `, "refused = "},
+}
+
+// Rare lists those that need a rare coincidence, and so minutes of lives: `make mutations` looks for them, too.
+var Rare = []Mutation{
+	{"the deadline counts from the save", step, "s.Meeting, s.Effects = next, decision.Effects", "s.Meeting, s.Effects, s.Deadline = next, decision.Effects, a.now().Add(plan.EffectTimeout)"},
+	{"outcomes of another attempt count", planSettle, "if s == nil || m.Handle(s) != o.Effect.Handle {", "if s == nil {"},
+	{"a record's removal may be overtaken", planSeat, `if named && retry && p.due(lastPublish(d), "certainty that no record is still being written") {`, "if named && retry {"},
+	{"a dead machine is not noticed once it is ready", planSeat, "if inst.Ending && d.Phase.Live() {", "if inst.Ending && d.Phase.Starting() {"},
+	{"who has just connected does not count", "desktop.go", "return (d.Phase == Ready || d.Phase == InUse) && d.Agent.Connections > 0", "return d.Phase == InUse && d.Agent.Connections > 0"},
+	{"the kill time is ignored", planSeat, `case p.due(d.KillAt, "the machine's greatest age"):`, "case false:"},
+	{"failures are retried at once", planSettle, "return min(250*time.Millisecond<<min(tries, 10), 10*time.Second)", "return 0 * time.Duration(tries)"},
+	{"a token opens a desktop that goes", desktops, "if sessionID != agentapi.SessionID || d.Phase != greenroom.Ready && d.Phase != greenroom.InUse {", "if sessionID != agentapi.SessionID {"},
 }

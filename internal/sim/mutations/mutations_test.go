@@ -17,18 +17,19 @@ import (
 // TestEveryMutationIsFound puts one fault at a time into the product and expects the simulation to say which promise it breaks.
 func TestEveryMutationIsFound(t *testing.T) {
 	t.Parallel()
+	find(t, mutations.Table, mutations.Lives)
+}
+
+func find(t *testing.T, table []mutations.Mutation, lives int) {
+	t.Helper()
 	root, err := filepath.Abs("../../..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range mutations.Table {
+	for _, m := range table {
 		t.Run(m.Name, func(t *testing.T) {
 			t.Parallel()
 			simulate := build(t, root, m)
-			lives := m.Lives
-			if lives == 0 {
-				lives = 500
-			}
 			out, err := exec.CommandContext(t.Context(), simulate, "-climate", "storm", "-lives", strconv.Itoa(lives)).Output()
 			var exit *exec.ExitError
 			promise := broken(string(out))
@@ -37,6 +38,20 @@ func TestEveryMutationIsFound(t *testing.T) {
 			}
 			t.Log(promise)
 		})
+	}
+}
+
+// TestTextsOccurOnce holds the rare mutations to the code, too, though they are not looked for each time.
+func TestTextsOccurOnce(t *testing.T) {
+	t.Parallel()
+	for _, m := range mutations.Rare {
+		text, err := os.ReadFile(filepath.Join("../../..", filepath.FromSlash(m.File)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(string(text), m.Old); n != 1 {
+			t.Errorf("%s: %s has the text to be changed %d times: change the mutation along with the code", m.Name, m.File, n)
+		}
 	}
 }
 
