@@ -26,10 +26,10 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("simulate", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	lives := flags.Uint64("lives", 10_000, "how many lives to lead")
-	seed := flags.Uint64("seed", 1, "seed of the first life; the others follow")
+	lives := flags.Uint64("lives", 10_000, "how many meetings' lives to lead, some in one world")
+	seed := flags.Uint64("seed", 1, "seed of the first world; the others follow")
 	climate := flags.String("climate", "", "calm, rough or storm; the seed picks if none is given")
-	procs := flags.Int("procs", 0, "lives at once; 0 is one for each processor")
+	procs := flags.Int("procs", 0, "worlds at once; 0 is one for each processor")
 	verbose := flags.Bool("v", false, "with -lives 1: print everything that happened")
 	if err := flags.Parse(args); err != nil {
 		return 2
@@ -44,7 +44,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return verdict(stdout, &r)
 	}
 	c := sim.Campaign{First: *seed, Lives: *lives, Climate: *climate, Workers: *procs, Progress: func(t sim.Total) {
-		fmt.Fprintf(stderr, "%d lives in %s\n", t.Lives, t.Took.Round(time.Second))
+		fmt.Fprintf(stderr, "%d lives in %s\n", t.Meetings, t.Took.Round(time.Second))
 	}}
 	debug.SetGCPercent(400) // lives are short and leave much behind
 	total := c.Run(ctx)

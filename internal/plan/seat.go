@@ -234,7 +234,7 @@ func (p *planner) clear(s *greenroom.Seat) {
 	}
 	retry := p.due(d.RetryAt, "another try at the removal")
 	named := d.Hostname != "" && !d.Unpublished
-	if named && retry && p.due(lastPublish(d), "certainty that no record is still being written") {
+	if named && retry && p.due(nameSettles(d), "certainty that no record is still being written") {
 		p.effect(Unpublish, s, "the desktop is going")
 	}
 	exists, certain := p.exists(s)
@@ -253,17 +253,15 @@ func (p *planner) clear(s *greenroom.Seat) {
 	p.event(greenroom.EventPhase, s, "What was left of the failed desktop is gone.", map[string]string{"phase": string(d.Phase)})
 }
 
-// lastPublish is until when a record that was asked for in the stage of naming may yet be written, by this process or by
-// another: a removal before that could be overtaken.
-func lastPublish(d *greenroom.Desktop) time.Time {
-	if _, named := d.Entered(greenroom.Naming); !named {
+// nameSettles is until when a record may yet be written that was asked for and never answered: a removal before that
+// could be overtaken. Once one was answered nobody waits: what another process may still be writing is the sweep's.
+func nameSettles(d *greenroom.Desktop) time.Time {
+	_, asked := d.Entered(greenroom.Naming)
+	_, written := d.Entered(greenroom.Proving)
+	if !asked || written {
 		return time.Time{}
 	}
-	over, ok := d.Entered(greenroom.Proving)
-	if !ok {
-		over = d.Timings[d.Phase]
-	}
-	return over.Add(effectSettles)
+	return d.Timings[d.Phase].Add(effectSettles)
 }
 
 // exists reports whether the attempt's instance still exists, and whether that is certain. An attempt whose

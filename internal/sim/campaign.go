@@ -14,12 +14,12 @@ import (
 	"greenroom"
 )
 
-// Campaign is many lives, from consecutive seeds.
+// Campaign is many worlds, from consecutive seeds, until as many meetings have lived in them.
 type Campaign struct {
 	First   uint64
-	Lives   uint64
+	Lives   uint64 // of meetings; the worlds that are begun by then are led to their end
 	Climate string // of Climates; empty: each seed picks
-	Workers int    // lives at once; 0 is one for each processor
+	Workers int    // worlds at once; 0 is one for each processor
 	// Progress, if set, is told every ten seconds.
 	Progress func(t Total)
 }
@@ -27,18 +27,18 @@ type Campaign struct {
 // Total is what came of a campaign so far.
 type Total struct {
 	Report          // the sums; Broken is of Failed
-	Lives    uint64 // that were led
+	Worlds   uint64 // that were led
 	Took     time.Duration
 	Failed   *Report // the one with the smallest seed among those that were led; nil: none
 	Climates map[string]uint64
 }
 
-// Run leads the lives, each alone in its worker, and stops at the first broken promise.
+// Run leads the worlds, each alone in its worker, and stops at the first broken promise.
 func (c Campaign) Run(ctx context.Context) Total {
 	began := time.Now()
 	total := Total{Report: Report{Faults: map[string]int{}, Ends: map[greenroom.EndReason]int{}}, Climates: map[string]uint64{}}
 	var mu sync.Mutex
-	var next atomic.Uint64
+	var next, lives atomic.Uint64
 	var failed atomic.Bool
 	var workers sync.WaitGroup
 	told := began
@@ -46,12 +46,9 @@ func (c Campaign) Run(ctx context.Context) Total {
 		workers.Go(func() {
 			p := &pool{}
 			defer p.close()
-			for ctx.Err() == nil && !failed.Load() {
-				n := next.Add(1) - 1
-				if n >= c.Lives {
-					return
-				}
-				r := run(c.First+n, Options{Climate: c.Climate}, p)
+			for ctx.Err() == nil && !failed.Load() && lives.Load() < c.Lives {
+				r := run(c.First+next.Add(1)-1, Options{Climate: c.Climate}, p)
+				lives.Add(uint64(r.Meetings))
 				mu.Lock()
 				total.add(r)
 				total.Took = time.Since(began)
@@ -79,7 +76,7 @@ func cmpOr(a, b int) int {
 }
 
 func (t *Total) add(r Report) {
-	t.Lives++
+	t.Worlds++
 	t.Climates[r.Climate]++
 	t.Lasted += r.Lasted
 	t.Meetings += r.Meetings
@@ -100,10 +97,10 @@ func (t *Total) add(r Report) {
 	}
 }
 
-// Print writes what came of the campaign: the sums, and the mean of a life.
+// Print writes what came of the campaign: the sums, and the mean of a world.
 func (t *Total) Print(w io.Writer) {
-	n := float64(max(t.Lives, 1))
-	fmt.Fprintf(w, "%d lives in %s: %.0f a minute\n", t.Lives, t.Took.Round(time.Millisecond), n/t.Took.Minutes())
+	n := float64(max(t.Worlds, 1))
+	fmt.Fprintf(w, "%d meetings lived in %d worlds in %s: %.0f lives a minute\n", t.Meetings, t.Worlds, t.Took.Round(time.Millisecond), float64(t.Meetings)/t.Took.Minutes())
 	for _, climate := range slices.Sorted(maps.Keys(t.Climates)) {
 		fmt.Fprintf(w, "  %-34s %12d\n", climate, t.Climates[climate])
 	}
@@ -111,7 +108,7 @@ func (t *Total) Print(w io.Writer) {
 	for _, f := range t.Faults {
 		faults += f
 	}
-	fmt.Fprintf(w, "a life, in the mean: %.1f h, %.1f meetings, %.1f machines, %.0f steps, %.1f effects, %.0f calls to the world, %.0f sweeps, %.0f events, %.1f faults\n",
+	fmt.Fprintf(w, "a world, in the mean: %.1f h, %.1f meetings, %.1f machines, %.0f steps, %.1f effects, %.0f calls to the world, %.0f sweeps, %.0f events, %.1f faults\n",
 		t.Lasted.Hours()/n, float64(t.Meetings)/n, float64(t.Machines)/n, float64(t.Steps)/n, float64(t.Effects)/n, float64(t.Calls)/n, float64(t.Sweeps)/n, float64(t.Events)/n, float64(faults)/n)
 	fmt.Fprintln(w, "faults:")
 	for _, f := range slices.Sorted(maps.Keys(t.Faults)) {

@@ -79,7 +79,7 @@ func (l *life) checkClosed(b *book) {
 		if m.alive(l.now) {
 			l.fail("meeting %s is closed, and machine %s lives", b.id, m.handle.Token())
 		}
-		if name := m.id + "." + zoneName; l.records[name] != nil {
+		if name := m.id + "." + zoneName; l.left(name) {
 			l.fail("meeting %s is closed, and record %s is there", b.id, name)
 		}
 	}
@@ -131,7 +131,8 @@ func (l *life) checkMoves(prev *greenroom.Meeting, events []greenroom.Event, nex
 
 // owners says which of a meeting's parts each kind of writer may change.
 var owners = map[string][]string{
-	"pass": {"desktop", "end"}, "edit": {"meeting"}, "stop": {"end", "version"}, "enter": {"entry"},
+	"pass": {"desktop", "timing", "end", "parking"}, "edit": {"meeting"}, "stop": {"end", "version", "timing", "parking"},
+	"park": {"version", "timing", "parking"}, "enter": {"entry"},
 	"enrol": {"agent"}, "report": {"agent"}, "verify": {"entry"}, "session data": {"data"},
 }
 
@@ -147,9 +148,10 @@ func (l *life) checkOwners(b *book, prev, next *greenroom.Meeting) {
 		}
 	}
 	check("meeting", prev.Title == next.Title && prev.StartsAt.Equal(next.StartsAt) && prev.EndsAt.Equal(next.EndsAt), "")
-	if who != "stop" {
-		check("meeting", prev.Version == next.Version, "")
+	if prev.Version != next.Version && who != "edit" {
+		check("version", false, "")
 	}
+	check("parking", prev.ParkedUntil.Equal(next.ParkedUntil), "")
 	check("end", prev.EndReason == next.EndReason && prev.EndedAt.Equal(next.EndedAt), "")
 	if prev.EndReason != "" && prev.EndReason != next.EndReason {
 		l.fail("the end of %s was %s and became %s", b.id, prev.EndReason, next.EndReason)
@@ -176,7 +178,8 @@ func (l *life) checkDesktopOwner(check func(part string, same bool, role string)
 	a, b := &was.Desktop, &is.Desktop
 	check("entry", slices.Equal(a.Tokens, b.Tokens), was.Role)
 	check("desktop", a.Phase == b.Phase && a.InstanceID == b.InstanceID && a.Address == b.Address && a.KillAt.Equal(b.KillAt) && a.Cleared == b.Cleared &&
-		a.Unpublished == b.Unpublished && a.RemovalAskedAt.Equal(b.RemovalAskedAt) && a.EndReason == b.EndReason && maps.EqualFunc(a.Timings, b.Timings, time.Time.Equal), was.Role)
+		a.Unpublished == b.Unpublished && a.RemovalAskedAt.Equal(b.RemovalAskedAt) && a.EndReason == b.EndReason, was.Role)
+	check("timing", maps.EqualFunc(a.Timings, b.Timings, time.Time.Equal), was.Role)
 	facts, told := a.Agent, b.Agent
 	if !b.Phase.Live() {
 		facts.Connections, facts.DisconnectedAt, told.Connections, told.DisconnectedAt = 0, time.Time{}, 0, time.Time{}

@@ -105,6 +105,7 @@ func (l *life) changeMind(t *thread, b *book) {
 		l.stop(t, b, greenroom.Cancelled)
 		return
 	default:
+		l.park(t, b)
 		return
 	}
 	err := t.do("edit", b, func(p *process) error {
@@ -115,6 +116,27 @@ func (l *life) changeMind(t *thread, b *book) {
 		return err
 	})
 	l.log("organiser of %s: edit %s: %v", b.id, title, err)
+}
+
+// park lets an operator hold the meeting for a while, who may let go before it is over.
+func (l *life) park(t *thread, b *book) {
+	if l.calm {
+		return
+	}
+	err := t.do("park", b, func(p *process) error {
+		_, err := p.service.Park(context.Background(), b.id, l.between(time.Minute, 10*time.Minute).String(), "a look", "127.0.0.1")
+		return err
+	})
+	l.log("operator of %s: park: %v", b.id, err)
+	if err != nil || l.rng.IntN(2) == 0 {
+		return
+	}
+	t.sleep(l.between(0, 10*time.Minute))
+	err = t.do("park", b, func(p *process) error {
+		_, err := p.service.Resume(context.Background(), b.id, "127.0.0.1")
+		return err
+	})
+	l.log("operator of %s: resume: %v", b.id, err)
 }
 
 func (l *life) stop(t *thread, b *book, reason greenroom.EndReason) {

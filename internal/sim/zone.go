@@ -17,6 +17,7 @@ type record struct {
 	name    string
 	address netip.Addr
 	foreign bool
+	at      time.Duration // when it was written last
 }
 
 // zone is the DNS.
@@ -37,7 +38,7 @@ func (z *zone) SetRecords(ctx context.Context, records []dns.Record) error {
 		for _, rec := range records {
 			if old := l.records[rec.Name]; old == nil || !old.foreign {
 				l.log("world: record %s is %s", rec.Name, rec.Address)
-				l.records[rec.Name] = &record{name: rec.Name, address: rec.Address}
+				l.records[rec.Name] = &record{name: rec.Name, address: rec.Address, at: l.now}
 			}
 		}
 	})
@@ -64,6 +65,7 @@ func (z *zone) DeleteRecords(ctx context.Context, names []string) error {
 	l.ask("no record " + names[0])
 	err := l.dns(r, nil, func() {
 		for _, name := range names {
+			l.unnamed[name] = l.now
 			old := l.records[name]
 			if old == nil || old.foreign {
 				continue
@@ -93,6 +95,14 @@ func (z *zone) GetRecords(context.Context) ([]dns.Record, error) {
 	slices.SortFunc(out, func(a, b dns.Record) int { return strings.Compare(a.Name, b.Name) })
 	l.cur.sleep(l.between(time.Millisecond, 300*time.Millisecond))
 	return out, nil
+}
+
+// left reports whether a name is there though nothing has removed it. One that another process wrote after its removal is
+// the sweep's.
+func (l *life) left(name string) bool {
+	r := l.records[name]
+	at, removed := l.unnamed[name]
+	return r != nil && (!removed || r.at < at)
 }
 
 // prober looks from outside.

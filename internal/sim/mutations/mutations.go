@@ -10,8 +10,8 @@ type Mutation struct {
 
 // Lives and RareLives are how many lives are led for a mutation at most.
 const (
-	Lives     = 1000
-	RareLives = 20_000
+	Lives     = 2000
+	RareLives = 40_000
 )
 
 const (
@@ -58,7 +58,7 @@ var Table = []Mutation{
 	{"no-show counts from the boot", planEnd, "since := later(p.m.StartsAt, readyAt)", "since := readyAt"},
 	{"a moved meeting takes desktops from people", planSeat, "case !d.Connected() && !s.RequestedAt", "case !s.RequestedAt"},
 	{"a desktop goes for no reason", planSeat, "\t\td.EndReason = reason\n\t\tp.move(s, greenroom.Terminating, why)", "\t\tp.move(s, greenroom.Terminating, why)"},
-	{"the end has no evidence", planEnd, "m.EndReason, m.EndedAt = reason, now\n\tdata := map[string]string{\"reason\": string(reason)}", "m.EndReason, m.EndedAt = reason, now\n\tdata := map[string]string{}"},
+	{"the end has no evidence", planEnd, "data := map[string]string{\"reason\": string(reason)}\n\tfor k, v := range evidence {", "data := map[string]string{}\n\tfor k, v := range evidence {"},
 	{"the sweep does not look twice", sweep, "if !s.seen[what] {", "if false {"},
 	{"the sweep takes owned records for orphans", sweep, "if !own.byName[r.Name] && s.orphan(", "if s.orphan("},
 
@@ -80,9 +80,9 @@ var Table = []Mutation{
 var Rare = []Mutation{
 	{"the deadline counts from the save", step, "s.Meeting, s.Effects = next, decision.Effects", "s.Meeting, s.Effects, s.Deadline = next, decision.Effects, a.now().Add(plan.EffectTimeout)"},
 	{"outcomes of another attempt count", planSettle, "if s == nil || m.Handle(s) != o.Effect.Handle {", "if s == nil {"},
-	{"a record's removal may be overtaken", planSeat, `if named && retry && p.due(lastPublish(d), "certainty that no record is still being written") {`, "if named && retry {"},
+	{"a record's removal may be overtaken", planSeat, `if named && retry && p.due(nameSettles(d), "certainty that no record is still being written") {`, "if named && retry {"},
 	{"a dead machine is not noticed once it is ready", planSeat, "if inst.Ending && d.Phase.Live() {", "if inst.Ending && d.Phase.Starting() {"},
-	{"who has just connected does not count", "desktop.go", "return (d.Phase == Ready || d.Phase == InUse) && d.Agent.Connections > 0", "return d.Phase == InUse && d.Agent.Connections > 0"},
+	{"who came and left between two looks was never there", "internal/plan/park.go", "a.Connections == 0 && a.ConnectedAt.IsZero()", "a.Connections == 0"},
 	{"the kill time is ignored", planSeat, `case p.due(d.KillAt, "the machine's greatest age"):`, "case false:"},
 	{"failures are retried at once", planSettle, "return min(250*time.Millisecond<<min(tries, 10), 10*time.Second)", "return 0 * time.Duration(tries)"},
 	{"a token opens a desktop that goes", desktops, "if sessionID != agentapi.SessionID || d.Phase != greenroom.Ready && d.Phase != greenroom.InUse {", "if sessionID != agentapi.SessionID {"},
