@@ -117,13 +117,25 @@ func (c *chaos) becomes(ctx context.Context, id string, phase greenroom.Phase) e
 		case err != nil && ctx.Err() == nil:
 			return fmt.Errorf("an accepted meeting is lost: %w", err)
 		case ctx.Err() != nil:
-			text, _ := json.Marshal(m)
-			return fmt.Errorf("not %s within %s: %s", phase, patientFor, text)
+			return fmt.Errorf("not %s within %s:\n%s", phase, patientFor, c.timeline(id))
 		case all(m, phase):
 			return nil
 		}
 		time.Sleep(50 * time.Millisecond) // between two looks
 	}
+}
+
+// timeline is what a meeting tells of itself.
+func (c *chaos) timeline(id string) string {
+	events, err := insist(context.Background(), func(ctx context.Context) (wire.Events, error) { return c.api.Events(ctx, id, 0) })
+	if err != nil {
+		return err.Error()
+	}
+	var b strings.Builder
+	for _, e := range events.Events {
+		fmt.Fprintf(&b, "%s %s %s.%d %s\n", e.At.Format("15:04:05.000"), e.Kind, e.Role, e.Attempt, e.Message)
+	}
+	return b.String()
 }
 
 // watchSeats looks again and again whether a seat has two machines.
@@ -200,7 +212,9 @@ func (c *chaos) freeze(t *testing.T) string {
 func (c *chaos) storm(t *testing.T, kinds ...func(t *testing.T) string) {
 	for i := range *blows {
 		after(*gentle)
-		t.Logf("blow %d: %s", i, kinds[rand.N(len(kinds))](t))
+		began := time.Now().UTC()
+		what := kinds[rand.N(len(kinds))](t)
+		t.Logf("%s blow %d: %s", began.Format("15:04:05.000"), i, what)
 	}
 }
 
@@ -251,8 +265,12 @@ func (c *chaos) nothingLost(t *testing.T) {
 	if len(kept) != len(c.bookings) {
 		t.Errorf("%d meetings are kept, %d were accepted", len(kept), len(c.bookings))
 	}
+	slowest := c.bookings[0]
 	var took []time.Duration
 	for _, b := range c.bookings {
+		if b.took > slowest.took {
+			slowest = b
+		}
 		if m := kept[b.id]; m.Title != b.title || m.State != greenroom.Ended {
 			t.Errorf("meeting %s: title %q, want %q; state %s", b.id, m.Title, b.title, m.State)
 		}
@@ -260,6 +278,7 @@ func (c *chaos) nothingLost(t *testing.T) {
 	}
 	slices.Sort(took)
 	t.Logf("%d meetings, ready after %s in the middle, %s at most", len(took), took[len(took)/2], took[len(took)-1])
+	t.Logf("the slowest, %s:\n%s", slowest.id, c.timeline(slowest.id))
 }
 
 // nothingLeft wants no process, no file and no name of any desktop.

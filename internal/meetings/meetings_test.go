@@ -166,15 +166,26 @@ func TestScheduleDefaults(t *testing.T) {
 func TestIdempotencyKey(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	first, created, err := b.Schedule(t.Context(), okInput(), "key")
+	in := okInput()
+	in.StartsAt = time.Now().Add(time.Hour).Format(time.RFC3339)
+	first, created, err := b.Schedule(t.Context(), in, "key")
 	if err != nil || !created {
 		t.Fatal(created, err)
 	}
-	again, created, err := b.Schedule(t.Context(), okInput(), "key")
+	again, created, err := b.Schedule(t.Context(), in, "key")
 	if err != nil || created || again.ID != first.ID {
 		t.Errorf("again: %v created %t, %v", again.ID == first.ID, created, err)
 	}
-	other := okInput()
+	b.Now = func() time.Time { return first.StartsAt.Add(time.Hour) } // now nobody could schedule it any more
+	again, created, err = b.Schedule(t.Context(), in, "key")
+	if err != nil || created || again.ID != first.ID {
+		t.Errorf("again, late: %v created %t, %v", again.ID == first.ID, created, err)
+	}
+	var invalid *greenroom.InvalidError
+	if _, _, err := b.Schedule(t.Context(), in, "a fresh key"); !errors.As(err, &invalid) {
+		t.Errorf("a start long past, with a fresh key: %v", err)
+	}
+	other := in
 	other.Title = "Geometry"
 	if _, _, err := b.Schedule(t.Context(), other, "key"); !errors.Is(err, greenroom.ErrConflict) {
 		t.Errorf("the key for another request: %v", err)

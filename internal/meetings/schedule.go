@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,13 +30,13 @@ const (
 // input come as one InvalidError.
 func (s *Service) Schedule(ctx context.Context, in Schedule, idempotencyKey string) (greenroom.Meeting, bool, error) {
 	now := s.Now().UTC()
-	m, err := s.draft(in, now)
-	if err != nil {
-		return greenroom.Meeting{}, false, err
-	}
 	idem := store.Idempotency{}
 	if idempotencyKey != "" {
 		idem = store.Idempotency{Key: idempotencyKey, Fingerprint: fingerprint(in), At: now}
+	}
+	m, err := s.draft(in, now)
+	if err != nil {
+		return s.repeated(ctx, idem, err)
 	}
 	event := greenroom.Event{At: now, Kind: greenroom.EventScheduled, Message: "The meeting was scheduled.",
 		Data: map[string]string{"starts_at": m.StartsAt.Format(time.RFC3339), "ends_at": m.EndsAt.Format(time.RFC3339)}}
@@ -47,6 +48,18 @@ func (s *Service) Schedule(ctx context.Context, in Schedule, idempotencyKey stri
 		s.Kick(saved.ID)
 	}
 	return saved, created, nil
+}
+
+// repeated answers a request that is not valid now: if it was when its key was used first, that answer stands.
+func (s *Service) repeated(ctx context.Context, idem store.Idempotency, fault error) (greenroom.Meeting, bool, error) {
+	if idem.Key == "" {
+		return greenroom.Meeting{}, false, fault
+	}
+	m, err := s.Store.First(ctx, idem)
+	if errors.Is(err, greenroom.ErrNotFound) {
+		err = fault
+	}
+	return m, false, err
 }
 
 func fingerprint(in Schedule) string {

@@ -18,6 +18,7 @@ import (
 // keeper is what the use cases need of the store.
 type keeper interface {
 	Create(ctx context.Context, m greenroom.Meeting, events []greenroom.Event, idem store.Idempotency) (greenroom.Meeting, bool, error)
+	First(ctx context.Context, idem store.Idempotency) (greenroom.Meeting, error)
 	Meeting(ctx context.Context, id string) (greenroom.Meeting, error)
 	Update(ctx context.Context, m greenroom.Meeting, events []greenroom.Event) (greenroom.Meeting, error)
 	List(ctx context.Context, f store.Filter) ([]greenroom.Meeting, string, error)

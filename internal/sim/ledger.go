@@ -44,6 +44,11 @@ func (s *ledger) Create(ctx context.Context, m greenroom.Meeting, events []green
 	return saved, created, err
 }
 
+func (s *ledger) First(ctx context.Context, idem store.Idempotency) (greenroom.Meeting, error) {
+	s.l.call()
+	return s.l.store.First(ctx, idem)
+}
+
 func (s *ledger) Meeting(ctx context.Context, id string) (greenroom.Meeting, error) {
 	s.l.call()
 	if err := s.unavailable("before"); err != nil {

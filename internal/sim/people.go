@@ -57,8 +57,11 @@ func (l *life) organise(t *thread, b *book) {
 		})
 		var invalid *greenroom.InvalidError
 		passed := errors.As(err, &invalid) // the start has, meanwhile
-		if err == nil || passed && b.id != "" {
+		if err == nil {
 			break
+		}
+		if passed && b.id != "" {
+			l.fail("what was accepted is refused when it is asked for again: %v", err)
 		}
 		if passed {
 			in.StartsAt = "now"

@@ -23,6 +23,10 @@ type Store interface {
 	// callers with one key at once, exactly one creates. ErrConflict too if the id exists.
 	Create(ctx context.Context, m greenroom.Meeting, events []greenroom.Event, idem Idempotency) (greenroom.Meeting, bool, error)
 
+	// First returns the meeting that the idempotency key made, as it is now. ErrNotFound if the key made none;
+	// ErrConflict if it was used for another fingerprint.
+	First(ctx context.Context, idem Idempotency) (greenroom.Meeting, error)
+
 	// Meeting returns one meeting. ErrNotFound if there is none.
 	Meeting(ctx context.Context, id string) (greenroom.Meeting, error)
 

@@ -5,6 +5,7 @@ package memstore
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -71,11 +72,7 @@ func (s *Store) create(ctx context.Context, m greenroom.Meeting, events []greenr
 		return greenroom.Meeting{}, false, err
 	}
 	if idem.Key != "" {
-		if u, ok := s.keys[idem.Key]; ok {
-			if u.fingerprint != idem.Fingerprint {
-				return greenroom.Meeting{}, false, fmt.Errorf("idempotency key of another request: %w", greenroom.ErrConflict)
-			}
-			first, err := s.meeting(u.meeting)
+		if first, err := s.first(idem); !errors.Is(err, greenroom.ErrNotFound) {
 			return first, false, err
 		}
 	}
@@ -88,6 +85,27 @@ func (s *Store) create(ctx context.Context, m greenroom.Meeting, events []greenr
 		s.keys[idem.Key] = used{idem.Fingerprint, m.ID, idem.At}
 	}
 	return created, true, nil
+}
+
+// First implements store.Store.
+func (s *Store) First(ctx context.Context, idem store.Idempotency) (greenroom.Meeting, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return greenroom.Meeting{}, err
+	}
+	return s.first(idem)
+}
+
+func (s *Store) first(idem store.Idempotency) (greenroom.Meeting, error) {
+	u, ok := s.keys[idem.Key]
+	switch {
+	case !ok:
+		return greenroom.Meeting{}, fmt.Errorf("idempotency key: %w", greenroom.ErrNotFound)
+	case u.fingerprint != idem.Fingerprint:
+		return greenroom.Meeting{}, fmt.Errorf("idempotency key of another request: %w", greenroom.ErrConflict)
+	}
+	return s.meeting(u.meeting)
 }
 
 // Update implements store.Store.

@@ -52,7 +52,7 @@ var writes = []string{
 }
 
 // reads lists what the readers run.
-var reads = []string{selectMeeting, selectDue, selectEvents, selectRecent, selectSetting, selectRecords, selectRecord}
+var reads = []string{selectMeeting, selectKey, selectDue, selectEvents, selectRecent, selectSetting, selectRecords, selectRecord}
 
 // statements are prepared queries by their text.
 type statements map[string]*sql.Stmt

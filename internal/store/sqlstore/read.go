@@ -31,6 +31,30 @@ func (s *Store) Meeting(ctx context.Context, id string) (greenroom.Meeting, erro
 	return m.Clone(), nil
 }
 
+// First implements store.Store.
+func (s *Store) First(caller context.Context, idem store.Idempotency) (greenroom.Meeting, error) {
+	ctx, cancel := s.bound(caller)
+	defer cancel()
+	id, err := keptBy(s.reads[selectKey].QueryRowContext(ctx, idem.Key), idem)
+	if err != nil {
+		return greenroom.Meeting{}, fmt.Errorf("look up the idempotency key: %w", s.explain(caller, err))
+	}
+	return s.Meeting(caller, id)
+}
+
+// keptBy reads the id of the meeting that the key made.
+func keptBy(row *sql.Row, idem store.Idempotency) (id string, err error) {
+	var fingerprint string
+	err = row.Scan(&fingerprint, &id)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return "", greenroom.ErrNotFound
+	case err == nil && fingerprint != idem.Fingerprint:
+		return "", fmt.Errorf("idempotency key of another request: %w", greenroom.ErrConflict)
+	}
+	return id, err
+}
+
 func scanMeeting(row interface{ Scan(...any) error }) (greenroom.Meeting, error) {
 	var doc []byte
 	var m greenroom.Meeting

@@ -73,15 +73,12 @@ func (s *Store) Create(ctx context.Context, m greenroom.Meeting, events []greenr
 
 // firstOf returns the meeting that the key made before, or nil.
 func (t *turn) firstOf(ctx context.Context, idem store.Idempotency) (*greenroom.Meeting, error) {
-	var fingerprint, id string
-	err := t.queryRow(ctx, selectKey, idem.Key).Scan(&fingerprint, &id)
+	id, err := keptBy(t.queryRow(ctx, selectKey, idem.Key), idem)
 	switch {
-	case errors.Is(err, sql.ErrNoRows):
+	case errors.Is(err, greenroom.ErrNotFound):
 		return nil, nil
 	case err != nil:
 		return nil, fmt.Errorf("look up the idempotency key: %w", err)
-	case fingerprint != idem.Fingerprint:
-		return nil, fmt.Errorf("idempotency key of another request: %w", greenroom.ErrConflict)
 	}
 	if err := t.pipe.flush(ctx); err != nil { // it may be about that meeting
 		return nil, err

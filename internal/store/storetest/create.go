@@ -46,6 +46,15 @@ func idempotencyKeyReturnsTheFirst(t *testing.T, s store.Store) {
 		t.Fatalf("second call: new %v, %v", isNew, err)
 	}
 	same(t, "second call", first, got)
+	found, err := s.First(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "what the key made", first, found)
+	_, err = s.First(t.Context(), store.Idempotency{Key: "another", Fingerprint: "f"})
+	wantKind(t, err, greenroom.ErrNotFound)
+	_, err = s.First(t.Context(), store.Idempotency{Key: "k", Fingerprint: "g"})
+	wantKind(t, err, greenroom.ErrConflict)
 	_, err = s.Meeting(t.Context(), other.ID)
 	wantKind(t, err, greenroom.ErrNotFound)
 }
