@@ -135,10 +135,7 @@ func (s *instance) endsWithoutTrace(id string) {
 		m, ok := s.meeting(ctx, id)
 		return ok && m.State == greenroom.Ended && all(m, greenroom.Gone)
 	})
-	s.until("every process to be gone", func(context.Context) bool { return len(s.desktopProcesses()) == 0 })
-	if left, err := os.ReadDir(filepath.Join(s.data, "desktops")); err != nil || len(left) != 0 {
-		s.t.Errorf("left in the desktops' directory: %v %v", left, err)
-	}
+	s.nothingLeft()
 }
 
 // TestBackupWhileServing makes backups while desktops live and meetings are scheduled as fast as the server takes

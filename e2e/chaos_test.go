@@ -243,7 +243,7 @@ func (c *chaos) load(t *testing.T, something func()) {
 		t.Errorf("seats with two machines: %v", c.doubled)
 	}
 	c.nothingLost(t)
-	c.nothingLeft(t)
+	c.nothingLeft()
 }
 
 // nothingLost compares what organisers were promised with what is kept.
@@ -279,20 +279,6 @@ func (c *chaos) nothingLost(t *testing.T) {
 	slices.Sort(took)
 	t.Logf("%d meetings, ready after %s in the middle, %s at most", len(took), took[len(took)/2], took[len(took)-1])
 	t.Logf("the slowest, %s:\n%s", slowest.id, c.timeline(slowest.id))
-}
-
-// nothingLeft wants no process, no file and no name of any desktop.
-func (c *chaos) nothingLeft(t *testing.T) {
-	c.until("every process to be gone", func(context.Context) bool { return len(c.desktopProcesses()) == 0 })
-	left, err := os.ReadDir(filepath.Join(c.data, "desktops"))
-	if err != nil {
-		t.Error(err)
-	}
-	for _, e := range left {
-		if strings.Contains(e.Name(), "i-") {
-			t.Errorf("left in the desktops' directory: %s", e.Name())
-		}
-	}
 }
 
 // TestChaosOnSQLite kills and stops the one server of an SQLite database under load.

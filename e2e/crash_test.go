@@ -180,6 +180,16 @@ func (s *instance) screens() int {
 	return n
 }
 
+// nothingLeft wants no process and no file of any desktop.
+func (s *instance) nothingLeft() {
+	s.t.Helper()
+	s.until("every process to be gone", func(context.Context) bool { return len(s.desktopProcesses()) == 0 })
+	left, err := filepath.Glob(filepath.Join(s.data, "desktops", "*i-*")) // half made and half removed ones, too
+	if err != nil || len(left) != 0 {
+		s.t.Fatalf("left in the desktops' directory: %v %v", left, err)
+	}
+}
+
 func (s *instance) meeting(ctx context.Context, id string) (wire.Meeting, bool) {
 	m, err := s.api.Meeting(ctx, id)
 	return m, err == nil
@@ -227,10 +237,6 @@ func TestKilledAnywhere(t *testing.T) {
 			m, ok := s.meeting(ctx, m.ID)
 			return ok && m.State == greenroom.Ended && all(m, greenroom.Gone)
 		})
-		s.until("every process to be gone", func(context.Context) bool { return len(s.desktopProcesses()) == 0 })
-		left, err := filepath.Glob(filepath.Join(s.data, "desktops", "*i-*")) // half made and half removed ones, too
-		if err != nil || len(left) != 0 {
-			t.Fatalf("left in the desktops' directory: %v %v", left, err)
-		}
+		s.nothingLeft()
 	}
 }

@@ -63,7 +63,7 @@ func TestReplicasAreOne(t *testing.T) {
 	if got := c.nodes[1].resolve(t, m.Seats[0].Desktop.Hostname); got != "" {
 		t.Errorf("the desktop's name still leads to %q", got)
 	}
-	c.nothingLeft(t)
+	c.nothingLeft()
 	c.nothingKept(t)
 }
 
@@ -87,7 +87,7 @@ func TestReplicaDies(t *testing.T) {
 		m, ok := c.nodes[0].meeting(ctx, m.ID)
 		return ok && all(m, greenroom.Gone)
 	})
-	c.nothingLeft(t)
+	c.nothingLeft()
 }
 
 // TestReplicaOfAnotherMachine refuses a replica that would not see the desktops of the others.
