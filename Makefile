@@ -6,7 +6,7 @@ SHELL := bash
 # The version comes from git. In a tree that git does not answer for (an archive, somebody else's clone) the build goes on without.
 export GOFLAGS := $(GOFLAGS) -buildvcs=$(shell git status --porcelain >/dev/null 2>&1 && echo auto || echo false)
 
-.PHONY: help demo dev build assets test test-go test-browser check fmt lint bench simulate mutations clean
+.PHONY: help demo dev build assets test test-go test-browser check fmt lint bench simulate mutations chaos clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -56,6 +56,9 @@ bench: assets ## Run the benchmarks; each prints its figure beside that of a pee
 
 simulate: ## Lead a million random lives through a simulated world, and check every promise
 	go run ./cmd/simulate --lives 1000000
+
+chaos: build ## Hit the real binary 200 times on each database, with 50 desktops, and look for what is lost, doubled or left (half an hour)
+	go test -count 1 -timeout 120m -v -run 'TestChaosOn(SQLite|PostgreSQL)' ./e2e -blows 200 -crowd 25 -parallel 1
 
 mutations: ## Put deliberate faults into the product, rare ones too, and expect the simulation to find each (minutes)
 	go test -tags rare -count 1 -timeout 60m -v ./internal/sim/mutations
