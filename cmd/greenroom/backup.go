@@ -46,9 +46,9 @@ func (p *program) backup() *cobra.Command {
 		}
 		return p.print(r, func(w io.Writer) {
 			fmt.Fprintf(w, "backup\t%s\n", r.File)
-			fmt.Fprintf(w, "holds\t%d meetings (%d not over), %d timeline entries\n", r.Holds.Meetings, r.Holds.Open, r.Holds.Events)
+			fmt.Fprintf(w, "meetings\t%d, of them %d not over, with %d timeline entries\n", r.Holds.Meetings, r.Holds.Open, r.Holds.Events)
 			if len(r.Files) > 1 {
-				fmt.Fprintln(w, "\tthe local authority and its key")
+				fmt.Fprintln(w, "also\tthe local authority and its key")
 			}
 			fmt.Fprintf(w, "size\t%s\n", bytesText(r.Size))
 			fmt.Fprintf(w, "took\t%s\n", time.Since(began).Round(time.Millisecond))
@@ -84,7 +84,7 @@ func (p *program) restore() *cobra.Command {
 			}
 			return p.print(r, func(w io.Writer) {
 				fmt.Fprintf(w, "restored\t%s\n", r.DataDir)
-				fmt.Fprintf(w, "holds\t%d meetings (%d not over), %d timeline entries\n", r.Holds.Meetings, r.Holds.Open, r.Holds.Events)
+				fmt.Fprintf(w, "meetings\t%d, of them %d not over, with %d timeline entries\n", r.Holds.Meetings, r.Holds.Open, r.Holds.Events)
 				fmt.Fprintf(w, "made\t%s, by version %s\n", r.MadeAt.Local().Format("Mon 2 Jan 2006 15:04:05 MST"), clean(r.Version))
 				if r.Aside != "" {
 					fmt.Fprintf(w, "before\tmoved to %s\n", r.Aside)
