@@ -44,7 +44,7 @@ func transitions(b *testing.B, o rigOptions, driver, dsn string, connections ...
 		})
 	}
 	b.Run("Saves", func(b *testing.B) {
-		ours := saves(b, o)
+		ours := saves(b, openRig(b, o))
 		b.ReportMetric(ours, "saves/s")
 		if bare > 0 {
 			b.ReportMetric(ours/bare, "x-bare1")
@@ -90,11 +90,13 @@ func bareTransactions(b *testing.B, driver, dsn string, connections int) float64
 	return rate
 }
 
-func saves(b *testing.B, o rigOptions) float64 {
-	r := openRig(b, o)
+// saves moves the wakes of many meetings at once, through each of the stores in turn, and returns the rate.
+func saves(b *testing.B, rigs ...*rig) float64 {
+	var worker atomic.Int64
 	b.SetParallelism(64)
 	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
+		r := rigs[int(worker.Add(1))%len(rigs)]
 		m := r.create(b, storetest.Meeting(time.Now().Add(time.Hour)))
 		for pb.Next() {
 			m.WakeAt = m.WakeAt.Add(time.Second)

@@ -2,12 +2,8 @@ package engine_test
 
 import (
 	"fmt"
-	"sync/atomic"
 	"testing"
-	"time"
 
-	"greenroom"
-	"greenroom/internal/store/storetest"
 	"greenroom/internal/testenv/pgtest"
 )
 
@@ -17,7 +13,7 @@ func BenchmarkReplicas(b *testing.B) {
 	var alone float64
 	for _, n := range []int{1, 2, 4} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			rate := savesThrough(b, n)
+			rate := saves(b, openReplicas(b, n)...)
 			if n == 1 {
 				alone = rate
 			}
@@ -29,26 +25,11 @@ func BenchmarkReplicas(b *testing.B) {
 	}
 }
 
-func savesThrough(b *testing.B, replicas int) float64 {
+func openReplicas(b *testing.B, n int) []*rig {
 	url := pgtest.Start(b)
-	rigs := make([]*rig, replicas)
+	rigs := make([]*rig, n)
 	for i := range rigs {
 		rigs[i] = openRig(b, rigOptions{url: url})
 	}
-	var worker atomic.Int64
-	b.SetParallelism(64)
-	b.ResetTimer()
-	b.RunParallel(func(pb *testing.PB) {
-		r := rigs[int(worker.Add(1))%replicas]
-		m := r.create(b, storetest.Meeting(time.Now().Add(time.Hour)))
-		for pb.Next() {
-			m.WakeAt = m.WakeAt.Add(time.Second)
-			var err error
-			if m, err = r.store.Update(b.Context(), m, []greenroom.Event{{At: time.Now(), Kind: greenroom.EventPhase, Message: "moved"}}); err != nil {
-				b.Error(err)
-				return
-			}
-		}
-	})
-	return float64(b.N) / b.Elapsed().Seconds()
+	return rigs
 }
