@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -46,12 +47,7 @@ func newReplica(t testing.TB, name, data string, args ...string) *instance {
 	t.Helper()
 	s := &instance{t: t, name: name, data: data, args: args, built: binary}
 	for i := range s.ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.ports[i] = l.Addr().String()
-		defer l.Close()
+		s.ports[i] = keptAddress(t)
 	}
 	var err error
 	if s.api, err = client.New("http://"+s.ports[0], ""); err != nil {
@@ -70,6 +66,37 @@ func newReplica(t testing.TB, name, data string, args ...string) *instance {
 		}
 	})
 	return s
+}
+
+// kept are the ports that were given out. They are below those that the system gives to clients: one of those may be taken by
+// somebody's connection while the server that listens on it is away.
+var kept struct {
+	sync.Mutex
+	ports map[int]bool
+}
+
+// keptAddress is a loopback address that stays free while nobody listens on it.
+func keptAddress(t testing.TB) string {
+	t.Helper()
+	kept.Lock()
+	defer kept.Unlock()
+	if kept.ports == nil {
+		kept.ports = map[int]bool{}
+	}
+	for range 1000 {
+		port := 12_000 + rand.N(20_000)
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			continue
+		}
+		_ = l.Close()
+		if !kept.ports[port] {
+			kept.ports[port] = true
+			return l.Addr().String()
+		}
+	}
+	t.Fatal("no port is free below those of clients")
+	return ""
 }
 
 func (s *instance) log() string { return filepath.Join(s.data, s.name+".log") }
