@@ -30,6 +30,9 @@ type Harness struct {
 	// Reopen closes the zone and opens it again over what it left.
 	Reopen func(t *testing.T) dns.Zone
 
+	// Other opens the same zone with another owner mark.
+	Other func(t *testing.T) dns.Zone
+
 	// Published is what a client is told about the name now.
 	Published func(t *testing.T, name string) (netip.Addr, bool)
 }
@@ -48,7 +51,9 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"NothingIsFine", nothing},
 		{"ForeignRecordIsLeftAlone", foreign},
 		{"GetReturnsOnlyOurs", onlyOurs},
+		{"TwoOwnersDoNotDisturbEachOther", twoOwners},
 		{"BadRecordDoesNotFailOthers", badRecord},
+		{"ForeignAmongManyFailsAlone", foreignAmongMany},
 		{"SurvivesReopen", reopen},
 		{"ManyAtOnce", many},
 		{"CancelledContextIsAnErrorOrDone", cancelled},
@@ -130,6 +135,54 @@ func onlyOurs(t *testing.T, h Harness) {
 	a := h.record("a", 1)
 	h.set(t, a)
 	h.wantOurs(t, a)
+}
+
+func twoOwners(t *testing.T, h Harness) {
+	theirs, ours := h.record("theirs", 7), h.record("ours", 1)
+	other := h
+	other.Zone = h.Other(t)
+	other.set(t, theirs)
+	h.Zone = h.Reopen(t)
+	h.set(t, ours)
+	wantRecordError(t, h.Zone.SetRecords(t.Context(), []dns.Record{{Name: theirs.Name, Address: address(8)}}), theirs.Name, greenroom.ErrConflict)
+	h.delete(t, theirs.Name)
+	h.wantOurs(t, ours)
+
+	other.Zone = h.Other(t)
+	wantRecordError(t, other.Zone.SetRecords(t.Context(), []dns.Record{{Name: ours.Name, Address: address(8)}}), ours.Name, greenroom.ErrConflict)
+	other.delete(t, ours.Name)
+	other.wantOurs(t, theirs)
+	h.wantPublished(t, ours)
+	h.wantPublished(t, theirs)
+
+	other.delete(t, theirs.Name)
+	h.Zone = h.Reopen(t)
+	h.set(t, h.record("theirs", 3)) // the name is free again
+	h.wantPublished(t, h.record("theirs", 3))
+}
+
+func foreignAmongMany(t *testing.T, h Harness) {
+	theirs := h.record("m07", 77)
+	h.Plant(t, theirs)
+	h.Zone = h.Reopen(t)
+	var all, want []dns.Record
+	for i := range 20 {
+		r := h.record(fmt.Sprintf("m%02d", i), byte(i+1))
+		if all = append(all, r); r.Name != theirs.Name {
+			want = append(want, r)
+		}
+	}
+	err := h.Zone.SetRecords(t.Context(), all)
+	wantRecordError(t, err, theirs.Name, greenroom.ErrConflict)
+	h.wantOurs(t, want...)
+	h.wantPublished(t, theirs)
+	var names []string
+	for _, r := range all {
+		names = append(names, r.Name)
+	}
+	h.delete(t, names...)
+	h.wantOurs(t)
+	h.wantPublished(t, theirs)
 }
 
 func badRecord(t *testing.T, h Harness) {

@@ -12,8 +12,6 @@ import (
 	"sync"
 	"time"
 
-	miekg "github.com/miekg/dns"
-
 	"greenroom"
 	"greenroom/internal/dns"
 )
@@ -64,7 +62,7 @@ var _ dns.Zone = (*Zone)(nil)
 // Open loads the zone's records. A kept record that the zone cannot hold is an error, since
 // leaving it out would hide it from whoever has to remove it.
 func Open(ctx context.Context, o Options) (*Zone, error) {
-	if !validName(o.Zone) {
+	if !dns.ValidName(o.Zone) {
 		return nil, fmt.Errorf("zone %q is not a domain name in lower case: %w", o.Zone, greenroom.ErrPermanent)
 	}
 	z := &Zone{
@@ -182,13 +180,7 @@ func (z *Zone) mayWrite(r dns.Record) error {
 }
 
 func (z *Zone) fits(name string, address netip.Addr) error {
-	switch {
-	case !validName(name) || !strings.HasSuffix(name, "."+z.apex):
-		return fmt.Errorf("not a name in lower case below %s: %w", z.apex, greenroom.ErrPermanent)
-	case !address.Is4():
-		return fmt.Errorf("%v is not an IPv4 address: %w", address, greenroom.ErrPermanent)
-	}
-	return nil
+	return dns.Fits(z.apex, dns.Record{Name: name, Address: address})
 }
 
 // changes returns the wanted records that are not served so already.
@@ -261,18 +253,3 @@ func (z *Zone) serverName() string { return "ns." + z.apex }
 
 // canonical is the form in which names are compared.
 func canonical(name string) string { return strings.TrimSuffix(strings.ToLower(name), ".") }
-
-// validName reports whether s is a host name in lower case without the final dot.
-func validName(s string) bool {
-	const longest = 253
-	if _, ok := miekg.IsDomainName(s); !ok || len(s) > longest {
-		return false
-	}
-	for label := range strings.SplitSeq(s, ".") {
-		if label == "" || label[0] == '-' || label[len(label)-1] == '-' ||
-			strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
-			return false
-		}
-	}
-	return true
-}
