@@ -67,7 +67,9 @@ func (z *Zone) address(name string, address netip.Addr) cfdns.ARecordParam {
 }
 
 // ttl is at least what every plan allows.
-func (z *Zone) ttl(d time.Duration) cfdns.TTL { return cfdns.TTL(min(max(d, time.Minute), 24*time.Hour).Seconds()) }
+func (z *Zone) ttl(d time.Duration) cfdns.TTL {
+	return cfdns.TTL(min(max(d, time.Minute), 24*time.Hour).Seconds())
+}
 
 // toDelete is what removes our records of the names.
 func (z *Zone) toDelete(names []string) (ops, error) {
