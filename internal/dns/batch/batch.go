@@ -4,6 +4,7 @@ package batch
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -269,7 +270,7 @@ func (z *Zone) call(ctx context.Context, groups [][]*wish) {
 			}
 		}
 	}
-	ctx, cancel := context.WithDeadlineCause(ctx, ends, errors.New("the zone's provider did not answer in time"))
+	ctx, cancel := context.WithDeadlineCause(ctx, ends, fmt.Errorf("the zone's provider did not answer in time: %w", context.DeadlineExceeded))
 	defer cancel()
 	outcome := split(z.send(ctx, groups))
 	var again [][]*wish

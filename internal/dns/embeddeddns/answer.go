@@ -81,6 +81,7 @@ func (z *Zone) fill(m *miekg.Msg, q miekg.Question) {
 	name := canonical(q.Name)
 	z.mu.RLock()
 	address, exists := z.find(name)
+	texts := z.textRecords(q.Name)
 	serial := z.serial
 	z.mu.RUnlock()
 	if !exists && z.looks != nil && z.mayBeKept(name) {
@@ -97,6 +98,8 @@ func (z *Zone) fill(m *miekg.Msg, q miekg.Question) {
 		m.Rcode = miekg.RcodeNameError
 	case q.Qtype == miekg.TypeA && address.IsValid():
 		m.Answer = []miekg.RR{addressRecord(q.Name, address)}
+	case q.Qtype == miekg.TypeTXT && len(texts) > 0:
+		m.Answer = texts
 	case q.Qtype == miekg.TypeSOA && name == z.apex:
 		m.Answer = []miekg.RR{z.soa(q.Name, serial)}
 	case q.Qtype == miekg.TypeNS && name == z.apex:
@@ -120,7 +123,7 @@ func (z *Zone) find(name string) (netip.Addr, bool) {
 	if name == z.serverName() {
 		return z.nameServer, true
 	}
-	return netip.Addr{}, name == z.apex || z.above[name] > 0
+	return netip.Addr{}, name == z.apex || z.above[name] > 0 || len(z.texts[name]) > 0
 }
 
 func (z *Zone) soa(owner string, serial uint32) miekg.RR {

@@ -113,7 +113,12 @@ func open(tb testing.TB, m *memory) *embeddeddns.Zone {
 
 func openAs(tb testing.TB, m *memory, shared bool) *embeddeddns.Zone {
 	tb.Helper()
-	z, err := embeddeddns.Open(tb.Context(), embeddeddns.Options{Zone: domain, Owner: "us", Records: m, Shared: shared})
+	return openOwned(tb, m, "us", shared)
+}
+
+func openOwned(tb testing.TB, m *memory, owner string, shared bool) *embeddeddns.Zone {
+	tb.Helper()
+	z, err := embeddeddns.Open(tb.Context(), embeddeddns.Options{Zone: domain, Owner: owner, Records: m, Shared: shared})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -186,6 +191,7 @@ func conformance(t *testing.T, shared bool) {
 				}
 			},
 			Reopen:    func(t *testing.T) dns.Zone { z = openAs(t, m, shared); return z },
+			Other:     func(t *testing.T) dns.Zone { return openOwned(t, m, "them", shared) },
 			Published: func(t *testing.T, name string) (netip.Addr, bool) { return z.Lookup(name) },
 		}
 	})

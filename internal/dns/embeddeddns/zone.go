@@ -53,11 +53,15 @@ type Zone struct {
 	mu     sync.RWMutex
 	change uint64 // odd while a change is on its way from kept to names or back
 	names  map[string]Record
-	above  map[string]int // names that exist because of others below them, and how many those are
+	above  map[string]int      // names that exist because of others below them, and how many those are
+	texts  map[string][]string // proofs of control, by name
 	serial uint32
 }
 
-var _ dns.Zone = (*Zone)(nil)
+var (
+	_ dns.Zone  = (*Zone)(nil)
+	_ dns.Texts = (*Zone)(nil)
+)
 
 // Open loads the zone's records. A kept record that the zone cannot hold is an error, since
 // leaving it out would hide it from whoever has to remove it.
@@ -67,7 +71,7 @@ func Open(ctx context.Context, o Options) (*Zone, error) {
 	}
 	z := &Zone{
 		apex: o.Zone, owner: o.Owner, nameServer: o.NameServer, kept: o.Records,
-		names: map[string]Record{}, above: map[string]int{},
+		names: map[string]Record{}, above: map[string]int{}, texts: map[string][]string{},
 		// Nobody may transfer the zone, so the serial need not be kept: the time is above all earlier ones.
 		serial: uint32(time.Now().Unix()),
 	}
