@@ -68,6 +68,10 @@ var onlyHere = []struct {
 	{module + "/internal/store/memstore", "the store in memory is for tests and the simulation", []string{module + "/internal/sim"}},
 	{module + "/internal/compute/localcompute", "one composition root", []string{module + "/internal/app", module + "/internal/doctor"}},
 	{module + "/internal/dns/embeddeddns", "one composition root", []string{module + "/internal/app"}},
+	{module + "/internal/dns/rfc2136dns", "one composition root", []string{module + "/internal/app"}},
+	{module + "/internal/dns/route53dns", "one composition root", []string{module + "/internal/app"}},
+	{module + "/internal/dns/cloudflaredns", "one composition root", []string{module + "/internal/app"}},
+	{module + "/internal/dns/batch", "one composition root", []string{module + "/internal/app"}},
 	{module + "/internal/app", "only commands start the program", []string{module + "/cmd/"}},
 	{"github.com/riverqueue/river", "the engine is one package's business", []string{module + "/internal/engine"}},
 	{"modernc.org/sqlite", "the database is one package's business", []string{module + "/internal/store/sqlstore", module + "/internal/engine"}},
@@ -118,7 +122,7 @@ func listed(patterns []string, path string) bool {
 
 // isTestHelp reports whether a package exists for tests: its name ends in test, or it is testenv.
 func isTestHelp(path string) bool {
-	return strings.HasPrefix(path, module+"/") && (strings.HasSuffix(path, "test") || strings.HasSuffix(path, "/testenv"))
+	return strings.HasPrefix(path, module+"/") && (strings.HasSuffix(path, "test") || strings.Contains(path+"/", "/testenv/"))
 }
 
 func packages(t *testing.T) []listedPackage {

@@ -11,6 +11,8 @@ die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 programs=(Xtigervnc:tigervnc-standalone-server openbox:openbox xterm:xterm certutil:libnss3-tools)
 if [ "$want" = test ]; then
   programs+=(dig:bind9-dnsutils)
+  # One name server is enough; both packages keep it out of an ordinary user's PATH.
+  { PATH=$PATH:/usr/sbin type -P knotd || PATH=$PATH:/usr/sbin type -P named; } >/dev/null || programs+=(knotd:knot)
   # The package keeps the server out of PATH. The tests start servers of their own on free ports; the cluster that installing
   # may start on port 5432 is not used.
   if ! { type -P postgres || compgen -G '/usr/lib/postgresql/*/bin/postgres' || compgen -G '/usr/pgsql-*/bin/postgres'; } >/dev/null; then
@@ -58,4 +60,11 @@ if ! cmp -s package-lock.json "$stamp"; then
   say "installing the page's parts with npm ci"
   npm ci --no-audit --no-fund --loglevel=error
   cp package-lock.json "$stamp"
+fi
+
+# What stands in for AWS in the tests.
+if [ "$want" = test ] && ! [ -x .cache/moto/bin/python3 ] && ! python3 -c 'import moto.server, flask' 2>/dev/null; then
+  say "installing moto's server into .cache/moto with pip"
+  python3 -m venv .cache/moto || die "Python's venv is missing: apt-get install python3-venv, then run this again"
+  .cache/moto/bin/pip install --quiet --disable-pip-version-check 'moto[server]==5.2.1'
 fi

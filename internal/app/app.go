@@ -20,15 +20,15 @@ import (
 	"greenroom/internal/compute"
 	"greenroom/internal/compute/localcompute"
 	"greenroom/internal/config"
+	"greenroom/internal/dns"
+	"greenroom/internal/dns/batch"
 	"greenroom/internal/dns/embeddeddns"
 	"greenroom/internal/engine"
-	"greenroom/internal/gateway"
 	"greenroom/internal/httpapi"
 	"greenroom/internal/httpx"
 	"greenroom/internal/journal"
 	"greenroom/internal/lifecycle"
 	"greenroom/internal/meetings"
-	"greenroom/internal/probe"
 	"greenroom/internal/store/sqlstore"
 	"greenroom/internal/web"
 )
@@ -60,7 +60,9 @@ type app struct {
 	journal   *journal.Journal
 	store     *sqlstore.Store
 	engine    *engine.Engine
-	zone      *embeddeddns.Zone
+	zone      *embeddeddns.Zone // nil if somebody else serves it
+	batch     *batch.Zone       // nil if the zone is embedded
+	names     dns.Zone          // either of them
 	authority *localca.Authority
 	provider  *localcompute.Provider
 	advancer  *advance.Advancer
@@ -114,8 +116,8 @@ func (a *app) open(ctx context.Context) error {
 	if a.authority, err = openAuthority(cfg); err != nil {
 		return err
 	}
-	if a.zone, err = embeddeddns.Open(ctx, embeddeddns.Options{Zone: cfg.Zone, Owner: owner, Records: zoneRecords{a.store, a.replicas.named}, Shared: a.replicas != nil}); err != nil {
-		return fmt.Errorf("open zone: %w", err)
+	if err := a.openNames(ctx, owner); err != nil {
+		return err
 	}
 	control := cfg.Control(a.listeners.http.Addr())
 	a.provider, err = localcompute.Open(ctx, localcompute.Options{
@@ -136,8 +138,8 @@ func (a *app) openCore(control, master string) {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(a.authority.RootPEM())
 	a.advancer = &advance.Advancer{
-		Meetings: a.store, Providers: a.providers(), Records: a.zone, Zone: cfg.Zone, Now: time.Now, Logger: a.Logger, Measure: a.metrics.measure,
-		Prober: probe.New(probe.Options{DNSServers: []string{a.listeners.dnsTCP.Addr().String()}, DesktopAddr: desktops.String(), Port: desktops.Port, Roots: roots}),
+		Meetings: a.store, Providers: a.providers(), Records: a.names, Zone: cfg.Zone, Now: time.Now, Logger: a.Logger, Measure: a.metrics.measure,
+		Prober: a.prober(roots),
 	}
 	a.service = meetings.New(meetings.Options{
 		Store: a.store, Blueprints: cfg.Blueprints, Kick: a.kick, Explainer: a.advancer, Issuer: a.authority,
@@ -188,15 +190,12 @@ func (a *app) handler() (http.Handler, error) {
 // run starts the services in the order in which they need each other; they stop in the opposite one.
 func (a *app) run(ctx context.Context, handler http.Handler) error {
 	group := lifecycle.Group{StopTimeout: stopTimeout}
-	group.Add("zone", func(ctx context.Context) error { return a.zone.Serve(ctx, a.listeners.dnsUDP, a.listeners.dnsTCP) })
-	g := gateway.New(gateway.Options{Lookup: a.zone.Lookup, Zone: a.Config.Zone, Logger: a.Logger})
-	group.Add("desktops", func(ctx context.Context) error { return g.Serve(ctx, a.listeners.desktops) })
+	a.serveNames(&group)
 	if a.replicas != nil {
-		group.Add("names", a.replicas.reloadNames)
 		group.Add("feed", a.replicas.feed.Run)
 	}
 	group.Add("engine", a.engine.Run)
-	sweeper := &advance.Sweeper{Store: a.store, Providers: a.providers(), Records: a.zone, Kick: a.kick, Logger: a.Logger}
+	sweeper := &advance.Sweeper{Store: a.store, Providers: a.providers(), Records: a.names, Kick: a.kick, Logger: a.Logger}
 	group.Add("sweep", func(ctx context.Context) error { return a.sweep(ctx, sweeper) })
 	group.Add("http", func(ctx context.Context) error { return a.serveHTTP(ctx, handler) })
 	a.Logger.Info("greenroom serves", "config", a.Config)

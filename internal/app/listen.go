@@ -28,6 +28,9 @@ func listen(ctx context.Context, cfg config.Config) (*listeners, error) {
 		l.close()
 		return nil, taken("desktop_listen", cfg.DesktopListen, err)
 	}
+	if cfg.DNS.Provider != "embedded" {
+		return &l, nil
+	}
 	if l.dnsTCP, err = lc.Listen(ctx, "tcp", cfg.DNSListen); err != nil {
 		l.close()
 		return nil, taken("dns_listen", cfg.DNSListen, err)

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"greenroom"
 )
@@ -34,7 +35,18 @@ type Config struct {
 }
 
 // DNS says who serves the zone.
-type DNS struct{ Provider string }
+type DNS struct {
+	Provider      string
+	Server        string // rfc2136: host:port of the primary
+	TSIGName      string
+	TSIGSecret    Secret
+	TSIGAlgorithm string
+	ZoneID        string // of route53 and cloudflare; empty is found by name
+	Token         Secret // cloudflare
+	Proxied       bool   // cloudflare
+	TTL           greenroom.Duration
+	Resolver      string // host:port; asked last in a proof; empty is none
+}
 
 // Certificates says who issues them.
 type Certificates struct{ Issuer string }
@@ -66,7 +78,7 @@ func Default() Config {
 	return Config{
 		Listen: "127.0.0.1:8080", DesktopListen: "127.0.0.1:8443", DNSListen: "127.0.0.1:8053",
 		DataDir: "~/.local/share/greenroom", Zone: "desk.localhost", Access: "direct", LogLevel: "info",
-		DNS: DNS{Provider: "embedded"}, Certificates: Certificates{Issuer: "local"},
+		DNS: DNS{Provider: "embedded", TSIGAlgorithm: "hmac-sha256", TTL: greenroom.Duration(time.Minute)}, Certificates: Certificates{Issuer: "local"},
 		Blueprints: []greenroom.Blueprint{greenroom.DefaultBlueprint()},
 	}
 }

@@ -13,7 +13,7 @@ import (
 type key struct {
 	name  string // dns.provider
 	about string
-	at    any // *string, *int, *Secret, *[]string, *greenroom.Duration or deadline
+	at    any // *string, *int, *bool, *Secret, *[]string, *greenroom.Duration or deadline
 }
 
 // deadline is the place of one phase's deadline.
@@ -38,7 +38,16 @@ func (c *Config) keys() []key {
 		{"video_url", "Address of a meeting's video room, with `{id}` for the meeting; empty is none.", &c.VideoURL},
 		{"api_token_file", "File with the organisers' API tokens, as `greenroom token` writes it; empty: no token is needed, on loopback only.", &c.APITokenFile},
 		{"log_level", "`debug`, `info`, `warn` or `error`.", &c.LogLevel},
-		{"dns.provider", "Who serves the zone: `embedded`.", &c.DNS.Provider},
+		{"dns.provider", "Who serves the zone: `embedded`, greenroom itself; `rfc2136`, a name server that takes signed updates; `route53`; `cloudflare`. See docs/dns.md.", &c.DNS.Provider},
+		{"dns.server", "With rfc2136: the primary name server, host and port.", &c.DNS.Server},
+		{"dns.tsig_name", "With rfc2136: the name of the TSIG key.", &c.DNS.TSIGName},
+		{"dns.tsig_secret", "With rfc2136: the key, in base64.", &c.DNS.TSIGSecret},
+		{"dns.tsig_algorithm", "With rfc2136: the key's algorithm, `hmac-sha1`, `-sha224`, `-sha256`, `-sha384` or `-sha512`.", &c.DNS.TSIGAlgorithm},
+		{"dns.zone_id", "With route53 and cloudflare: the id of the zone; empty: it is found by its name.", &c.DNS.ZoneID},
+		{"dns.token", "With cloudflare: an API token with the rights Zone Read and DNS Edit for the zone.", &c.DNS.Token},
+		{"dns.proxied", "With cloudflare: browsers reach desktops through Cloudflare's edge.", &c.DNS.Proxied},
+		{"dns.ttl", "How long resolvers may remember a desktop's address; not with embedded.", &c.DNS.TTL},
+		{"dns.resolver", "A public resolver that a proof asks last, such as `1.1.1.1:53`; empty is none. Not with embedded.", &c.DNS.Resolver},
 		{"certificates.issuer", "Who issues the desktops' certificates: `local`, greenroom's own authority.", &c.Certificates.Issuer},
 	}
 	for i := range c.Blueprints {
@@ -89,6 +98,12 @@ func (k key) put(v string) error {
 			return fmt.Errorf("must be a whole number, and is %q", v)
 		}
 		*at = n
+	case *bool:
+		b, err := strconv.ParseBool(v)
+		if err != nil {
+			return fmt.Errorf("must be true or false, and is %q", v)
+		}
+		*at = b
 	case *Secret:
 		*at = Secret(v)
 	case *[]string:
@@ -117,6 +132,8 @@ func (k key) shown() string {
 		return *at
 	case *int:
 		return strconv.Itoa(*at)
+	case *bool:
+		return strconv.FormatBool(*at)
 	case *Secret:
 		return at.String()
 	case *[]string:

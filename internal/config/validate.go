@@ -64,7 +64,7 @@ func (c Config) judge(bad *greenroom.InvalidError) {
 	}
 	oneOf(bad, "access", c.Access, "direct")
 	oneOf(bad, "log_level", c.LogLevel, "debug", "info", "warn", "error")
-	oneOf(bad, "dns.provider", c.DNS.Provider, "embedded")
+	c.judgeDNS(bad)
 	oneOf(bad, "certificates.issuer", c.Certificates.Issuer, "local")
 	for _, b := range c.Blueprints {
 		prefix := "blueprints." + b.Name

@@ -17,20 +17,58 @@ const (
 
 // dns asks every server of the zone for the name.
 func (a *attempt) dns(ctx context.Context) (string, bool) {
-	if len(a.o.DNSServers) == 0 {
+	servers, err := a.servers(ctx)
+	if err != nil {
+		return "the zone's servers could not be found: " + plain(err), false
+	}
+	if len(servers) == 0 {
 		return "no server of the zone is known to ask", false
 	}
-	for _, server := range a.o.DNSServers {
+	for _, server := range servers {
 		if detail, ok := a.askOne(ctx, server); !ok {
 			return detail, false
 		}
 	}
-	return fmt.Sprintf("%s is %s, says %s", a.hostname, a.address, strings.Join(a.o.DNSServers, " and ")), true
+	if a.o.Resolver != "" {
+		if detail, ok := a.askResolver(ctx); !ok {
+			return detail, false
+		}
+		servers = append(servers[:len(servers):len(servers)], a.o.Resolver)
+	}
+	return fmt.Sprintf("%s is %s, says %s", a.hostname, a.address, strings.Join(servers, " and ")), true
+}
+
+func (a *attempt) servers(ctx context.Context) ([]string, error) {
+	if a.o.Servers == nil {
+		return a.o.DNSServers, nil
+	}
+	return a.o.Servers(ctx)
+}
+
+// askResolver reports whether a public resolver knows the name, now that every server of the zone does.
+func (a *attempt) askResolver(ctx context.Context) (string, bool) {
+	m, err := exchange(ctx, a.o.Resolver, a.hostname, true)
+	if err != nil {
+		return fmt.Sprintf("resolver %s gave no answer: %s", a.o.Resolver, plain(err)), false
+	}
+	if got := addresses(m); m.Rcode != miekg.RcodeSuccess || !a.right(got) {
+		return fmt.Sprintf("resolver %s answers %s, %v for %s", a.o.Resolver, miekg.RcodeToString[m.Rcode], got, a.hostname), false
+	}
+	return "", true
+}
+
+// right reports whether the addresses are the desktop's, or, behind a proxy, some. The proxy's are where the connection ends.
+func (a *attempt) right(got []netip.Addr) bool {
+	if a.o.Proxied && len(got) > 0 {
+		a.proxy = got[0]
+		return true
+	}
+	return len(got) == 1 && got[0] == a.address
 }
 
 // askOne reports whether that server answers with exactly the desktop's address, and if not, what it did.
 func (a *attempt) askOne(ctx context.Context, server string) (string, bool) {
-	m, err := exchange(ctx, server, a.hostname)
+	m, err := exchange(ctx, server, a.hostname, false)
 	switch {
 	case err != nil:
 		return fmt.Sprintf("name server %s gave no answer: %s", server, plain(err)), false
@@ -41,16 +79,16 @@ func (a *attempt) askOne(ctx context.Context, server string) (string, bool) {
 	case !m.Authoritative:
 		return fmt.Sprintf("name server %s does not speak for the zone of %s", server, a.hostname), false
 	}
-	if got := addresses(m); len(got) != 1 || got[0] != a.address {
+	if got := addresses(m); !a.right(got) {
 		return fmt.Sprintf("name server %s says that %s is %v, not %s", server, a.hostname, got, a.address), false
 	}
 	return "", true
 }
 
 // exchange asks over UDP, and over TCP if the answer is cut.
-func exchange(ctx context.Context, server, hostname string) (m *miekg.Msg, err error) {
+func exchange(ctx context.Context, server, hostname string, recurse bool) (m *miekg.Msg, err error) {
 	q := new(miekg.Msg).SetQuestion(miekg.Fqdn(hostname), miekg.TypeA)
-	q.RecursionDesired = false
+	q.RecursionDesired = recurse
 	q.SetEdns0(miekg.DefaultMsgSize, false)
 	client := miekg.Client{Timeout: dnsTimeout}
 	for range dnsTries {

@@ -28,6 +28,7 @@ type attempt struct {
 	*Prober
 	hostname string
 	address  netip.Addr
+	proxy    netip.Addr // where the name leads if that is not the desktop
 	conn     *tls.Conn
 }
 

@@ -16,11 +16,14 @@ import (
 
 // Options of a Prober.
 type Options struct {
-	DNSServers  []string       // host:port of every authoritative server; each is asked
-	DesktopAddr string         // host:port where connections to desktops' names end; empty: the desktop's own address
-	Port        int            // in desktops' URLs, and of their own addresses; 8443
-	Roots       *x509.CertPool // whom a browser trusts; nil: the system's store
-	Timeout     time.Duration  // of a whole probe; 10 s
+	DNSServers  []string                                    // host:port of every authoritative server; each is asked
+	Servers     func(ctx context.Context) ([]string, error) // finds them instead; nil: DNSServers
+	Resolver    string                                      // host:port; asked after all servers of the zone have the name; empty: none
+	Proxied     bool                                        // the name leads to a proxy's addresses, and connections end there
+	DesktopAddr string                                      // host:port where connections to desktops' names end; empty: the desktop's own address
+	Port        int                                         // in desktops' URLs, and of their own addresses; 8443
+	Roots       *x509.CertPool                              // whom a browser trusts; nil: the system's store
+	Timeout     time.Duration                               // of a whole probe; 10 s
 }
 
 // Prober takes proofs. It may be used by many at once.
@@ -66,5 +69,8 @@ func (p *Prober) Probe(ctx context.Context, hostname string, address netip.Addr)
 // desktop's own address: the zone's servers have just given it, and asking a resolver for the name before anybody
 // else does would only risk that it remembers a "no such name".
 func (a *attempt) target() string {
+	if a.proxy.IsValid() {
+		return net.JoinHostPort(a.proxy.String(), strconv.Itoa(a.o.Port))
+	}
 	return cmp.Or(a.o.DesktopAddr, net.JoinHostPort(a.address.String(), strconv.Itoa(a.o.Port)))
 }

@@ -161,6 +161,16 @@ func (w *world) records(n int) (all []dns.Record, names []string) {
 func TestManyNamesAreFewCallsWithinTheLimits(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	// Batches of this size take moto minutes: here the gate alone judges and keeps them.
+	w.setFault(func(rw http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodPost {
+			return false
+		}
+		if w.gate.lets(rw, r) {
+			fmt.Fprint(rw, `<ChangeResourceRecordSetsResponse><ChangeInfo><Id>/change/C1</Id><Status>INSYNC</Status><SubmittedAt>2026-11-23T00:00:00Z</SubmittedAt></ChangeInfo></ChangeResourceRecordSetsResponse>`)
+		}
+		return true
+	})
 	z := w.open("k3v9m2x7c4p8q1r5")
 	all, names := w.records(1000)
 	if err := z.SetRecords(t.Context(), all); err != nil {
@@ -172,8 +182,8 @@ func TestManyNamesAreFewCallsWithinTheLimits(t *testing.T) {
 	if got, most := w.count(), 1+2*3; got > most {
 		t.Errorf("%d calls, want at most %d", got, most)
 	}
-	if got, err := z.GetRecords(t.Context()); err != nil || len(got) > 0 {
-		t.Errorf("%d are left, %v", len(got), err)
+	if got := len(w.gate.sets); got > 0 {
+		t.Errorf("%d record sets are left", got)
 	}
 }
 

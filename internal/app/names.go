@@ -1,0 +1,98 @@
+package app
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"time"
+
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+
+	"greenroom/internal/config"
+	"greenroom/internal/dns"
+	"greenroom/internal/dns/batch"
+	"greenroom/internal/dns/cloudflaredns"
+	"greenroom/internal/dns/embeddeddns"
+	"greenroom/internal/dns/rfc2136dns"
+	"greenroom/internal/dns/route53dns"
+	"greenroom/internal/gateway"
+	"greenroom/internal/lifecycle"
+	"greenroom/internal/probe"
+)
+
+// Provider opens the zone of a provider other than greenroom itself. It makes no call to it.
+func Provider(ctx context.Context, cfg config.Config, owner string) (dns.Provider, error) {
+	d := cfg.DNS
+	ttl := time.Duration(d.TTL)
+	switch d.Provider {
+	case "rfc2136":
+		return rfc2136dns.New(rfc2136dns.Options{
+			Zone: cfg.Zone, Server: d.Server, KeyName: d.TSIGName, Secret: revealed(d.TSIGSecret), Algorithm: d.TSIGAlgorithm, Owner: owner, TTL: ttl,
+		}), nil
+	case "route53":
+		aws, err := awsconfig.LoadDefaultConfig(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("load AWS configuration: %w", err)
+		}
+		return route53dns.New(route53dns.Options{Zone: cfg.Zone, ZoneID: d.ZoneID, Owner: owner, AWS: aws, TTL: ttl}), nil
+	case "cloudflare":
+		return cloudflaredns.New(cloudflaredns.Options{Zone: cfg.Zone, ZoneID: d.ZoneID, Owner: owner, Token: revealed(d.Token), Proxied: d.Proxied, TTL: ttl}), nil
+	}
+	return nil, fmt.Errorf("there is no DNS provider %q", d.Provider)
+}
+
+func revealed(s config.Secret) func(context.Context) (string, error) {
+	return func(context.Context) (string, error) { return s.Reveal(), nil }
+}
+
+// openNames opens the zone that desktops are named in: the embedded one, or a provider's behind batches.
+func (a *app) openNames(ctx context.Context, owner string) error {
+	if a.Config.DNS.Provider == "embedded" {
+		return a.openZone(ctx, owner)
+	}
+	provider, err := Provider(ctx, a.Config, owner)
+	if err != nil {
+		return err
+	}
+	a.batch = batch.New(provider)
+	a.names = a.batch
+	return nil
+}
+
+func (a *app) openZone(ctx context.Context, owner string) error {
+	var err error
+	a.zone, err = embeddeddns.Open(ctx, embeddeddns.Options{Zone: a.Config.Zone, Owner: owner, Records: zoneRecords{a.store, a.replicas.named}, Shared: a.replicas != nil})
+	if err != nil {
+		return fmt.Errorf("open zone: %w", err)
+	}
+	a.names = a.zone
+	return nil
+}
+
+// prober asks our own server of an embedded zone, and the desktops' listener; of any other zone every server that it is
+// delegated to, and then the desktop itself.
+func (a *app) prober(roots *x509.CertPool) *probe.Prober {
+	desktops := a.listeners.desktops.Addr().(*net.TCPAddr)
+	if a.zone != nil {
+		return probe.New(probe.Options{DNSServers: []string{a.listeners.dnsTCP.Addr().String()}, DesktopAddr: desktops.String(), Port: desktops.Port, Roots: roots})
+	}
+	d := a.Config.DNS
+	return probe.New(probe.Options{
+		Servers: probe.NewDelegation(a.Config.Zone).Servers, Resolver: d.Resolver, Proxied: d.Proxied, Port: a.Config.DesktopPort, Roots: roots,
+	})
+}
+
+// serveNames adds what answers for the names, or what writes them.
+func (a *app) serveNames(group *lifecycle.Group) {
+	if a.zone == nil {
+		group.Add("names", a.batch.Run)
+		return
+	}
+	group.Add("zone", func(ctx context.Context) error { return a.zone.Serve(ctx, a.listeners.dnsUDP, a.listeners.dnsTCP) })
+	g := gateway.New(gateway.Options{Lookup: a.zone.Lookup, Zone: a.Config.Zone, Logger: a.Logger})
+	group.Add("desktops", func(ctx context.Context) error { return g.Serve(ctx, a.listeners.desktops) })
+	if a.replicas != nil {
+		group.Add("reload names", a.replicas.reloadNames)
+	}
+}

@@ -1,0 +1,97 @@
+package config
+
+import (
+	"encoding/base64"
+	"net"
+	"regexp"
+	"strings"
+	"time"
+
+	"greenroom"
+)
+
+// dnsKeys says which keys below dns a provider knows, beside provider, ttl and resolver.
+var dnsKeys = map[string][]string{
+	"rfc2136": {"dns.server", "dns.tsig_name", "dns.tsig_secret"}, "route53": {"dns.zone_id"}, "cloudflare": {"dns.zone_id", "dns.token", "dns.proxied"},
+}
+
+var (
+	route53ID    = regexp.MustCompile(`^Z[A-Z0-9]{1,31}$`)
+	cloudflareID = regexp.MustCompile(`^[0-9a-f]{32}$`)
+)
+
+// Bounds of dns.ttl: what every plan of every provider takes.
+const (
+	leastTTL = time.Minute
+	mostTTL  = 24 * time.Hour
+)
+
+func (c Config) judgeDNS(bad *greenroom.InvalidError) {
+	d := c.DNS
+	oneOf(bad, "dns.provider", d.Provider, "embedded", "rfc2136", "route53", "cloudflare")
+	if d.Resolver != "" && !validHostPort(d.Resolver) {
+		bad.Add("dns.resolver", "must be an address and a port, such as 1.1.1.1:53, or empty, and is %q", d.Resolver)
+	}
+	if ttl := time.Duration(d.TTL); ttl < leastTTL || ttl > mostTTL {
+		bad.Add("dns.ttl", "must be 1m to 24h, and is %s", d.TTL)
+	}
+	if d.Provider != "embedded" && (c.Zone == "localhost" || strings.HasSuffix(c.Zone, ".localhost")) {
+		bad.Add("zone", "must be a zone that %s serves, such as desk.example.com: %s is this machine's own", d.Provider, c.Zone)
+	}
+	switch d.Provider {
+	case "rfc2136":
+		d.judgeRFC2136(bad)
+	case "route53":
+		if d.ZoneID != "" && !route53ID.MatchString(d.ZoneID) {
+			bad.Add("dns.zone_id", "must be the id of a hosted zone, such as Z0123456789ABCDEFGHIJ, and is %q", d.ZoneID)
+		}
+	case "cloudflare":
+		if d.Token == "" {
+			bad.Add("dns.token", "must be an API token with the rights Zone Read and DNS Edit for the zone")
+		}
+		if d.ZoneID != "" && !cloudflareID.MatchString(d.ZoneID) {
+			bad.Add("dns.zone_id", "must be the 32 digits of a zone's id, as its overview page shows it, and is %q", d.ZoneID)
+		}
+	}
+	for key, given := range map[string]bool{
+		"dns.server": d.Server != "", "dns.tsig_name": d.TSIGName != "", "dns.tsig_secret": d.TSIGSecret != "", "dns.zone_id": d.ZoneID != "",
+		"dns.token": d.Token != "", "dns.proxied": d.Proxied,
+	} {
+		if given && !contains(dnsKeys[d.Provider], key) {
+			bad.Add(key, "has no meaning with dns.provider %s", d.Provider)
+		}
+	}
+}
+
+func (d DNS) judgeRFC2136(bad *greenroom.InvalidError) {
+	if !validHostPort(d.Server) {
+		bad.Add("dns.server", "must be the primary name server and its port, such as 192.0.2.1:53, and is %q", d.Server)
+	}
+	if d.TSIGName == "" {
+		bad.Add("dns.tsig_name", "must be the name of the TSIG key that may update the zone")
+	}
+	if d.TSIGSecret == "" {
+		bad.Add("dns.tsig_secret", "must be the TSIG key in base64, as tsig-keygen prints it")
+	} else if _, err := base64.StdEncoding.DecodeString(d.TSIGSecret.Reveal()); err != nil && !strings.Contains(d.TSIGSecret.Reveal(), ":") {
+		bad.Add("dns.tsig_secret", "must be in base64, as tsig-keygen prints it")
+	}
+	oneOf(bad, "dns.tsig_algorithm", d.TSIGAlgorithm, "hmac-sha1", "hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512")
+}
+
+func contains(list []string, s string) bool {
+	for _, one := range list {
+		if one == s {
+			return true
+		}
+	}
+	return false
+}
+
+func validHostPort(s string) bool {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil || host == "" {
+		return false
+	}
+	_, err = net.LookupPort("tcp", port)
+	return err == nil
+}

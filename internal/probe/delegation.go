@@ -1,0 +1,59 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"time"
+)
+
+// delegationFor is how long a zone's servers are remembered.
+const delegationFor = 5 * time.Minute
+
+// Delegation finds the servers that a zone is delegated to. It asks the system's resolver for the zone and its servers only,
+// never for a desktop's name.
+type Delegation struct {
+	zone string
+
+	mu      sync.Mutex
+	servers []string
+	found   time.Time
+}
+
+// NewDelegation returns that of the zone, or of the nearest one above it that has servers.
+func NewDelegation(zone string) *Delegation { return &Delegation{zone: zone} }
+
+// Servers returns host:port of every address of every server.
+func (d *Delegation) Servers(ctx context.Context) ([]string, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if time.Since(d.found) < delegationFor {
+		return d.servers, nil
+	}
+	var resolver net.Resolver
+	for zone := d.zone; strings.Contains(zone, "."); _, zone, _ = strings.Cut(zone, ".") {
+		names, err := resolver.LookupNS(ctx, zone+".")
+		if missing, ok := errors.AsType[*net.DNSError](err); ok && missing.IsNotFound {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		var servers []string
+		for _, ns := range names {
+			addresses, err := resolver.LookupNetIP(ctx, "ip4", ns.Host)
+			if err != nil {
+				return nil, err
+			}
+			for _, address := range addresses {
+				servers = append(servers, net.JoinHostPort(address.Unmap().String(), "53"))
+			}
+		}
+		d.servers, d.found = servers, time.Now()
+		return servers, nil
+	}
+	return nil, fmt.Errorf("nobody serves %s: delegate it", d.zone)
+}
