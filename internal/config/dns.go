@@ -35,7 +35,7 @@ func (c Config) judgeDNS(bad *greenroom.InvalidError) {
 	if ttl := time.Duration(d.TTL); ttl < leastTTL || ttl > mostTTL {
 		bad.Add("dns.ttl", "must be 1m to 24h, and is %s", d.TTL)
 	}
-	if d.Provider != "embedded" && (c.Zone == "localhost" || strings.HasSuffix(c.Zone, ".localhost")) {
+	if dnsKeys[d.Provider] != nil && (c.Zone == "localhost" || strings.HasSuffix(c.Zone, ".localhost")) {
 		bad.Add("zone", "must be a zone that %s serves, such as desk.example.com: %s is this machine's own", d.Provider, c.Zone)
 	}
 	switch d.Provider {
