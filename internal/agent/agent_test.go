@@ -200,6 +200,21 @@ func TestControlPlane(t *testing.T) {
 		agenttest.Eventually(t, "another certificate", func() bool { return m.serial(t) != first })
 	})
 
+	t.Run("AnAuthorityThatIsSlowAndNeedsTheNameServesInTheEnd", func(t *testing.T) {
+		t.Parallel()
+		control := agenttest.NewControlPlane(t)
+		control.Slow = true
+		m := bootUntil(t, time.Now().Add(time.Hour), control)
+		control.Await(t, m.handle, "a certificate", func(k *agenttest.Machine) bool { return k.Signed > 0 && k.Asked > 1 })
+		agenttest.Eventually(t, "the certificate to be served", func() bool {
+			conn, err := tls.Dial("tcp", m.address, &tls.Config{RootCAs: control.Roots, ServerName: agenttest.Hostname(m.handle.Token())})
+			if err != nil {
+				return false
+			}
+			return conn.Close() == nil
+		})
+	})
+
 	t.Run("LostAtFirstIsFoundLater", func(t *testing.T) {
 		t.Parallel()
 		control := agenttest.NewControlPlane(t)

@@ -32,14 +32,19 @@ func newIdentity(c *control, instance, version string, logger *slog.Logger) (*id
 	if err != nil {
 		return nil, fmt.Errorf("make a key: %w", err)
 	}
-	// The request carries no name: the control plane knows which one is ours.
-	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key)
+	i := &identity{control: c, key: key, enrolled: make(chan struct{}), logger: logger}
+	request, err := i.request() // without a name: which one is ours is what the enrolment tells
+	i.enrolment = agentapi.Enrolment{InstanceID: instance, CertificateRequest: request, Version: version}
+	return i, err
+}
+
+// request is a certificate request of our key for names.
+func (i *identity) request(names ...string) (string, error) {
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{DNSNames: names}, i.key)
 	if err != nil {
-		return nil, fmt.Errorf("make a certificate request: %w", err)
+		return "", fmt.Errorf("make a certificate request: %w", err)
 	}
-	request := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
-	return &identity{control: c, key: key, enrolled: make(chan struct{}), logger: logger,
-		enrolment: agentapi.Enrolment{InstanceID: instance, CertificateRequest: request, Version: version}}, nil
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})), nil
 }
 
 // run enrols, fetches the certificate, and renews it when two thirds of its life are over.
@@ -94,7 +99,7 @@ func (i *identity) obtain(ctx context.Context, chain, hostname string) (*tls.Cer
 	for pause := (backoff{100 * time.Millisecond, 30 * time.Second}); ; {
 		var err error
 		if chain == "" {
-			chain, err = i.control.certificate(ctx, i.enrolment.CertificateRequest)
+			chain, err = i.fetch(ctx, hostname)
 		}
 		if err == nil && chain != "" {
 			cert, bad := i.pair(chain, hostname)
@@ -111,6 +116,15 @@ func (i *identity) obtain(ctx context.Context, chain, hostname string) (*tls.Cer
 			return nil, false
 		}
 	}
+}
+
+// fetch asks for a certificate. The answer is empty while it is being made.
+func (i *identity) fetch(ctx context.Context, hostname string) (string, error) {
+	request, err := i.request(hostname)
+	if err != nil {
+		return "", err
+	}
+	return i.control.certificate(ctx, request)
 }
 
 // pair joins the PEM chain with our key. A chain for another key or name is an error.

@@ -5,7 +5,6 @@ package app
 import (
 	"cmp"
 	"context"
-	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"net"
@@ -135,8 +134,7 @@ func (a *app) open(ctx context.Context) error {
 func (a *app) openCore(control, master string) {
 	cfg := a.Config
 	desktops := a.listeners.desktops.Addr().(*net.TCPAddr)
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(a.authority.RootPEM())
+	roots := a.authority.Roots()
 	a.advancer = &advance.Advancer{
 		Meetings: a.store, Providers: a.providers(), Records: a.names, Zone: cfg.Zone, Now: time.Now, Logger: a.Logger, Measure: a.metrics.measure,
 		Prober: a.prober(roots),

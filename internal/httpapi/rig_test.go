@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -93,6 +94,8 @@ type issuer struct{}
 func (issuer) Issue(_ context.Context, _ []byte, hostname string, _ time.Time) ([]byte, error) {
 	return []byte("certificate for " + hostname), nil
 }
+
+func (issuer) Roots() *x509.CertPool { return nil }
 
 type lockedBuffer struct {
 	mu  sync.Mutex

@@ -16,6 +16,7 @@ import (
 
 	"greenroom"
 	"greenroom/internal/agentapi"
+	"greenroom/internal/certs"
 )
 
 // UserData is what the machine of a seat's current attempt is told at birth.
@@ -143,8 +144,13 @@ func refuse(seat *greenroom.Seat, message string, now time.Time) ([]greenroom.Ev
 	return []greenroom.Event{{At: now, Kind: greenroom.EventRefused, Role: seat.Role, Attempt: seat.Desktop.Attempt, Message: message}}, nil
 }
 
+// issue returns no chain when the agent should ask again: the authority needs longer, or needs the name in the
+// request, which the agent learns by enrolling.
 func (s *Service) issue(ctx context.Context, seat *greenroom.Seat, request string) (string, error) {
 	chain, err := s.Issuer.Issue(ctx, []byte(request), seat.Desktop.Hostname, seat.Desktop.KillAt)
+	if errors.Is(err, certs.ErrPending) || errors.Is(err, certs.ErrUnnamed) {
+		return "", nil
+	}
 	if err != nil {
 		return "", fmt.Errorf("issue certificate for %s: %w", seat.Desktop.Hostname, err)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"greenroom"
 	"greenroom/internal/agentapi"
+	"greenroom/internal/certs"
 	"greenroom/internal/meetings"
 	"greenroom/internal/plan"
 	"greenroom/internal/store/memstore"
@@ -33,8 +34,13 @@ type bundle struct {
 type issuer struct{}
 
 func (issuer) Issue(_ context.Context, _ []byte, hostname string, _ time.Time) ([]byte, error) {
+	if strings.HasPrefix(hostname, "slow-") {
+		return nil, certs.ErrPending
+	}
 	return []byte("certificate of " + hostname), nil
 }
+
+func (issuer) Roots() *x509.CertPool { return nil }
 
 type explainer struct{ store *memstore.Store }
 
@@ -367,6 +373,20 @@ func TestEnrol(t *testing.T) {
 		}
 		if v, err := b.Verify(t.Context(), e.AgentToken, "console", "x", "127.0.0.1"); err != nil || v.OK {
 			t.Errorf("a verification with the agent's token: %+v %v", v, err)
+		}
+	})
+	t.Run("AnAuthorityThatNeedsLongerHoldsNothingUp", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		m := b.stand(b.schedule().ID, "teacher", greenroom.Booting)
+		b.alter(m.ID, func(m *greenroom.Meeting) { m.Seat("teacher").Desktop.Hostname = "slow-1.desk.localhost" })
+		request := certificateRequest(t)
+		e, err := b.enrol(m, "teacher", request)
+		if err != nil || e.AgentToken == "" || e.Certificate != "" {
+			t.Fatalf("%+v %v", e, err)
+		}
+		if c, err := b.Certificate(t.Context(), e.AgentToken, agentapi.CertificateRequest{CertificateRequest: request}); err != nil || c.Certificate != "" {
+			t.Errorf("asked again too early: %+v %v", c, err)
 		}
 	})
 	t.Run("NonsenseIsRefused", func(t *testing.T) {

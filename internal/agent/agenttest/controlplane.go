@@ -27,6 +27,7 @@ import (
 type ControlPlane struct {
 	sync.Mutex
 	CertificateLife time.Duration // of what it signs
+	Slow            bool          // it signs at the second time of asking, and only a request that names the desktop alone
 	Roots           *x509.CertPool
 
 	server  *httptest.Server
@@ -44,6 +45,7 @@ type Machine struct {
 	Orders   agentapi.Orders   // the answer to the next
 	Tokens   map[string]string // good tokens, and the client address that used each first
 	Signed   int               // certificates
+	Asked    int               // for certificates
 	ReadyAt  time.Time         // when a report first said so
 }
 
@@ -173,6 +175,9 @@ func (c *ControlPlane) sign(request, token string) string {
 	if err != nil || csr.CheckSignature() != nil {
 		return ""
 	}
+	if c.Slow && (c.machine[token].Asked < 2 || len(csr.DNSNames) != 1 || csr.DNSNames[0] != Hostname(token)) {
+		return ""
+	}
 	c.serial++
 	template := &x509.Certificate{SerialNumber: big.NewInt(1 + c.serial), DNSNames: []string{Hostname(token)},
 		NotBefore: time.Now(), NotAfter: time.Now().Add(c.CertificateLife), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
@@ -228,6 +233,7 @@ func (c *ControlPlane) certificate(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "refused", http.StatusForbidden)
 		return
 	}
+	c.machine[bearer(r)].Asked++
 	answer(w, agentapi.Certificate{Certificate: c.sign(in.CertificateRequest, bearer(r))})
 }
 

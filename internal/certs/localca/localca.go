@@ -68,17 +68,24 @@ func Open(dir, zone string) (*Authority, error) {
 // RootPEM is the certificate that browsers are asked to trust.
 func (a *Authority) RootPEM() []byte { return a.rootPEM }
 
+// Roots trust the authority and nobody else.
+func (a *Authority) Roots() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(a.root)
+	return pool
+}
+
 // Issue signs the key of the request for hostname, a name below the zone, until a little after until and for
 // 30 days at most; see certs.Issuer. The error for another name wraps greenroom.ErrForbidden as well.
 func (a *Authority) Issue(ctx context.Context, request []byte, hostname string, until time.Time) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	public, err := publicKey(request)
+	asked, err := certs.ParseRequest(request)
 	if err != nil {
 		return nil, err
 	}
-	if !below(hostname, a.zone) {
+	if !certs.Below(hostname, a.zone) {
 		return nil, fmt.Errorf("sign for %q: not a host name below %s: %w", hostname, a.zone, greenroom.ErrForbidden)
 	}
 	now := time.Now()
@@ -94,7 +101,7 @@ func (a *Authority) Issue(ctx context.Context, request []byte, hostname string, 
 	if !leaf.NotAfter.After(now) {
 		return nil, fmt.Errorf("sign for %s: its time is over: %w", hostname, greenroom.ErrEnded)
 	}
-	der, err := x509.CreateCertificate(rand.Reader, leaf, a.root, public, a.key)
+	der, err := x509.CreateCertificate(rand.Reader, leaf, a.root, asked.PublicKey, a.key)
 	if err != nil {
 		return nil, fmt.Errorf("sign for %s: %w", hostname, err)
 	}
@@ -127,22 +134,6 @@ var errNotPEM = errors.New("not PEM")
 
 func userError(cause error, format string, args ...any) error {
 	return &greenroom.UserError{Message: fmt.Sprintf(format, args...), Cause: cause}
-}
-
-// below reports whether name is a host name in lower case below zone.
-func below(name, zone string) bool {
-	const longest, longestLabel = 253, 63
-	labels, ok := strings.CutSuffix(name, "."+zone)
-	if !ok || len(name) > longest {
-		return false
-	}
-	for label := range strings.SplitSeq(labels, ".") {
-		if label == "" || len(label) > longestLabel || label[0] == '-' || label[len(label)-1] == '-' ||
-			strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
-			return false
-		}
-	}
-	return true
 }
 
 // serial returns 128 random bits, of which the first is set: it is positive and always of one length.
