@@ -25,6 +25,8 @@ import (
 	"time"
 
 	"greenroom"
+	"greenroom/internal/certs"
+	"greenroom/internal/certs/certstest"
 	"greenroom/internal/certs/localca"
 )
 
@@ -87,6 +89,11 @@ func roots(a *localca.Authority) *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(a.RootPEM())
 	return pool
+}
+
+func TestSuite(t *testing.T) {
+	t.Parallel()
+	certstest.Run(t, certstest.Kind{Zone: zone}, func(t *testing.T) certs.Issuer { return open(t, t.TempDir()) })
 }
 
 func TestIssue(t *testing.T) {
