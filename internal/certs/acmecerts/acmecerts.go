@@ -1,0 +1,259 @@
+// Package acmecerts gets certificates from an ACME authority such as Let's Encrypt, with the DNS-01 challenge:
+// the wildcard of greenroom's own edge, whose key stays in the data directory, and, for small volumes, one
+// certificate per desktop for the desktop's own request.
+package acmecerts
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/certmagic"
+	"github.com/mholt/acmez/v3/acme"
+	"go.uber.org/zap"
+
+	"greenroom"
+	"greenroom/internal/certs"
+)
+
+// LetsEncrypt is the directory that is used when none is given.
+const LetsEncrypt = certmagic.LetsEncryptProductionCA
+
+// Options of an Authority.
+type Options struct {
+	Dir       string                // of account, edge's certificate and count; made with mode 700
+	Zone      string                // certificates are for names below it
+	Directory string                // URL; LetsEncrypt
+	Email     string                // whom the authority warns; may be empty
+	EABKeyID  string                // external account, where the authority wants one
+	EABKey    string                // its MAC key, base64url
+	DNS       certmagic.DNSProvider // writes and removes challenges: libdns.RecordAppender and RecordDeleter
+	Resolvers []string              // host:port that are asked for the zone and its challenges; empty: the system's
+	Roots     *x509.CertPool        // to trust for the authority and what it signs; nil: the system's
+	Limits    *Limits               // nil: what is known of the directory's authority
+	Patience  time.Duration         // of Issue before it says certs.ErrPending; 7 s, since agents wait 10 s
+	CheckEdge time.Duration         // how often the edge's certificate is looked at; 10 min
+	Logger    *slog.Logger
+}
+
+const (
+	orderTimeout = 4 * time.Minute
+	maxOrders    = 32               // under way at once
+	endMargin    = time.Hour        // after a desktop's end its agent may still ask
+	keepResult   = 10 * time.Minute // for an asker that did not get the answer
+)
+
+// Authority is one account with an ACME authority.
+type Authority struct {
+	o      Options
+	config *certmagic.Config
+	acme   *certmagic.ACMEIssuer
+	cache  *certmagic.Cache
+	budget budget
+
+	ctx    context.Context // of orders; ends with Close
+	stop   context.CancelFunc
+	wg     sync.WaitGroup
+	closed sync.Once
+
+	mu     sync.Mutex
+	orders map[[sha256.Size]byte]*order // by key and name
+}
+
+// order is one order for a desktop, under way or done.
+type order struct {
+	done  chan struct{}
+	at    time.Time // when it was done
+	chain []byte
+	err   error
+}
+
+var (
+	_ certs.Issuer = (*Authority)(nil)
+	_ certs.Edge   = (*Authority)(nil)
+)
+
+// Open makes an Authority. Nothing is asked of the network before the first certificate is wanted.
+func Open(o Options) *Authority {
+	o.Directory = cmp.Or(o.Directory, LetsEncrypt)
+	o.Patience, o.CheckEdge = cmp.Or(o.Patience, 7*time.Second), cmp.Or(o.CheckEdge, certmagic.DefaultRenewCheckInterval)
+	a := &Authority{o: o, orders: map[[sha256.Size]byte]*order{}, budget: openBudget(o)}
+	a.ctx, a.stop = context.WithCancel(context.Background())
+	logger := zap.New(slogCore{o.Logger})
+	a.cache = certmagic.NewCache(certmagic.CacheOptions{
+		GetConfigForCert:   func(certmagic.Certificate) (*certmagic.Config, error) { return a.config, nil },
+		RenewCheckInterval: o.CheckEdge, Logger: logger,
+	})
+	a.config = certmagic.New(a.cache, certmagic.Config{Storage: &certmagic.FileStorage{Path: o.Dir}, OnEvent: a.edgeEvent, Logger: logger})
+	template := certmagic.ACMEIssuer{
+		CA: o.Directory, Email: o.Email, Agreed: true, TrustedRoots: o.Roots, CertObtainTimeout: orderTimeout, Logger: logger,
+		DisableHTTPChallenge: true, DisableTLSALPNChallenge: true,
+		DNS01Solver: &certmagic.DNS01Solver{DNSManager: certmagic.DNSManager{DNSProvider: challenges{o.DNS}, Resolvers: o.Resolvers, Logger: logger}},
+	}
+	if o.EABKeyID != "" {
+		template.ExternalAccount = &acme.EAB{KeyID: o.EABKeyID, MACKey: o.EABKey}
+	}
+	a.acme = certmagic.NewACMEIssuer(a.config, template)
+	a.config.Issuers = []certmagic.Issuer{a.acme}
+	return a
+}
+
+// openBudget counts each authority by itself.
+func openBudget(o Options) budget {
+	limits := limitsOf(o.Directory)
+	if o.Limits != nil {
+		limits = *o.Limits
+	}
+	return budget{dir: o.Dir, limits: limits}
+}
+
+// Close ends the orders under way and the edge's upkeep. It may be called again.
+func (a *Authority) Close() {
+	a.stop()
+	a.wg.Wait()
+	a.closed.Do(a.cache.Stop)
+}
+
+// Roots are those of the options; nil means the system's.
+func (a *Authority) Roots() *x509.CertPool { return a.o.Roots }
+
+// Issue orders a certificate for the names of the request, which must be hostname alone; see certs.Issuer. When
+// the authority's limits are used up, nothing is ordered and the error says what to do.
+func (a *Authority) Issue(ctx context.Context, request []byte, hostname string, until time.Time) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	csr, err := certs.ParseRequest(request)
+	if err != nil {
+		return nil, err
+	}
+	if !certs.Below(hostname, a.o.Zone) {
+		return nil, fmt.Errorf("order for %q: not a host name below %s: %w", hostname, a.o.Zone, greenroom.ErrForbidden)
+	}
+	if time.Now().After(until.Add(endMargin)) {
+		return nil, fmt.Errorf("order for %s: its time is over: %w", hostname, greenroom.ErrEnded)
+	}
+	if err := certs.OnlyNames(csr, hostname); err != nil {
+		return nil, err
+	}
+	o, err := a.join(csr, hostname)
+	if err != nil {
+		return nil, err
+	}
+	patience := time.NewTimer(a.o.Patience)
+	defer patience.Stop()
+	select {
+	case <-o.done:
+		return o.chain, o.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-patience.C:
+		return nil, certs.ErrPending
+	}
+}
+
+// join returns the order of this key for this name, and begins one if there is none.
+func (a *Authority) join(csr *x509.CertificateRequest, hostname string) (*order, error) {
+	id := sha256.Sum256(append(append([]byte(nil), csr.RawSubjectPublicKeyInfo...), hostname...))
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	underWay := 0
+	for id, o := range a.orders {
+		if o.at.IsZero() {
+			underWay++
+		} else if o.err != nil || time.Since(o.at) > keepResult {
+			delete(a.orders, id)
+		}
+	}
+	if o := a.orders[id]; o != nil {
+		return o, nil
+	}
+	if err := a.ctx.Err(); err != nil {
+		return nil, fmt.Errorf("order for %s: %w", hostname, err)
+	}
+	if underWay >= maxOrders {
+		return nil, throttled(fmt.Sprintf("%d certificates are being ordered; the one for %s comes after them.", underWay, hostname), nil)
+	}
+	if err := a.budget.reserve(hostname, time.Now()); err != nil {
+		return nil, err
+	}
+	o := &order{done: make(chan struct{})}
+	a.orders[id] = o
+	a.wg.Go(func() { a.fill(o, csr, hostname) })
+	return o, nil
+}
+
+// fill carries an order out.
+func (a *Authority) fill(o *order, csr *x509.CertificateRequest, hostname string) {
+	ctx, cancel := context.WithTimeoutCause(a.ctx, orderTimeout, fmt.Errorf("the order took longer than %s", orderTimeout))
+	defer cancel()
+	issued, err := a.acme.Issue(ctx, csr)
+	if err != nil {
+		err = a.failed(hostname, err)
+		a.o.Logger.Error("certificate order failed", "hostname", hostname, "err", err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	o.at, o.err = time.Now(), err
+	if err == nil {
+		o.chain = issued.Certificate
+	}
+	close(o.done)
+}
+
+// failed books a failure and puts it into words.
+func (a *Authority) failed(name string, cause error) error {
+	fault := explain(cause, a.o.Directory, name)
+	if err := a.budget.failed(name, fault.validation, time.Now()); err != nil {
+		a.o.Logger.Error("count of certificates went wrong", "err", err)
+	}
+	if !fault.hold.IsZero() {
+		if err := a.budget.hold(fault.hold); err != nil {
+			a.o.Logger.Error("count of certificates went wrong", "err", err)
+		}
+	}
+	return fault.err
+}
+
+// ManageEdge gets the certificate of greenroom's own edge for names, in the background, and keeps it renewed
+// until Close. A certificate of an earlier run serves at once.
+func (a *Authority) ManageEdge(names ...string) error {
+	if err := a.config.ManageAsync(a.ctx, names); err != nil {
+		return fmt.Errorf("manage the edge's certificate: %w", err)
+	}
+	return nil
+}
+
+// GetCertificate is for tls.Config of the edge.
+func (a *Authority) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return a.config.GetCertificate(hello)
+}
+
+// edgeEvent keeps the edge within the authority's limits. Renewals are not refused: authorities exempt them.
+func (a *Authority) edgeEvent(_ context.Context, event string, data map[string]any) error {
+	name, _ := data["identifier"].(string)
+	if renewal, _ := data["renewal"].(bool); renewal {
+		return nil
+	}
+	switch event {
+	case "cert_obtaining":
+		return a.budget.reserve(name, time.Now())
+	case "cert_failed":
+		cause, _ := data["error"].(error)
+		a.o.Logger.Error("the edge has no certificate", "name", name, "err", a.failed(name, cause))
+	}
+	return nil
+}
+
+// Allowances tells how much of the authority's limits is left for name, as far as this data directory knows.
+// The authority may have been asked from elsewhere, too.
+func Allowances(o Options, name string) ([]Allowance, error) {
+	o.Directory = cmp.Or(o.Directory, LetsEncrypt)
+	return openBudget(o).allowances(name, time.Now())
+}

@@ -1,0 +1,204 @@
+// Package cloudflareorigin gets each desktop a certificate of its own from Cloudflare's origin authority, which
+// Cloudflare's edge alone trusts: browsers see the edge's certificate, so it is of use for proxied records only.
+package cloudflareorigin
+
+import (
+	"cmp"
+	"context"
+	"crypto/rsa"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cloudflare/cloudflare-go/v6/option"
+	origin "github.com/cloudflare/cloudflare-go/v6/origin_ca_certificates"
+	"github.com/cloudflare/cloudflare-go/v6/ssl"
+	"golang.org/x/net/publicsuffix"
+
+	"greenroom"
+	"greenroom/internal/certs"
+)
+
+// Options of an Authority.
+type Options struct {
+	Zone     string                                // certificates are for names below it
+	Proxied  bool                                  // Cloudflare stands before the desktops' records
+	Apex     string                                // the zone at Cloudflare; the registered domain of Zone
+	Advanced bool                                  // the edge has a certificate for *.Zone although that lies deeper than one level
+	Token    func(context.Context) (string, error) // of the API, with the right "Zone, SSL and Certificates, Edit"
+	Refused  func()                                // is told when the token is not accepted; may be nil
+	Journal  string                                // directory that remembers certificates until they are revoked; empty: they are left to expire
+	Roots    *x509.CertPool                        // Cloudflare's origin authorities
+	BaseURL  string                                // of the API; https://api.cloudflare.com/client/v4/
+	Logger   *slog.Logger
+}
+
+const (
+	callTimeout = 9 * time.Second // agents wait 10 s
+	endMargin   = time.Hour       // after a desktop's end its agent may still ask
+	maxAnswer   = 1 << 20         // bytes
+	holdUnsaid  = time.Minute
+	holdMost    = time.Hour
+)
+
+// Authority asks Cloudflare.
+type Authority struct {
+	o   Options
+	api *origin.OriginCACertificateService
+
+	mu   sync.Mutex
+	hold time.Time // nothing is asked before
+}
+
+var _ certs.Issuer = (*Authority)(nil)
+
+// Open makes an Authority. Records that are not proxied, or names that the edge has no certificate for, are a
+// greenroom.UserError: no browser would ever accept the desktops.
+func Open(o Options) (*Authority, error) {
+	if !o.Proxied {
+		return nil, userError(greenroom.ErrPermanent, "certificates.issuer cloudflare-origin needs proxied records, since only Cloudflare's edge trusts its certificates: set dns.provider to cloudflare and dns.proxied to true, or choose the issuer acme.")
+	}
+	if o.Apex == "" {
+		apex, err := publicsuffix.EffectiveTLDPlusOne(o.Zone)
+		if err != nil {
+			return nil, userError(err, "certificates.issuer cloudflare-origin needs a zone below a public domain, and zone is %s.", o.Zone)
+		}
+		o.Apex = apex
+	}
+	if o.Zone != o.Apex && !o.Advanced {
+		return nil, userError(greenroom.ErrPermanent, "Cloudflare's edge has a certificate for %s and one level below it, and desktops are named one level below %s: set zone to %[1]s, or get an advanced certificate for *.%[2]s and set certificates.edge to advanced.", o.Apex, o.Zone)
+	}
+	o.BaseURL = cmp.Or(o.BaseURL, "https://api.cloudflare.com/client/v4/")
+	client := &http.Client{Timeout: callTimeout, Transport: bounded{http.DefaultTransport}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return &Authority{o: o, api: origin.NewOriginCACertificateService(option.WithBaseURL(o.BaseURL), option.WithHTTPClient(client), option.WithMaxRetries(0))}, nil
+}
+
+// bounded keeps an answer from being endless.
+type bounded struct{ http.RoundTripper }
+
+func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := b.RoundTripper.RoundTrip(r)
+	if err == nil {
+		resp.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.LimitReader(resp.Body, maxAnswer), resp.Body}
+	}
+	return resp, err
+}
+
+// Roots are those of the options.
+func (a *Authority) Roots() *x509.CertPool { return a.o.Roots }
+
+// Issue has a certificate of seven days signed for the names of the request, which must be hostname alone; see
+// certs.Issuer.
+func (a *Authority) Issue(ctx context.Context, request []byte, hostname string, until time.Time) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	csr, err := certs.ParseRequest(request)
+	if err != nil {
+		return nil, err
+	}
+	if !certs.Below(hostname, a.o.Zone) {
+		return nil, fmt.Errorf("sign for %q: not a host name below %s: %w", hostname, a.o.Zone, greenroom.ErrForbidden)
+	}
+	if strings.Count(hostname, ".") != strings.Count(a.o.Zone, ".")+1 {
+		return nil, userError(greenroom.ErrForbidden, "Cloudflare's edge has no certificate for %s, which lies deeper than *.%s.", hostname, a.o.Zone)
+	}
+	if time.Now().After(until.Add(endMargin)) {
+		return nil, fmt.Errorf("sign for %s: its time is over: %w", hostname, greenroom.ErrEnded)
+	}
+	if err := certs.OnlyNames(csr, hostname); err != nil {
+		return nil, err
+	}
+	var ask origin.OriginCACertificateNewParams
+	ask.Csr.Value, ask.Csr.Present = string(request), true
+	ask.Hostnames.Value, ask.Hostnames.Present = []string{hostname}, true
+	ask.RequestedValidity.Value, ask.RequestedValidity.Present = ssl.RequestValidity7, true
+	ask.RequestType.Value, ask.RequestType.Present = origin.CertificateRequestTypeOriginECC, true
+	if _, ok := csr.PublicKey.(*rsa.PublicKey); ok {
+		ask.RequestType.Value = origin.CertificateRequestTypeOriginRSA
+	}
+	var signed *origin.OriginCACertificate
+	err = a.call(ctx, "sign for "+hostname, func(auth option.RequestOption) error {
+		signed, err = a.api.New(ctx, ask, auth)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := a.remember(hostname, signed.ID); err != nil {
+		a.o.Logger.Warn("certificate will not be revoked, but expire", "hostname", hostname, "err", err)
+	}
+	return []byte(strings.TrimSpace(signed.Certificate) + "\n"), nil
+}
+
+// call makes a call with the token, and puts what goes wrong into words.
+func (a *Authority) call(ctx context.Context, what string, f func(option.RequestOption) error) error {
+	if until := a.held(); until.After(time.Now()) {
+		return userError(greenroom.ErrThrottled, "Cloudflare asked to be left alone until %s.", until.UTC().Format(time.TimeOnly))
+	}
+	token, err := a.o.Token(ctx)
+	if err != nil {
+		return err
+	}
+	err = f(option.WithAPIToken(token))
+	refused, ok := errors.AsType[*origin.Error](err)
+	switch {
+	case err == nil:
+		return nil
+	case !ok:
+		return userError(errors.Join(greenroom.ErrUnavailable, fmt.Errorf("%s: %w", what, err)), "Cloudflare's API cannot be reached; look at this machine's way out.")
+	case refused.StatusCode == http.StatusUnauthorized || refused.StatusCode == http.StatusForbidden:
+		if a.o.Refused != nil {
+			a.o.Refused()
+		}
+		return userError(errors.Join(greenroom.ErrPermanent, fmt.Errorf("%s: %s", what, said(refused))), "Cloudflare does not accept the token of certificates.token: give it the right \"Zone, SSL and Certificates, Edit\" for %s (%s).", a.o.Apex, said(refused))
+	case refused.StatusCode == http.StatusTooManyRequests:
+		until := a.leaveAlone(refused.Response)
+		return userError(greenroom.ErrThrottled, "Cloudflare's API answers no more calls for now; greenroom asks again after %s.", until.UTC().Format(time.TimeOnly))
+	case refused.StatusCode == http.StatusNotFound:
+		return fmt.Errorf("%s: %w", what, greenroom.ErrNotFound)
+	case refused.StatusCode/100 == 4:
+		return userError(greenroom.ErrPermanent, "Cloudflare refused to %s: %s.", what, said(refused))
+	}
+	return userError(greenroom.ErrUnavailable, "Cloudflare could not %s: %s; greenroom asks again.", what, said(refused))
+}
+
+// said is Cloudflare's own explanation.
+func said(e *origin.Error) string {
+	for _, one := range e.Errors {
+		return fmt.Sprintf("%s, code %d", strings.TrimSuffix(one.Message, "."), one.Code)
+	}
+	return "status " + strconv.Itoa(e.StatusCode)
+}
+
+func (a *Authority) held() time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.hold
+}
+
+// leaveAlone keeps every call back until the answer's Retry-After.
+func (a *Authority) leaveAlone(resp *http.Response) time.Time {
+	pause := holdUnsaid
+	if n, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && n > 0 {
+		pause = min(time.Duration(n)*time.Second, holdMost)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.hold = time.Now().Add(pause)
+	return a.hold
+}
+
+func userError(cause error, format string, args ...any) error {
+	return &greenroom.UserError{Message: fmt.Sprintf(format, args...), Cause: cause}
+}
