@@ -49,9 +49,21 @@ type DNS struct {
 }
 
 // Certificates says who issues them.
-type Certificates struct{ Issuer string }
+type Certificates struct {
+	Issuer       string
+	ChainFile    string // issuer files: PEM, leaf first
+	KeyFile      string // issuer files: PEM
+	RootsFile    string // PEM of the authorities to trust for the certificates; empty: the system's
+	DirectoryURL string // issuer acme; empty is Let's Encrypt
+	Email        string // issuer acme; may be empty
+	EABKeyID     string // issuer acme, where the authority wants an external account
+	EABKey       Secret
+	Token        Secret // issuer cloudflare-origin
+	Edge         string // issuer cloudflare-origin: universal or advanced
+	AtEnd        string // issuer cloudflare-origin: expire or revoke
+}
 
-// Secret is a value that is never printed.
+// Secret is a value that is never printed, or says where it is kept: see package secrets.
 type Secret string
 
 func (s Secret) String() string {
@@ -78,8 +90,9 @@ func Default() Config {
 	return Config{
 		Listen: "127.0.0.1:8080", DesktopListen: "127.0.0.1:8443", DNSListen: "127.0.0.1:8053",
 		DataDir: "~/.local/share/greenroom", Zone: "desk.localhost", Access: "direct", LogLevel: "info",
-		DNS: DNS{Provider: "embedded", TSIGAlgorithm: "hmac-sha256", TTL: greenroom.Duration(time.Minute)}, Certificates: Certificates{Issuer: "local"},
-		Blueprints: []greenroom.Blueprint{greenroom.DefaultBlueprint()},
+		DNS:          DNS{Provider: "embedded", TSIGAlgorithm: "hmac-sha256", TTL: greenroom.Duration(time.Minute)},
+		Certificates: Certificates{Issuer: "local", Edge: "universal", AtEnd: "expire"},
+		Blueprints:   []greenroom.Blueprint{greenroom.DefaultBlueprint()},
 	}
 }
 

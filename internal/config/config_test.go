@@ -128,7 +128,7 @@ func TestFaults(t *testing.T) {
 		{"KeyOfAnotherProvider", "zone: a.example\ndns: {provider: route53, server: \"192.0.2.1:53\"}\n", "dns.server", "has no meaning with dns.provider route53"},
 		{"UpdateKeyNotInBase64", "zone: a.example\ndns: {provider: rfc2136, server: \"192.0.2.1:53\", tsig_name: k, tsig_secret: \"?\"}\n", "dns.tsig_secret", "base64"},
 		{"ShortTTL", "dns: {ttl: 5s}\n", "dns.ttl", "1m to 24h"},
-		{"OtherIssuer", "certificates: {issuer: acme}\n", "certificates.issuer", "must be local in this version"},
+		{"OtherIssuer", "certificates: {issuer: vault}\n", "certificates.issuer", "must be one of local, files, acme, cloudflare-origin"},
 		{"OtherProvider", "blueprints:\n  default:\n    provider: ec2\n", "blueprints.default.provider", "must be local in this version"},
 		{"OtherDatabase", "database: mysql://u:p@h/d\n", "database", "must begin with postgres:// or postgresql://"},
 		{"DatabaseWithoutServer", "database: postgres://\n", "database", "name a server"},

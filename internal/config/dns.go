@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"greenroom"
+	"greenroom/internal/secrets"
 )
 
 // dnsKeys says which keys below dns a provider knows, beside provider, ttl and resolver.
@@ -72,7 +73,7 @@ func (d DNS) judgeRFC2136(bad *greenroom.InvalidError) {
 	}
 	if d.TSIGSecret == "" {
 		bad.Add("dns.tsig_secret", "must be the TSIG key in base64, as tsig-keygen prints it")
-	} else if _, err := base64.StdEncoding.DecodeString(d.TSIGSecret.Reveal()); err != nil && !strings.Contains(d.TSIGSecret.Reveal(), ":") {
+	} else if _, err := base64.StdEncoding.DecodeString(d.TSIGSecret.Reveal()); err != nil && !secrets.IsReference(d.TSIGSecret.Reveal()) {
 		bad.Add("dns.tsig_secret", "must be in base64, as tsig-keygen prints it")
 	}
 	oneOf(bad, "dns.tsig_algorithm", d.TSIGAlgorithm, "hmac-sha1", "hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512")

@@ -37,5 +37,10 @@ blueprints:
     rules: {lead: 5m, no_show_after: 20m}
 ` + "```" + `
 `)
+	b.WriteString(`
+A secret (database, and what the table calls one) is written as it is, or says where it is kept: ` + "`file:/path`" + `, or
+` + "`secret://aws/name-or-arn`" + ` for AWS Secrets Manager, with ` + "`#key`" + ` for one value of a JSON object. One that is rotated there is read again;
+the database's only at the start. [Certificates and secrets](certificates.md) says more.
+`)
 	return b.String()
 }

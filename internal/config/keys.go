@@ -48,7 +48,17 @@ func (c *Config) keys() []key {
 		{"dns.proxied", "With cloudflare: browsers reach desktops through Cloudflare's edge.", &c.DNS.Proxied},
 		{"dns.ttl", "How long resolvers may remember a desktop's address; not with embedded.", &c.DNS.TTL},
 		{"dns.resolver", "A public resolver that a proof asks last, such as `1.1.1.1:53`; empty is none. Not with embedded.", &c.DNS.Resolver},
-		{"certificates.issuer", "Who issues the desktops' certificates: `local`, greenroom's own authority.", &c.Certificates.Issuer},
+		{"certificates.issuer", "Who issues certificates: `local`, greenroom's own authority; `files`, yours (access `gateway` only); `acme`, such as Let's Encrypt; `cloudflare-origin`, for proxied records. See [certificates](certificates.md).", &c.Certificates.Issuer},
+		{"certificates.chain_file", "Issuer `files`: the certificate and what is between it and its root, PEM. It may be replaced at any time.", &c.Certificates.ChainFile},
+		{"certificates.key_file", "Issuer `files`: its key, PEM.", &c.Certificates.KeyFile},
+		{"certificates.roots_file", "Authorities to trust when desktops are proved, PEM; empty: the system's. Issuer `cloudflare-origin` needs Cloudflare's origin authorities here.", &c.Certificates.RootsFile},
+		{"certificates.directory_url", "Issuer `acme`: the authority's directory; empty is Let's Encrypt.", &c.Certificates.DirectoryURL},
+		{"certificates.email", "Issuer `acme`: whom the authority warns; may be empty.", &c.Certificates.Email},
+		{"certificates.eab_key_id", "Issuer `acme`: the external account, where the authority wants one.", &c.Certificates.EABKeyID},
+		{"certificates.eab_key", "Issuer `acme`: the external account's MAC key. A secret.", &c.Certificates.EABKey},
+		{"certificates.token", "Issuer `cloudflare-origin`: API token with the right Zone, SSL and Certificates, Edit. A secret.", &c.Certificates.Token},
+		{"certificates.edge", "Issuer `cloudflare-origin`: `universal`, or `advanced` if Cloudflare's edge has a certificate for names deeper than one level.", &c.Certificates.Edge},
+		{"certificates.at_end", "Issuer `cloudflare-origin`: when a desktop is gone, its certificate is left to `expire` within seven days, or `revoke`d.", &c.Certificates.AtEnd},
 	}
 	for i := range c.Blueprints {
 		ks = append(ks, blueprintKeys(&c.Blueprints[i])...)

@@ -45,7 +45,8 @@ func Load(path string, getenv func(string) string, flags map[string]string) (Con
 	for _, p := range []struct {
 		key  string
 		path *string
-	}{{"data_dir", &c.DataDir}, {"api_token_file", &c.APITokenFile}} {
+	}{{"data_dir", &c.DataDir}, {"api_token_file", &c.APITokenFile},
+		{"certificates.chain_file", &c.Certificates.ChainFile}, {"certificates.key_file", &c.Certificates.KeyFile}, {"certificates.roots_file", &c.Certificates.RootsFile}} {
 		if *p.path == "" {
 			continue
 		}

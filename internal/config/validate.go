@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"greenroom"
+	"greenroom/internal/secrets"
 )
 
 // Validate reports every fault at once, in one greenroom.InvalidError that names the keys.
@@ -43,7 +44,7 @@ func (c Config) judge(bad *greenroom.InvalidError) {
 	if c.DataDir == "" {
 		bad.Add("data_dir", "must name a directory")
 	}
-	if c.Database != "" && !validDatabase(c.Database.Reveal()) {
+	if c.Database != "" && !secrets.IsReference(c.Database.Reveal()) && !validDatabase(c.Database.Reveal()) {
 		bad.Add("database", "must begin with postgres:// or postgresql:// and name a server, such as postgres://user:password@host:5432/greenroom, or be empty for SQLite in data_dir")
 	}
 	if !validZone(c.Zone) {
@@ -65,7 +66,8 @@ func (c Config) judge(bad *greenroom.InvalidError) {
 	oneOf(bad, "access", c.Access, "direct")
 	oneOf(bad, "log_level", c.LogLevel, "debug", "info", "warn", "error")
 	c.judgeDNS(bad)
-	oneOf(bad, "certificates.issuer", c.Certificates.Issuer, "local")
+	c.judgeSecrets(bad)
+	c.judgeCertificates(bad)
 	for _, b := range c.Blueprints {
 		prefix := "blueprints." + b.Name
 		oneOf(bad, prefix+".provider", b.Provider, "local")

@@ -1,0 +1,163 @@
+package awssecrets_test
+
+import (
+	"bufio"
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"greenroom"
+	"greenroom/internal/secrets"
+	"greenroom/internal/secrets/awssecrets"
+)
+
+var running = regexp.MustCompile(`Running on (http://127\.0\.0\.1:\d+)`)
+
+// moto starts moto's server, which plays AWS.
+func moto(t *testing.T) string {
+	t.Helper()
+	python := "python3"
+	if own, err := filepath.Abs("../../../.cache/moto/bin/python"); err == nil {
+		if _, err := os.Stat(own); err == nil {
+			python = own
+		}
+	}
+	cmd := exec.Command(python, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	out, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		_ = cmd.Wait()
+	})
+	dead := time.AfterFunc(90*time.Second, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
+	defer dead.Stop()
+	var said strings.Builder
+	for in := bufio.NewScanner(out); in.Scan(); {
+		said.WriteString(in.Text() + "\n")
+		if m := running.FindStringSubmatch(in.Text()); m != nil {
+			go func() {
+				for in.Scan() { // or it would stand still once the pipe is full
+				}
+			}()
+			return m[1]
+		}
+	}
+	t.Fatalf("moto did not start; make test sets it up:\n%s", said.String())
+	return ""
+}
+
+func at(endpoint string) []func(*config.LoadOptions) error {
+	return []func(*config.LoadOptions) error{
+		config.WithBaseEndpoint(endpoint), config.WithRegion("us-west-2"), config.WithRetryMaxAttempts(1),
+		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("key", "secret", "")),
+		config.WithSharedConfigFiles(nil), config.WithSharedCredentialsFiles(nil),
+	}
+}
+
+func TestMoto(t *testing.T) {
+	t.Parallel()
+	endpoint := moto(t)
+	cfg, err := config.LoadDefaultConfig(t.Context(), at(endpoint)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	owner := secretsmanager.NewFromConfig(cfg)
+	plain, err := owner.CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{Name: aws.String("greenroom/plain"), SecretString: aws.String("hunter2")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := owner.CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{Name: aws.String("greenroom/json"), SecretString: aws.String(`{"token":"t-1","port":5432,"deep":{}}`)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := owner.CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{Name: aws.String("greenroom/binary"), SecretBinary: []byte{1, 2}}); err != nil {
+		t.Fatal(err)
+	}
+	m := awssecrets.New(at(endpoint)...)
+	for _, c := range []struct{ name, key, want, says string }{
+		{"greenroom/plain", "", "hunter2", ""},
+		{*plain.ARN, "", "hunter2", ""},
+		{"greenroom/json", "token", "t-1", ""},
+		{"greenroom/json", "port", "5432", ""},
+		{"greenroom/json", "deep", "", "no text under the key deep"},
+		{"greenroom/json", "none", "", "no text under the key none"},
+		{"greenroom/plain", "token", "", "is not a JSON object"},
+		{"greenroom/binary", "", "", "is binary"},
+		{"greenroom/none", "", "", "has no secret greenroom/none in us-west-2"},
+	} {
+		got, err := m.Read(t.Context(), c.name, c.key)
+		if sentence := greenroom.Sentence(err, ""); got != c.want || !strings.Contains(sentence, c.says) || (err == nil) != (c.says == "") {
+			t.Errorf("%s#%s: got %q, %q (%v)", c.name, c.key, got, sentence, err)
+		}
+		if err != nil && strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("the secret is in %v", err)
+		}
+	}
+
+	v, err := secrets.New(secrets.Options{AWS: m, Every: time.Millisecond, Logger: slog.New(slog.DiscardHandler)}).Open(t.Context(), "certificates.token", "secret://aws/greenroom/plain")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := owner.PutSecretValue(t.Context(), &secretsmanager.PutSecretValueInput{SecretId: plain.ARN, SecretString: aws.String("rotated")}); err != nil {
+		t.Fatal(err)
+	}
+	<-time.After(2 * time.Millisecond)
+	if got, err := v.Get(t.Context()); got != "rotated" || err != nil {
+		t.Errorf("after the rotation: %q %v", got, err)
+	}
+}
+
+// TestRefusals is about answers that moto does not give.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	for code, says := range map[string]string{
+		"AccessDeniedException":       "allow secretsmanager:GetSecretValue",
+		"UnrecognizedClientException": "does not accept this machine's credentials",
+		"ThrottlingException":         "no more calls for now",
+		"DecryptionFailure":           "look at its KMS key",
+		"InternalServiceError":        "did not give the secret",
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = w.Write([]byte(`{"__type":"` + code + `","message":"no"}`))
+		}))
+		_, err := awssecrets.New(at(server.URL)...).Read(t.Context(), "x", "")
+		server.Close()
+		if got := greenroom.Sentence(err, ""); !strings.Contains(got, says) {
+			t.Errorf("%s: got %q (%v)", code, got, err)
+		}
+	}
+	_, err := awssecrets.New(at("http://127.0.0.1:1")...).Read(t.Context(), "x", "")
+	if got := greenroom.Sentence(err, ""); !strings.Contains(got, "cannot be asked") {
+		t.Errorf("unreachable: %q (%v)", got, err)
+	}
+	_, err = awssecrets.New(append(at("http://127.0.0.1:1"), config.WithRegion(""))...).Read(t.Context(), "x", "")
+	if got := greenroom.Sentence(err, ""); !strings.Contains(got, "AWS_REGION") {
+		t.Errorf("without a region: %q (%v)", got, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := awssecrets.New(at("http://127.0.0.1:1")...).Read(ctx, "x", ""); err == nil {
+		t.Error("a cancelled call was made")
+	}
+}
