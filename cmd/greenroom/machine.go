@@ -41,9 +41,12 @@ func (p *program) doctor() *cobra.Command {
 			}
 			o := doctor.Options{
 				DataDir: cfg.DataDir, Zone: cfg.Zone, Listen: cfg.Listen, Desktops: cfg.DesktopListen, DNS: cfg.DNSListen,
-				Server:  c.Server,
-				Stuck:   stuckFindings(c),
-				Trusted: func(ctx context.Context) (bool, error) { return app.Trusted(ctx, cfg, p.getenv("HOME")) },
+				Server:       c.Server,
+				Stuck:        stuckFindings(c),
+				Certificates: app.Certificates(cfg),
+			}
+			if cfg.Certificates.Issuer == "local" {
+				o.Trusted = func(ctx context.Context) (bool, error) { return app.Trusted(ctx, cfg, p.getenv("HOME")) }
 			}
 			for _, b := range cfg.Blueprints {
 				o.Applications = append(o.Applications, b.Applications...)

@@ -15,7 +15,6 @@ import (
 
 	"greenroom"
 	"greenroom/internal/advance"
-	"greenroom/internal/certs/localca"
 	"greenroom/internal/compute"
 	"greenroom/internal/compute/localcompute"
 	"greenroom/internal/config"
@@ -28,6 +27,7 @@ import (
 	"greenroom/internal/journal"
 	"greenroom/internal/lifecycle"
 	"greenroom/internal/meetings"
+	"greenroom/internal/secrets"
 	"greenroom/internal/store/sqlstore"
 	"greenroom/internal/web"
 )
@@ -56,13 +56,15 @@ type app struct {
 	listeners *listeners
 	hashes    []string // of organisers' tokens
 	metrics   *metrics
+	secrets   *secrets.Store
 	journal   *journal.Journal
 	store     *sqlstore.Store
 	engine    *engine.Engine
 	zone      *embeddeddns.Zone // nil if somebody else serves it
 	batch     *batch.Zone       // nil if the zone is embedded
 	names     dns.Zone          // either of them
-	authority *localca.Authority
+	texts     dns.Texts         // where proofs of control over the zone are shown
+	certs     certificates
 	provider  *localcompute.Provider
 	advancer  *advance.Advancer
 	replicas  *replicas
@@ -94,6 +96,10 @@ func (a *app) open(ctx context.Context) error {
 	if a.listeners, err = listen(ctx, cfg); err != nil {
 		return err
 	}
+	if err := a.openSecrets(ctx); err != nil {
+		return err
+	}
+	cfg = a.Config // with its secrets
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return &greenroom.UserError{Message: fmt.Sprintf("The data directory %s cannot be made: choose another with --data-dir, or mend its rights.", cfg.DataDir), Cause: err}
 	}
@@ -112,10 +118,10 @@ func (a *app) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read master key: %w", err)
 	}
-	if a.authority, err = openAuthority(cfg); err != nil {
+	if err := a.openNames(ctx, owner); err != nil {
 		return err
 	}
-	if err := a.openNames(ctx, owner); err != nil {
+	if err := a.openCertificates(ctx); err != nil {
 		return err
 	}
 	control := cfg.Control(a.listeners.http.Addr())
@@ -134,13 +140,12 @@ func (a *app) open(ctx context.Context) error {
 func (a *app) openCore(control, master string) {
 	cfg := a.Config
 	desktops := a.listeners.desktops.Addr().(*net.TCPAddr)
-	roots := a.authority.Roots()
 	a.advancer = &advance.Advancer{
 		Meetings: a.store, Providers: a.providers(), Records: a.names, Zone: cfg.Zone, Now: time.Now, Logger: a.Logger, Measure: a.metrics.measure,
-		Prober: a.prober(roots),
+		Prober: a.prober(a.certs.issuer.Roots()),
 	}
 	a.service = meetings.New(meetings.Options{
-		Store: a.store, Blueprints: cfg.Blueprints, Kick: a.kick, Explainer: a.advancer, Issuer: a.authority,
+		Store: a.store, Blueprints: cfg.Blueprints, Kick: a.kick, Explainer: a.advancer, Issuer: a.certs.issuer,
 		Keys:   meetings.Keys{Master: []byte(master)},
 		Links:  meetings.Links{PublicURL: cfg.Public(a.listeners.http.Addr()), ControlURL: control, VideoURL: cfg.VideoURL, DesktopPort: cmp.Or(cfg.DesktopPort, desktops.Port)},
 		Logger: a.Logger,
@@ -155,14 +160,6 @@ func (a *app) providers() map[string]compute.Provider {
 // kick asks for Advance soon.
 func (a *app) kick(meetingID string) { a.engine.Kick(meetingID) }
 
-func openAuthority(cfg config.Config) (*localca.Authority, error) {
-	authority, err := localca.Open(cfg.DataDir, cfg.Zone)
-	if err != nil {
-		return nil, fmt.Errorf("open local authority: %w", err)
-	}
-	return authority, nil
-}
-
 // handler is the whole HTTP side.
 func (a *app) handler() (http.Handler, error) {
 	public := a.Config.Public(a.listeners.http.Addr())
@@ -175,7 +172,7 @@ func (a *app) handler() (http.Handler, error) {
 	mux := http.NewServeMux()
 	httpapi.Register(mux, httpapi.Options{
 		Service: a.service, Journal: a.journal, Logger: a.Logger, Version: a.Version, Metrics: a.metrics.handler(),
-		Ready: a.store.Ping, LocalCA: a.authority.RootPEM(),
+		Ready: a.store.Ping, LocalCA: a.certs.rootPEM(),
 	})
 	w, err := web.New(pages)
 	if err != nil {
@@ -208,6 +205,9 @@ func (a *app) sweep(ctx context.Context, s *advance.Sweeper) error {
 			a.metrics.swept.SetToCurrentTime()
 		} else if ctx.Err() == nil {
 			a.Logger.Error("sweep went wrong", "err", err)
+		}
+		if err := a.certs.revokeGone(ctx, a.names); err != nil && ctx.Err() == nil {
+			a.Logger.Error("revoke certificates went wrong", "err", err)
 		}
 		if found, _, err := a.service.Stuck(ctx); err == nil {
 			a.metrics.countStuck(found)
@@ -252,6 +252,7 @@ func (a *app) serveHTTP(ctx context.Context, handler http.Handler) error {
 
 // close releases what open has made, the last first.
 func (a *app) close() {
+	a.certs.close()
 	if a.provider != nil {
 		a.provider.Close()
 	}

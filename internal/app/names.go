@@ -19,16 +19,27 @@ import (
 	"greenroom/internal/gateway"
 	"greenroom/internal/lifecycle"
 	"greenroom/internal/probe"
+	"greenroom/internal/secrets"
 )
 
-// Provider opens the zone of a provider other than greenroom itself. It makes no call to it.
-func Provider(ctx context.Context, cfg config.Config, owner string) (dns.Provider, error) {
+// provided is a zone of a provider other than greenroom itself.
+type provided interface {
+	dns.Provider
+	dns.Texts
+}
+
+// openProvider opens the zone that cfg names. It makes no call to the provider.
+func openProvider(ctx context.Context, cfg config.Config, owner string, store *secrets.Store) (provided, error) {
 	d := cfg.DNS
 	ttl := time.Duration(d.TTL)
 	switch d.Provider {
 	case "rfc2136":
+		secret, err := store.Open(ctx, "dns.tsig_secret", d.TSIGSecret.Reveal())
+		if err != nil {
+			return nil, err
+		}
 		return rfc2136dns.New(rfc2136dns.Options{
-			Zone: cfg.Zone, Server: d.Server, KeyName: d.TSIGName, Secret: revealed(d.TSIGSecret), Algorithm: d.TSIGAlgorithm, Owner: owner, TTL: ttl,
+			Zone: cfg.Zone, Server: d.Server, KeyName: d.TSIGName, Secret: secret.Get, Algorithm: d.TSIGAlgorithm, Owner: owner, TTL: ttl,
 		}), nil
 	case "route53":
 		aws, err := awsconfig.LoadDefaultConfig(ctx)
@@ -37,13 +48,13 @@ func Provider(ctx context.Context, cfg config.Config, owner string) (dns.Provide
 		}
 		return route53dns.New(route53dns.Options{Zone: cfg.Zone, ZoneID: d.ZoneID, Owner: owner, AWS: aws, TTL: ttl}), nil
 	case "cloudflare":
-		return cloudflaredns.New(cloudflaredns.Options{Zone: cfg.Zone, ZoneID: d.ZoneID, Owner: owner, Token: revealed(d.Token), Proxied: d.Proxied, TTL: ttl}), nil
+		token, err := store.Open(ctx, "dns.token", d.Token.Reveal())
+		if err != nil {
+			return nil, err
+		}
+		return cloudflaredns.New(cloudflaredns.Options{Zone: cfg.Zone, ZoneID: d.ZoneID, Owner: owner, Token: token.Get, Proxied: d.Proxied, TTL: ttl}), nil
 	}
 	return nil, fmt.Errorf("there is no DNS provider %q", d.Provider)
-}
-
-func revealed(s config.Secret) func(context.Context) (string, error) {
-	return func(context.Context) (string, error) { return s.Reveal(), nil }
 }
 
 // openNames opens the zone that desktops are named in: the embedded one, or a provider's behind batches.
@@ -51,12 +62,12 @@ func (a *app) openNames(ctx context.Context, owner string) error {
 	if a.Config.DNS.Provider == "embedded" {
 		return a.openZone(ctx, owner)
 	}
-	provider, err := Provider(ctx, a.Config, owner)
+	provider, err := openProvider(ctx, a.Config, owner, a.secrets)
 	if err != nil {
 		return err
 	}
 	a.batch = batch.New(provider)
-	a.names = a.batch
+	a.names, a.texts = a.batch, provider
 	return nil
 }
 
@@ -66,7 +77,7 @@ func (a *app) openZone(ctx context.Context, owner string) error {
 	if err != nil {
 		return fmt.Errorf("open zone: %w", err)
 	}
-	a.names = a.zone
+	a.names, a.texts = a.zone, a.zone
 	return nil
 }
 

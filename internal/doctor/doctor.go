@@ -45,7 +45,9 @@ type Options struct {
 	Server func(ctx context.Context) (version string, now time.Time, err error)
 	// Stuck asks the server which meetings do not move. It is asked only when the server runs.
 	Stuck func(ctx context.Context) ([]Finding, error)
-	// Trusted reports whether the local authority is trusted by this machine's browsers.
+	// Certificates of other issuers than the local authority.
+	Certificates Certificates
+	// Trusted reports whether the local authority is trusted by this machine's browsers; nil where it signs nothing that they see.
 	Trusted func(ctx context.Context) (bool, error)
 }
 
@@ -58,7 +60,12 @@ func Check(ctx context.Context, o Options) []Finding {
 	out := programs(o.Applications)
 	out = append(out, dataDir(o.DataDir), clock(ctx, o), loopback(ctx))
 	out = append(out, ports(ctx, o, running)...)
-	out = append(out, names(ctx, o.Zone), authority(ctx, o), server)
+	out = append(out, names(ctx, o.Zone))
+	if o.Trusted != nil {
+		out = append(out, authority(ctx, o))
+	}
+	out = append(out, o.Certificates.check(ctx)...)
+	out = append(out, server)
 	if running {
 		out = append(out, meetings(ctx, o)...)
 	}

@@ -290,7 +290,20 @@ func TestEdgeWithoutAuthority(t *testing.T) {
 			return err == nil && conn.Close() == nil
 		}
 	}
+	before, err := acmecerts.Ask(t.Context(), r.options)
+	if err != nil || len(before.CAA) == 0 || time.Since(before.Date).Abs() > time.Minute || before.NeedsEAB {
+		t.Errorf("the directory says %+v, %v", before, err)
+	}
 	eventually(t, "the first certificate", reached(address, r))
+	if d, err := acmecerts.Ask(t.Context(), r.options); err != nil || !d.Registered {
+		t.Errorf("no account is registered: %+v, %v", d, err)
+	}
+	if leaf, err := acmecerts.EdgeLeaf(r.options, "*."+domain); err != nil || leaf.DNSNames[0] != "*."+domain {
+		t.Errorf("what is kept: %v, %v", leaf, err)
+	}
+	if _, err := acmecerts.EdgeLeaf(r.options, "*.other.example"); !errors.Is(err, greenroom.ErrNotFound) {
+		t.Errorf("what is not kept: %v", err)
+	}
 	r.Close()
 	r.pebble.Stop()
 	again := acmecerts.Open(r.options)

@@ -126,10 +126,14 @@ func TestFailures(t *testing.T) {
 		t.Parallel()
 		s := cloudflareorigintest.Start(t, apex, token)
 		a := open(t, options(s))
-		if err := a.CheckToken(t.Context(), s.ZoneID); err != nil {
+		if err := a.CheckToken(t.Context()); err != nil {
 			t.Error(err)
 		}
-		wantSentence(t, a.CheckToken(t.Context(), "another"), greenroom.ErrPermanent, "SSL and Certificates, Edit")
+		o := options(s)
+		o.Zone = "other.example"
+		wantSentence(t, open(t, o).CheckToken(t.Context()), greenroom.ErrNotFound, "shows it no zone other.example")
+		s.SetToken("another")
+		wantSentence(t, a.CheckToken(t.Context()), greenroom.ErrPermanent, "SSL and Certificates, Edit")
 	})
 }
 
@@ -161,8 +165,11 @@ func TestRevoke(t *testing.T) {
 	if s.Live() != 1 || s.Revoked() != 2 {
 		t.Errorf("%d live, %d revoked", s.Live(), s.Revoked())
 	}
-	if left, err := again.Pending(); err != nil || len(left) != 1 || left[0] != "i-2."+apex {
+	if left, err := again.Pending(time.Now().Add(time.Hour), 15*time.Minute); err != nil || len(left) != 1 || left[0] != "i-2."+apex {
 		t.Errorf("the journal holds %v, %v", left, err)
+	}
+	if early, err := again.Pending(time.Now(), 15*time.Minute); err != nil || len(early) != 0 {
+		t.Errorf("too early: %v, %v", early, err)
 	}
 	for _, name := range []string{"i-9." + apex, "../" + apex, ""} {
 		if err := again.Revoke(t.Context(), name); err != nil {

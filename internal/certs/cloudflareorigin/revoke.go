@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/cloudflare/cloudflare-go/v6/option"
-	origin "github.com/cloudflare/cloudflare-go/v6/origin_ca_certificates"
 
 	"greenroom"
 	"greenroom/internal/certs"
@@ -77,26 +76,21 @@ func (a *Authority) revoke(ctx context.Context, hostname string, e os.DirEntry) 
 	return err
 }
 
-// Pending are the host names of the journal: their certificates are not revoked yet.
-func (a *Authority) Pending() ([]string, error) {
+// Pending are the host names of the journal that got no certificate for a while: a desktop whose name is not in
+// the zone after so long is gone.
+func (a *Authority) Pending(now time.Time, settled time.Duration) ([]string, error) {
+	if a.o.Journal == "" {
+		return nil, nil
+	}
 	entries, err := os.ReadDir(a.o.Journal)
-	if a.o.Journal == "" || errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	var out []string
 	for _, e := range entries {
-		out = append(out, e.Name())
+		if info, err := e.Info(); err == nil && now.Sub(info.ModTime()) >= settled { // a directory changes with each entry
+			out = append(out, e.Name())
+		}
 	}
 	return out, err
-}
-
-// CheckToken asks whether the token may see the certificates of the zone with that id at Cloudflare.
-func (a *Authority) CheckToken(ctx context.Context, zoneID string) error {
-	var ask origin.OriginCACertificateListParams
-	ask.ZoneID.Value, ask.ZoneID.Present = zoneID, true
-	ask.PerPage.Value, ask.PerPage.Present = 5, true
-	return a.call(ctx, "list certificates", func(auth option.RequestOption) error {
-		_, err := a.api.List(ctx, ask, auth)
-		return err
-	})
 }

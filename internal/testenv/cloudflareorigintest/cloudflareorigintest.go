@@ -61,6 +61,7 @@ func Start(tb testing.TB, apex, token string) *Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /client/v4/certificates", s.sign)
 	mux.HandleFunc("GET /client/v4/certificates", s.list)
+	mux.HandleFunc("GET /client/v4/zones", s.zones)
 	mux.HandleFunc("DELETE /client/v4/certificates/{id}", s.revoke)
 	server := httptest.NewServer(s.guard(mux))
 	tb.Cleanup(server.Close)
@@ -164,6 +165,14 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 	list := []any{}
 	for _, id := range s.live {
 		list = append(list, map[string]any{"id": id})
+	}
+	answer(w, list)
+}
+
+func (s *Server) zones(w http.ResponseWriter, r *http.Request) {
+	list := []any{}
+	if r.URL.Query().Get("name") == s.Apex {
+		list = append(list, map[string]any{"id": s.ZoneID, "name": s.Apex})
 	}
 	answer(w, list)
 }

@@ -71,7 +71,7 @@ func (a *Authority) Forget(tb testing.TB) {
 	environment.Lock()
 	defer environment.Unlock()
 	for name, value := range map[string]string{"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": strconv.Itoa(a.o.RejectNonces), "PEBBLE_AUTHZREUSE": "0"} {
-		if err := os.Setenv(name, value); err != nil {
+		if err := os.Setenv(name, value); err != nil { //nolint:usetesting // its own would forbid tests that run at once
 			tb.Fatal(err)
 		}
 		defer os.Unsetenv(name)
