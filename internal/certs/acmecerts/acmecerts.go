@@ -47,6 +47,7 @@ const (
 	maxOrders    = 32               // under way at once
 	endMargin    = time.Hour        // after a desktop's end its agent may still ask
 	keepResult   = 10 * time.Minute // for an asker that did not get the answer
+	keepFailure  = 20 * time.Second // for the same, and so that failures do not follow each other at once
 )
 
 // Authority is one account with an ACME authority.
@@ -167,7 +168,7 @@ func (a *Authority) join(csr *x509.CertificateRequest, hostname string) (*order,
 	for id, o := range a.orders {
 		if o.at.IsZero() {
 			underWay++
-		} else if o.err != nil || time.Since(o.at) > keepResult {
+		} else if age := time.Since(o.at); age > keepResult || o.err != nil && age > keepFailure {
 			delete(a.orders, id)
 		}
 	}

@@ -204,6 +204,22 @@ func TestFailures(t *testing.T) {
 		r.pebble.Stop()
 		wantSentence(t, r.ask(t, "i-1."+domain), greenroom.ErrUnavailable, "cannot be reached")
 	})
+	t.Run("WhoAsksLaterLearnsOfItToo", func(t *testing.T) {
+		t.Parallel()
+		r := setup(t, pebbletest.Options{Blocked: []string{domain}})
+		host := "i-1." + domain
+		request := certstest.Request(t, certstest.ECKey(t), host)
+		if _, err := r.Issue(t.Context(), request, host, time.Now().Add(time.Hour)); err != nil && !errors.Is(err, certs.ErrPending) {
+			t.Logf("it failed at once: %v", err)
+		}
+		eventually(t, "the failure", func() bool { return strings.Contains(r.log.String(), "certificate order failed") })
+		orders := r.pebble.Orders()
+		_, err := r.Issue(t.Context(), request, host, time.Now().Add(time.Hour))
+		wantSentence(t, err, greenroom.ErrPermanent, "does not sign this name")
+		if r.pebble.Orders() != orders {
+			t.Error("another order followed at once")
+		}
+	})
 	t.Run("TheZoneTakesNoRecords", func(t *testing.T) {
 		t.Parallel()
 		r := setup(t, pebbletest.Options{})
