@@ -1,17 +1,11 @@
 package awssecrets_test
 
 import (
-	"bufio"
 	"context"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -23,48 +17,8 @@ import (
 	"greenroom"
 	"greenroom/internal/secrets"
 	"greenroom/internal/secrets/awssecrets"
+	"greenroom/internal/testenv/moto"
 )
-
-var running = regexp.MustCompile(`Running on (http://127\.0\.0\.1:\d+)`)
-
-// moto starts moto's server, which plays AWS.
-func moto(t *testing.T) string {
-	t.Helper()
-	python := "python3"
-	if own, err := filepath.Abs("../../../.cache/moto/bin/python"); err == nil {
-		if _, err := os.Stat(own); err == nil {
-			python = own
-		}
-	}
-	cmd := exec.Command(python, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	out, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		_ = cmd.Wait()
-	})
-	dead := time.AfterFunc(90*time.Second, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
-	defer dead.Stop()
-	var said strings.Builder
-	for in := bufio.NewScanner(out); in.Scan(); {
-		said.WriteString(in.Text() + "\n")
-		if m := running.FindStringSubmatch(in.Text()); m != nil {
-			go func() {
-				for in.Scan() { // or it would stand still once the pipe is full
-				}
-			}()
-			return m[1]
-		}
-	}
-	t.Fatalf("moto did not start; make test sets it up:\n%s", said.String())
-	return ""
-}
 
 func at(endpoint string) []func(*config.LoadOptions) error {
 	return []func(*config.LoadOptions) error{
@@ -76,7 +30,7 @@ func at(endpoint string) []func(*config.LoadOptions) error {
 
 func TestMoto(t *testing.T) {
 	t.Parallel()
-	endpoint := moto(t)
+	endpoint := moto.Start(t)
 	cfg, err := config.LoadDefaultConfig(t.Context(), at(endpoint)...)
 	if err != nil {
 		t.Fatal(err)
