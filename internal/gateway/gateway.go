@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/pires/go-proxyproto"
+
+	"greenroom/internal/connlimit"
 )
 
 // Options of a Gateway. Zero values stand for the defaults.
@@ -37,7 +39,7 @@ type Options struct {
 // Gateway passes connections to desktops.
 type Gateway struct {
 	o      Options
-	limits limits
+	limits *connlimit.Limits
 	counts counts
 }
 
@@ -61,13 +63,13 @@ func New(o Options) *Gateway {
 	o.HelloTimeout = cmp.Or(o.HelloTimeout, 10*time.Second)
 	o.DialTimeout = cmp.Or(o.DialTimeout, 2*time.Second)
 	o.Drain = cmp.Or(o.Drain, time.Second)
-	return &Gateway{o: o, limits: limits{all: o.MaxConns, each: o.MaxPerClient, open: map[netip.Prefix]int{}}}
+	return &Gateway{o: o, limits: connlimit.New(o.MaxConns, o.MaxPerClient)}
 }
 
 // Stats returns the counts.
 func (g *Gateway) Stats() Stats {
 	return Stats{
-		Open: g.limits.count(), Passed: g.counts.passed.Load(), Limited: g.counts.limited.Load(),
+		Open: g.limits.Count(), Passed: g.counts.passed.Load(), Limited: g.counts.limited.Load(),
 		Unreadable: g.counts.unreadable.Load(), Unknown: g.counts.unknown.Load(), Unreachable: g.counts.unreachable.Load(),
 	}
 }
@@ -129,12 +131,12 @@ func (g *Gateway) handle(ctx context.Context, client *net.TCPConn) {
 	defer client.Close()
 	defer context.AfterFunc(ctx, func() { client.Close() })()
 
-	network := clientNetwork(client.RemoteAddr())
-	if !g.limits.take(network) {
+	network := connlimit.Client(client.RemoteAddr())
+	if !g.limits.Take(network) {
 		g.counts.limited.Add(1)
 		return
 	}
-	defer g.limits.give(network)
+	defer g.limits.Give(network)
 
 	hello, name, err := readHello(ctx, client, g.o.HelloTimeout)
 	if err != nil {
