@@ -90,6 +90,7 @@ func (s *Service) Enrol(ctx context.Context, secret string, in agentapi.Enrolmen
 			return nil, errUnchanged
 		}
 		d.Agent.KeyHash, d.Agent.EnrolledAt = key, now
+		s.names.put(d.Hostname, m.Handle(seat))
 		return []greenroom.Event{{At: now, Kind: greenroom.EventEnrolled, Role: seat.Role, Attempt: d.Attempt,
 			Message: "The desktop's agent enrolled.", Data: map[string]string{"version": clip(in.Version)}}}, nil
 	})
@@ -305,24 +306,10 @@ func (s *Service) Verify(ctx context.Context, secret, sessionID, token, client s
 	client = address.Unmap().String()
 	verdict := Verdict{}
 	_, _, err := s.asDesktop(ctx, forVerifier, secret, func(_ *greenroom.Meeting, seat *greenroom.Seat, now time.Time) ([]greenroom.Event, error) {
-		d := &seat.Desktop
-		if sessionID != agentapi.SessionID || d.Phase != greenroom.Ready && d.Phase != greenroom.InUse {
-			verdict = Verdict{Message: "there is no such session"}
-			return refuse(seat, "A token was refused: no such session.", now)
-		}
-		t := find(d.Tokens, token)
-		why := refusal(t, client, now)
-		if why != "" {
-			verdict = Verdict{Message: why}
-			return refuse(seat, "A token was refused: "+why+".", now)
-		}
-		verdict = Verdict{OK: true, Username: seat.Role}
-		if t.Client != "" {
-			return nil, errUnchanged
-		}
-		t.Client, t.UsedAt = client, now
-		return []greenroom.Event{{At: now, Kind: greenroom.EventVerified, Role: seat.Role, Attempt: d.Attempt,
-			Message: nameOf(seat) + "'s token was accepted.", Data: map[string]string{"client": client}}}, nil
+		var events []greenroom.Event
+		var err error
+		verdict, events, err = redeem(seat, sessionID, token, client, now)
+		return events, err
 	})
 	if errors.Is(err, greenroom.ErrForbidden) {
 		return Verdict{Message: "this desktop is not known"}, nil
@@ -331,6 +318,33 @@ func (s *Service) Verify(ctx context.Context, secret, sessionID, token, client s
 		return Verdict{}, err
 	}
 	return verdict, nil
+}
+
+// redeem decides whether token lets its bearer at client into the seat's desktop, and what that changes.
+func redeem(seat *greenroom.Seat, sessionID, token, client string, now time.Time) (Verdict, []greenroom.Event, error) {
+	d := &seat.Desktop
+	known := sessionID == agentapi.SessionID || sessionID == d.InstanceID // DCV's gateway knows the session by the instance
+	if !known || !enterable(d) {
+		events, err := refuse(seat, "A token was refused: no such session.", now)
+		return Verdict{Message: "there is no such session"}, events, err
+	}
+	t := find(d.Tokens, token)
+	if why := refusal(t, client, now); why != "" {
+		events, err := refuse(seat, "A token was refused: "+why+".", now)
+		return Verdict{Message: why}, events, err
+	}
+	verdict := Verdict{OK: true, Username: seat.Role}
+	if t.Client != "" {
+		return verdict, nil, errUnchanged
+	}
+	t.Client, t.UsedAt = client, now
+	return verdict, []greenroom.Event{{At: now, Kind: greenroom.EventVerified, Role: seat.Role, Attempt: d.Attempt,
+		Message: nameOf(seat) + "'s token was accepted.", Data: map[string]string{"client": client}}}, nil
+}
+
+// enterable reports whether participants may be in the desktop now.
+func enterable(d *greenroom.Desktop) bool {
+	return d.Phase == greenroom.Ready || d.Phase == greenroom.InUse
 }
 
 func find(tokens []greenroom.Token, token string) *greenroom.Token {

@@ -20,6 +20,7 @@ const (
 	forEnrolment purpose = "enrol"  // one-time: to become this desktop's agent
 	forAgent     purpose = "agent"  // to speak for this desktop
 	forVerifier  purpose = "verify" // to ask whether a token is good for this desktop
+	forPass      purpose = "pass"   // to be let through the edge to this desktop
 )
 
 // secret is "<token>.<mac>": it names its meeting, so that no index is needed to find it.

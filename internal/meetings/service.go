@@ -50,6 +50,7 @@ type Options struct {
 type Service struct {
 	Options
 	history *history
+	names   *names
 }
 
 // New returns a Service.
@@ -60,7 +61,7 @@ func New(o Options) *Service {
 	if o.NewID == nil {
 		o.NewID = greenroom.NewMeetingID
 	}
-	return &Service{Options: o, history: &history{store: o.Store, now: o.Now}}
+	return &Service{Options: o, history: &history{store: o.Store, now: o.Now}, names: newNames(o.Store)}
 }
 
 // Links are the addresses that people and desktops are given.
@@ -70,6 +71,7 @@ type Links struct {
 	ControlCA   string // PEM of the authority to trust for it; empty is the system's
 	VideoURL    string // template with {id}; empty is none
 	DesktopPort int    // as browsers reach desktops
+	Zone        string // desktops are named below it
 }
 
 // JoinURL is a seat's secret link.

@@ -1,0 +1,121 @@
+package meetings
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"greenroom"
+	"greenroom/internal/agentapi"
+)
+
+// Way is what leads to one desktop from outside, as the edge needs it.
+type Way struct {
+	Hostname   string
+	InstanceID string
+	Address    netip.Addr
+	KeyHash    string // SHA-256 of the public key that enrolled, in hex: whoever has another key is not this desktop
+	Open       bool   // participants may be in it
+	Proving    bool   // it may be looked at, and nobody be let in yet
+	Title      string // of the meeting
+	Role       string
+	LobbyURL   string // without its key
+
+	handle greenroom.Handle
+	until  time.Time
+}
+
+// Way returns the way to the desktop of that name. ErrNotFound if no desktop has it now.
+func (s *Service) Way(ctx context.Context, hostname string) (Way, error) {
+	m, seat, err := s.named(ctx, hostname)
+	if err != nil {
+		return Way{}, err
+	}
+	d := &seat.Desktop
+	address, err := netip.ParseAddr(d.Address)
+	if err != nil {
+		return Way{}, fmt.Errorf("desktop's address: %w", greenroom.ErrNotFound)
+	}
+	return Way{
+		Hostname: hostname, InstanceID: d.InstanceID, Address: address, KeyHash: d.Agent.KeyHash,
+		Open: enterable(d), Proving: d.Phase == greenroom.Naming || d.Phase == greenroom.Proving,
+		Title: m.Title, Role: seat.Role, LobbyURL: s.lobbyURL(m.ID, seat.Role),
+		handle: m.Handle(seat), until: d.KillAt,
+	}, nil
+}
+
+// WayByInstance is Way for an instance id, whatever zone the desktop is named in.
+func (s *Service) WayByInstance(ctx context.Context, id string) (Way, error) {
+	if !greenroom.ValidInstanceID(id) {
+		return Way{}, fmt.Errorf("desktop %w", greenroom.ErrNotFound)
+	}
+	return s.Way(ctx, id+"."+s.Links.Zone)
+}
+
+// named finds the seat whose desktop has that name now.
+func (s *Service) named(ctx context.Context, hostname string) (greenroom.Meeting, *greenroom.Seat, error) {
+	missing := fmt.Errorf("desktop %w", greenroom.ErrNotFound)
+	if label, _, _ := strings.Cut(hostname, "."); !greenroom.ValidInstanceID(label) {
+		return greenroom.Meeting{}, nil, missing
+	}
+	h, err := s.names.find(ctx, hostname)
+	if err != nil {
+		return greenroom.Meeting{}, nil, err
+	}
+	m, err := s.Meeting(ctx, h.Meeting)
+	if err != nil {
+		return m, nil, err
+	}
+	seat := m.AnySeat(h.Role)
+	if seat == nil || m.Handle(seat) != h || seat.Desktop.Hostname != hostname || !seat.Desktop.MayExist() {
+		return m, nil, missing
+	}
+	return m, seat, nil
+}
+
+// Admit is Verify for the edge, which serves the desktop of that name itself: the same tokens under the same rules.
+// A good one is answered with a pass, which Holds recognises until the desktop ends.
+func (s *Service) Admit(ctx context.Context, hostname, token, client string) (Verdict, string, error) {
+	address, _ := netip.ParseAddr(client)
+	if !address.IsValid() {
+		return Verdict{Message: "the client address is missing or malformed"}, "", nil
+	}
+	unknown := Verdict{Message: "this desktop is not known"}
+	m, seat, err := s.named(ctx, hostname)
+	if errors.Is(err, greenroom.ErrNotFound) {
+		return unknown, "", nil
+	}
+	if err != nil {
+		return Verdict{}, "", err
+	}
+	h, verdict := m.Handle(seat), unknown
+	_, err = s.change(ctx, h.Meeting, func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error) {
+		seat := m.AnySeat(h.Role)
+		if seat == nil || m.Handle(seat) != h {
+			return nil, errUnchanged
+		}
+		var events []greenroom.Event
+		var err error
+		verdict, events, err = redeem(seat, agentapi.SessionID, token, address.Unmap().WithZone("").String(), now)
+		return events, err
+	})
+	if err != nil || !verdict.OK {
+		return verdict, "", err
+	}
+	return verdict, s.pass(h, greenroom.NewSecret(), hostname), nil
+}
+
+// pass is "<nonce>.<secret>": nothing is stored, every browser has another, and every replica and the next process
+// recognise it. It is bound to the attempt and to the name.
+func (s *Service) pass(h greenroom.Handle, nonce, hostname string) string {
+	return nonce + "." + s.Keys.secret(forPass, h, nonce+"@"+hostname)
+}
+
+// Holds reports whether pass opens the way now. It opens this one and no other, and none once the desktop has ended.
+func (s *Service) Holds(w Way, pass string) bool {
+	nonce, _, _ := strings.Cut(pass, ".")
+	return w.Open && len(pass) <= 512 && time.Now().Before(w.until) && greenroom.SameSecret(s.pass(w.handle, nonce, w.Hostname), pass)
+}
