@@ -35,7 +35,7 @@ func (a *attempt) dns(ctx context.Context) (string, bool) {
 		}
 		servers = append(servers[:len(servers):len(servers)], a.o.Resolver)
 	}
-	return fmt.Sprintf("%s is %s, says %s", a.hostname, a.address, strings.Join(servers, " and ")), true
+	return fmt.Sprintf("%s is %s, says %s", a.hostname, a.expected(), strings.Join(servers, " and ")), true
 }
 
 func (a *attempt) servers(ctx context.Context) ([]string, error) {
@@ -63,7 +63,7 @@ func (a *attempt) right(got []netip.Addr) bool {
 		a.proxy = got[0]
 		return true
 	}
-	return len(got) == 1 && got[0] == a.address
+	return len(got) == 1 && got[0] == a.expected()
 }
 
 // askOne reports whether that server answers with exactly the desktop's address, and if not, what it did.
@@ -80,9 +80,17 @@ func (a *attempt) askOne(ctx context.Context, server string) (string, bool) {
 		return fmt.Sprintf("name server %s does not speak for the zone of %s", server, a.hostname), false
 	}
 	if got := addresses(m); !a.right(got) {
-		return fmt.Sprintf("name server %s says that %s is %v, not %s", server, a.hostname, got, a.address), false
+		return fmt.Sprintf("name server %s says that %s is %v, not %s", server, a.hostname, got, a.expected()), false
 	}
 	return "", true
+}
+
+// expected is the address that the name must have.
+func (a *attempt) expected() netip.Addr {
+	if a.o.NameAddress.IsValid() {
+		return a.o.NameAddress
+	}
+	return a.address
 }
 
 // exchange asks over UDP, and over TCP if the answer is cut.

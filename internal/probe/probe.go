@@ -20,6 +20,7 @@ type Options struct {
 	Servers     func(ctx context.Context) ([]string, error) // finds them instead; nil: DNSServers
 	Resolver    string                                      // host:port; asked after all servers of the zone have the name; empty: none
 	Proxied     bool                                        // the name leads to a proxy's addresses, and connections end there
+	NameAddress netip.Addr                                  // what every desktop's name must be, where all share one record; not given: the desktop's own address
 	DesktopAddr string                                      // host:port where connections to desktops' names end; empty: the desktop's own address
 	Port        int                                         // in desktops' URLs, and of their own addresses; 8443
 	Roots       *x509.CertPool                              // whom a browser trusts; nil: the system's store

@@ -336,6 +336,20 @@ func TestEveryFailureIsNamed(t *testing.T) {
 	}
 }
 
+func TestNamesThatShareOneAddress(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	private := netip.MustParseAddr("10.0.0.7") // the desktop's own, which nobody outside is told
+	w.options.NameAddress = loopback
+	if proof := probe.New(w.options).Probe(t.Context(), host, private); !proof.OK {
+		t.Errorf("got %+v", proof)
+	}
+	w.set(t, host, private)
+	if proof := probe.New(w.options).Probe(t.Context(), host, private); proof.OK || proof.Steps[0].OK {
+		t.Errorf("a name that leads past the gateway: %+v", proof)
+	}
+}
+
 func TestEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -88,6 +88,24 @@ func (a *Authority) Issue(ctx context.Context, request []byte, hostname string, 
 	if !certs.Below(hostname, a.zone) {
 		return nil, fmt.Errorf("sign for %q: not a host name below %s: %w", hostname, a.zone, greenroom.ErrForbidden)
 	}
+	return a.sign(public, hostname, until)
+}
+
+// IssueWildcard signs the key of the request for every name of one label below the zone. It is for greenroom's own
+// edge: a key that is good for all desktops must never be on one.
+func (a *Authority) IssueWildcard(ctx context.Context, request []byte, until time.Time) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	public, err := publicKey(request)
+	if err != nil {
+		return nil, err
+	}
+	return a.sign(public, "*."+a.zone, until)
+}
+
+// sign makes a certificate of the key for the name alone.
+func (a *Authority) sign(public any, hostname string, until time.Time) ([]byte, error) {
 	now := time.Now()
 	leaf := &x509.Certificate{
 		SerialNumber:          serial(),

@@ -421,3 +421,28 @@ func FuzzIssue(f *testing.F) {
 		}
 	})
 }
+
+func TestWildcardIsForTheEdgeAlone(t *testing.T) {
+	t.Parallel()
+	a := open(t, t.TempDir())
+	key := ecKey(t, elliptic.P256())
+	chain, err := a.IssueWildcard(t.Context(), request(t, key), time.Now().Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf := parse(t, chain)
+	for name, ok := range map[string]bool{"i-1.desk.localhost": true, "desk.localhost": false, "a.i-1.desk.localhost": false, "bank.example": false} {
+		if _, err := leaf.Verify(x509.VerifyOptions{Roots: roots(a), DNSName: name}); (err == nil) != ok {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if leaf.IsCA || !key.PublicKey.Equal(leaf.PublicKey) {
+		t.Error("not a leaf for the key of the request")
+	}
+	if _, err := a.IssueWildcard(t.Context(), request(t, rsaKey(t, 1024)), time.Now().Add(time.Hour)); !errors.Is(err, greenroom.ErrForbidden) {
+		t.Errorf("a weak key: %v", err)
+	}
+	if _, err := a.Issue(t.Context(), request(t, key), "*.desk.localhost", time.Now().Add(time.Hour)); !errors.Is(err, greenroom.ErrForbidden) {
+		t.Errorf("a wildcard as a desktop's name: %v", err)
+	}
+}

@@ -84,6 +84,9 @@ func (z *Zone) fill(m *miekg.Msg, q miekg.Question) {
 	texts := z.textRecords(q.Name)
 	serial := z.serial
 	z.mu.RUnlock()
+	if z.wildcard.IsValid() && name != z.apex && name != z.serverName() {
+		address, exists = z.wildcard, true
+	}
 	if !exists && z.looks != nil && z.mayBeKept(name) {
 		r, err := z.look(name)
 		if err != nil && !errors.Is(err, greenroom.ErrNotFound) {

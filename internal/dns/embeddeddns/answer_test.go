@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	miekg "github.com/miekg/dns"
+
+	"greenroom/internal/dns/embeddeddns"
 )
 
 // writer is a client's end of one question.
@@ -116,6 +119,32 @@ func TestAnswers(t *testing.T) {
 }
 
 // data joins what the records say, without their names and times.
+func TestWildcardStandsForAllDesktops(t *testing.T) {
+	t.Parallel()
+	m := &memory{}
+	z, err := embeddeddns.Open(t.Context(), embeddeddns.Options{Zone: domain, Owner: "us", Records: m, Wildcard: netip.MustParseAddr("192.0.2.1")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set(t, z, "i-1", "127.0.1.1") // of a time when each had its own
+	for name, want := range map[string]string{"i-1." + domain: "192.0.2.1", "i-2." + domain: "192.0.2.1", "ns." + domain: "127.0.0.1", domain: ""} {
+		got := ask(t, z, question(name, miekg.TypeA), overUDP)
+		address := ""
+		for _, rr := range got.Answer {
+			address = rr.(*miekg.A).A.String()
+		}
+		if got.Rcode != miekg.RcodeSuccess || address != want {
+			t.Errorf("%s is %q (%s), want %q", name, address, miekg.RcodeToString[got.Rcode], want)
+		}
+	}
+	if got := ask(t, z, question("i-2."+domain, miekg.TypeAAAA), overUDP); got.Rcode != miekg.RcodeSuccess || len(got.Answer) != 0 || len(got.Ns) != 1 {
+		t.Errorf("no address of another kind: %v", got)
+	}
+	if address, ok := z.Lookup("i-1." + domain); !ok || address.String() != "127.0.1.1" {
+		t.Errorf("the desktop's own address is %v", address)
+	}
+}
+
 func data(records []miekg.RR) string {
 	var parts []string
 	for _, rr := range records {

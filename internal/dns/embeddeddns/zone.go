@@ -38,6 +38,7 @@ type Options struct {
 	Records    records    // where they are kept
 	Shared     bool       // others write to Records, too: what is not known here is looked up there
 	NameServer netip.Addr // IPv4 address of ns.<zone>, the zone's own server; 127.0.0.1 if not given
+	Wildcard   netip.Addr // IPv4 address that every name below the zone is answered with, whatever is kept; none if not given
 }
 
 // Zone is a zone and the server that answers for it.
@@ -45,6 +46,7 @@ type Zone struct {
 	apex       string // lower case, without the final dot
 	owner      string
 	nameServer netip.Addr
+	wildcard   netip.Addr
 	kept       records
 	looks      *looks // nil if nobody else writes to kept
 
@@ -70,7 +72,7 @@ func Open(ctx context.Context, o Options) (*Zone, error) {
 		return nil, fmt.Errorf("zone %q is not a domain name in lower case: %w", o.Zone, greenroom.ErrPermanent)
 	}
 	z := &Zone{
-		apex: o.Zone, owner: o.Owner, nameServer: o.NameServer, kept: o.Records,
+		apex: o.Zone, owner: o.Owner, nameServer: o.NameServer, wildcard: o.Wildcard, kept: o.Records,
 		names: map[string]Record{}, above: map[string]int{}, texts: map[string][]string{},
 		// Nobody may transfer the zone, so the serial need not be kept: the time is above all earlier ones.
 		serial: uint32(time.Now().Unix()),
