@@ -3,7 +3,6 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -21,6 +20,7 @@ import (
 	"greenroom/internal/dns"
 	"greenroom/internal/dns/batch"
 	"greenroom/internal/dns/embeddeddns"
+	"greenroom/internal/edge"
 	"greenroom/internal/engine"
 	"greenroom/internal/httpapi"
 	"greenroom/internal/httpx"
@@ -68,6 +68,7 @@ type app struct {
 	provider  *localcompute.Provider
 	advancer  *advance.Advancer
 	replicas  *replicas
+	edge      *edge.Keeper // of the certificate with access by gateway; nil otherwise
 	service   *meetings.Service
 }
 
@@ -133,21 +134,20 @@ func (a *app) open(ctx context.Context) error {
 		return fmt.Errorf("open local desktops: %w", err)
 	}
 	a.openCore(control, master)
-	return nil
+	return a.openAccess(ctx)
 }
 
 // openCore makes what moves meetings and what people ask.
 func (a *app) openCore(control, master string) {
 	cfg := a.Config
-	desktops := a.listeners.desktops.Addr().(*net.TCPAddr)
 	a.advancer = &advance.Advancer{
 		Meetings: a.store, Providers: a.providers(), Records: a.names, Zone: cfg.Zone, Now: time.Now, Logger: a.Logger, Measure: a.metrics.measure,
-		Prober: a.prober(a.certs.issuer.Roots()),
+		Prober: a.prober(),
 	}
 	a.service = meetings.New(meetings.Options{
 		Store: a.store, Blueprints: cfg.Blueprints, Kick: a.kick, Explainer: a.advancer, Issuer: a.certs.issuer,
 		Keys:   meetings.Keys{Master: []byte(master)},
-		Links:  meetings.Links{PublicURL: cfg.Public(a.listeners.http.Addr()), ControlURL: control, VideoURL: cfg.VideoURL, DesktopPort: cmp.Or(cfg.DesktopPort, desktops.Port)},
+		Links:  meetings.Links{PublicURL: cfg.Public(a.listeners.http.Addr()), ControlURL: control, VideoURL: cfg.VideoURL, DesktopPort: a.desktopPort(), Zone: cfg.Zone},
 		Logger: a.Logger,
 	})
 	a.advancer.UserData = a.service.UserData
@@ -172,7 +172,7 @@ func (a *app) handler() (http.Handler, error) {
 	mux := http.NewServeMux()
 	httpapi.Register(mux, httpapi.Options{
 		Service: a.service, Journal: a.journal, Logger: a.Logger, Version: a.Version, Metrics: a.metrics.handler(),
-		Ready: a.store.Ping, LocalCA: a.certs.rootPEM(),
+		Ready: a.store.Ping, LocalCA: a.certs.rootPEM(), Resolvers: a.Config.Resolvers(),
 	})
 	w, err := web.New(pages)
 	if err != nil {
@@ -186,6 +186,7 @@ func (a *app) handler() (http.Handler, error) {
 func (a *app) run(ctx context.Context, handler http.Handler) error {
 	group := lifecycle.Group{StopTimeout: stopTimeout}
 	a.serveNames(&group)
+	a.addAccess(&group)
 	if a.replicas != nil {
 		group.Add("feed", a.replicas.feed.Run)
 	}

@@ -128,6 +128,14 @@ func originOptions(cfg config.Config, roots *x509.CertPool) cloudflareorigin.Opt
 // anyDesktop is a name such as desktops have.
 func anyDesktop(zone string) string { return "i-00000000000000000." + zone }
 
+// shown are the authorities to trust for the certificates that browsers see; nil means the system's.
+func (c *certificates) shown() *x509.CertPool {
+	if c.edge != nil {
+		return c.edge.Roots()
+	}
+	return c.issuer.Roots()
+}
+
 // rootPEM is the local authority's certificate, for people to trust; nil where browsers see another's.
 func (c *certificates) rootPEM() []byte {
 	if c.local == nil {

@@ -24,11 +24,14 @@ func listen(ctx context.Context, cfg config.Config) (*listeners, error) {
 	if l.http, err = lc.Listen(ctx, "tcp", cfg.Listen); err != nil {
 		return nil, taken("listen", cfg.Listen, err)
 	}
-	if l.desktops, err = lc.Listen(ctx, "tcp", cfg.DesktopListen); err != nil {
-		l.close()
-		return nil, taken("desktop_listen", cfg.DesktopListen, err)
+	embedded := cfg.DNS.Provider == "embedded"
+	if embedded || cfg.Access == "gateway" { // or browsers connect to the desktops themselves
+		if l.desktops, err = lc.Listen(ctx, "tcp", cfg.DesktopListen); err != nil {
+			l.close()
+			return nil, taken("desktop_listen", cfg.DesktopListen, err)
+		}
 	}
-	if cfg.DNS.Provider != "embedded" {
+	if !embedded {
 		return &l, nil
 	}
 	if l.dnsTCP, err = lc.Listen(ctx, "tcp", cfg.DNSListen); err != nil {

@@ -2,9 +2,7 @@ package app
 
 import (
 	"context"
-	"crypto/x509"
 	"fmt"
-	"net"
 	"time"
 
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
@@ -16,7 +14,6 @@ import (
 	"greenroom/internal/dns/embeddeddns"
 	"greenroom/internal/dns/rfc2136dns"
 	"greenroom/internal/dns/route53dns"
-	"greenroom/internal/gateway"
 	"greenroom/internal/lifecycle"
 	"greenroom/internal/probe"
 	"greenroom/internal/secrets"
@@ -73,7 +70,7 @@ func (a *app) openNames(ctx context.Context, owner string) error {
 
 func (a *app) openZone(ctx context.Context, owner string) error {
 	var err error
-	a.zone, err = embeddeddns.Open(ctx, embeddeddns.Options{Zone: a.Config.Zone, Owner: owner, Records: zoneRecords{a.store, a.replicas.named}, Shared: a.replicas != nil})
+	a.zone, err = embeddeddns.Open(ctx, a.zoneOptions(owner))
 	if err != nil {
 		return fmt.Errorf("open zone: %w", err)
 	}
@@ -81,17 +78,19 @@ func (a *app) openZone(ctx context.Context, owner string) error {
 	return nil
 }
 
-// prober asks our own server of an embedded zone, and the desktops' listener; of any other zone every server that it is
-// delegated to, and then the desktop itself.
-func (a *app) prober(roots *x509.CertPool) *probe.Prober {
-	desktops := a.listeners.desktops.Addr().(*net.TCPAddr)
-	if a.zone != nil {
-		return probe.New(probe.Options{DNSServers: []string{a.listeners.dnsTCP.Addr().String()}, DesktopAddr: desktops.String(), Port: desktops.Port, Roots: roots})
+// prober asks our own server of an embedded zone, and of any other every server that it is delegated to; then it connects
+// to the listener for desktops, or, where there is none in between, to the desktop itself.
+func (a *app) prober() *probe.Prober {
+	o := probe.Options{NameAddress: a.wildcard(), Port: a.desktopPort(), Roots: a.certs.shown()}
+	if a.listensForDesktops() {
+		o.DesktopAddr = a.listeners.desktops.Addr().String()
 	}
-	d := a.Config.DNS
-	return probe.New(probe.Options{
-		Servers: probe.NewDelegation(a.Config.Zone).Servers, Resolver: d.Resolver, Proxied: d.Proxied, Port: a.Config.DesktopPort, Roots: roots,
-	})
+	if a.zone != nil {
+		o.DNSServers = []string{a.listeners.dnsTCP.Addr().String()}
+	} else {
+		o.Servers, o.Resolver, o.Proxied = probe.NewDelegation(a.Config.Zone).Servers, a.Config.DNS.Resolver, a.Config.DNS.Proxied
+	}
+	return probe.New(o)
 }
 
 // serveNames adds what answers for the names, or what writes them.
@@ -101,8 +100,6 @@ func (a *app) serveNames(group *lifecycle.Group) {
 		return
 	}
 	group.Add("zone", func(ctx context.Context) error { return a.zone.Serve(ctx, a.listeners.dnsUDP, a.listeners.dnsTCP) })
-	g := gateway.New(gateway.Options{Lookup: a.zone.Lookup, Zone: a.Config.Zone, Logger: a.Logger})
-	group.Add("desktops", func(ctx context.Context) error { return g.Serve(ctx, a.listeners.desktops) })
 	if a.replicas != nil {
 		group.Add("reload names", a.replicas.reloadNames)
 	}

@@ -16,22 +16,24 @@ import (
 
 // Config is the whole configuration.
 type Config struct {
-	Listen        string // pages and API
-	DesktopListen string // browsers reach desktops here
-	DNSListen     string // the zone's server, UDP and TCP
-	DataDir       string // absolute after Load
-	Database      Secret // postgres://…; empty is SQLite in DataDir
-	PublicURL     string // of pages and API as people reach them; empty is http:// and the listen address
-	ControlURL    string // of the API as desktops reach it; empty is http:// and the listen address
-	DesktopPort   int    // of desktops' addresses as browsers use it; 0 is that of DesktopListen
-	Zone          string // desktops are named below it
-	Access        string
-	VideoURL      string // template with {id}; empty is none
-	APITokenFile  string // organisers' tokens; empty is none
-	LogLevel      string
-	DNS           DNS
-	Certificates  Certificates
-	Blueprints    []greenroom.Blueprint // "default" first
+	Listen           string   // pages and API
+	DesktopListen    string   // browsers reach desktops here
+	DNSListen        string   // the zone's server, UDP and TCP
+	DataDir          string   // absolute after Load
+	Database         Secret   // postgres://…; empty is SQLite in DataDir
+	PublicURL        string   // of pages and API as people reach them; empty is http:// and the listen address
+	ControlURL       string   // of the API as desktops reach it; empty is http:// and the listen address
+	DesktopPort      int      // of desktops' addresses as browsers use it; 0 is that of DesktopListen
+	Zone             string   // desktops are named below it
+	Access           string   // "direct" or "gateway"
+	GatewayAddress   string   // IPv4 address that all desktops' names have with access by gateway; empty is that of DesktopListen
+	ResolverNetworks []string // from where DCV connection gateways may ask for sessions; none: nobody may
+	VideoURL         string   // template with {id}; empty is none
+	APITokenFile     string   // organisers' tokens; empty is none
+	LogLevel         string
+	DNS              DNS
+	Certificates     Certificates
+	Blueprints       []greenroom.Blueprint // "default" first
 }
 
 // DNS says who serves the zone.
@@ -110,6 +112,31 @@ func (c Config) Control(listen net.Addr) string {
 		return strings.TrimRight(c.ControlURL, "/")
 	}
 	return "http://" + listen.String()
+}
+
+// Gateway is the address that all desktops' names have with access by gateway: GatewayAddress, or else the address of
+// DesktopListen. It is not valid if that is every address.
+func (c Config) Gateway() netip.Addr {
+	if c.GatewayAddress != "" {
+		a, _ := netip.ParseAddr(c.GatewayAddress)
+		return a
+	}
+	a, err := netip.ParseAddrPort(resolved(c.DesktopListen))
+	if err != nil || a.Addr().IsUnspecified() {
+		return netip.Addr{}
+	}
+	return a.Addr()
+}
+
+// Resolvers is ResolverNetworks as Validate has seen them.
+func (c Config) Resolvers() []netip.Prefix {
+	var out []netip.Prefix
+	for _, s := range c.ResolverNetworks {
+		if n, err := network(s); err == nil {
+			out = append(out, n)
+		}
+	}
+	return out
 }
 
 // Level is LogLevel for slog.

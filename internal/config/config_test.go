@@ -121,7 +121,6 @@ func TestFaults(t *testing.T) {
 		{"BadZone", "zone: Desk_Localhost\n", "zone", "must be a DNS name"},
 		{"BadPublicURL", "public_url: ftp://x\n", "public_url", "must be http:// or https://"},
 		{"VideoURLWithoutPlace", "video_url: https://meet.example.com/\n", "video_url", "must hold {id}"},
-		{"OtherAccess", "access: gateway\n", "access", "must be direct in this version"},
 		{"OtherDNS", "dns: {provider: hosts}\n", "dns.provider", "must be one of embedded, rfc2136, route53, cloudflare"},
 		{"RealDNSForThisMachine", "dns: {provider: route53}\n", "zone", "desk.example.com"},
 		{"CloudflareWithoutToken", "zone: a.example\ndns: {provider: cloudflare}\n", "dns.token", "Zone Read and DNS Edit"},
@@ -129,6 +128,11 @@ func TestFaults(t *testing.T) {
 		{"UpdateKeyNotInBase64", "zone: a.example\ndns: {provider: rfc2136, server: \"192.0.2.1:53\", tsig_name: k, tsig_secret: \"?\"}\n", "dns.tsig_secret", "base64"},
 		{"ShortTTL", "dns: {ttl: 5s}\n", "dns.ttl", "1m to 24h"},
 		{"OtherIssuer", "certificates: {issuer: vault}\n", "certificates.issuer", "must be one of local, files, acme, cloudflare-origin"},
+		{"OtherAccess", "access: tunnel\n", "access", "must be one of direct, gateway"},
+		{"GatewayOnEveryAddress", "access: gateway\ndesktop_listen: 0.0.0.0:8443\n", "gateway_address", "must be the IPv4 address under which browsers reach"},
+		{"GatewayAddressIsAName", "access: gateway\ngateway_address: gate.example.com\n", "gateway_address", "must be the IPv4 address"},
+		{"GatewayAddressWithoutGateway", "gateway_address: 192.0.2.1\n", "gateway_address", "is for access: gateway only"},
+		{"ResolverNetworkIsAName", "resolver_networks: [10.0.0.0/8, gate]\n", "resolver_networks[1]", "must be an address or a network"},
 		{"OtherProvider", "blueprints:\n  default:\n    provider: ec2\n", "blueprints.default.provider", "must be local in this version"},
 		{"OtherDatabase", "database: mysql://u:p@h/d\n", "database", "must begin with postgres:// or postgresql://"},
 		{"DatabaseWithoutServer", "database: postgres://\n", "database", "name a server"},
@@ -247,4 +251,24 @@ func FuzzLoad(f *testing.F) {
 			t.Errorf("accepted and then refused: %q", text)
 		}
 	})
+}
+
+func TestGateway(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"access: gateway\n": "127.0.0.1",
+		"access: gateway\ngateway_address: 192.0.2.1\ndesktop_listen: 0.0.0.0:443\n": "192.0.2.1",
+		"access: gateway\ndesktop_listen: 192.0.2.7:443\n":                           "192.0.2.7",
+	} {
+		c, err := config.Load(file(t, text+"resolver_networks: [10.1.2.3/8, 192.0.2.9]\n"), env(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Gateway().String(); got != want {
+			t.Errorf("%q: the gateway is %s, want %s", text, got, want)
+		}
+		if got := fmt.Sprint(c.Resolvers()); got != "[10.0.0.0/8 192.0.2.9/32]" {
+			t.Errorf("resolvers are %s", got)
+		}
+	}
 }

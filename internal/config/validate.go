@@ -63,7 +63,7 @@ func (c Config) judge(bad *greenroom.InvalidError) {
 	} else if v != "" && !strings.Contains(c.VideoURL, "{id}") {
 		bad.Add("video_url", "must hold {id}, or every meeting would have the same room")
 	}
-	oneOf(bad, "access", c.Access, "direct")
+	c.judgeAccess(bad)
 	oneOf(bad, "log_level", c.LogLevel, "debug", "info", "warn", "error")
 	c.judgeDNS(bad)
 	c.judgeSecrets(bad)
@@ -94,6 +94,29 @@ func (c Config) judgeExposure(bad *greenroom.InvalidError) {
 	if a.Addr().IsUnspecified() && c.PublicURL == "" {
 		bad.Add("public_url", "must be set when listen is every address (%s): join links need one that people can open", c.Listen)
 	}
+}
+
+// judgeAccess judges how desktops are reached.
+func (c Config) judgeAccess(bad *greenroom.InvalidError) {
+	oneOf(bad, "access", c.Access, "direct", "gateway")
+	if c.GatewayAddress != "" && c.Access != "gateway" {
+		bad.Add("gateway_address", "is for access: gateway only; with %s every desktop has a record of its own", c.Access)
+	} else if c.Access == "gateway" && !c.Gateway().Is4() {
+		bad.Add("gateway_address", "must be the IPv4 address under which browsers reach desktop_listen (%s), and is %q", c.DesktopListen, c.GatewayAddress)
+	}
+	for i, n := range c.ResolverNetworks {
+		if _, err := network(n); err != nil {
+			bad.Add(fmt.Sprintf("resolver_networks[%d]", i), "must be an address or a network, such as 10.0.1.0/24, and is %q", n)
+		}
+	}
+}
+
+func network(s string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(s); err == nil {
+		return a.Prefix(a.BitLen())
+	}
+	p, err := netip.ParsePrefix(s)
+	return p.Masked(), err
 }
 
 func oneOf(bad *greenroom.InvalidError, name, value string, possible ...string) {

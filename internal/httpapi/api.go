@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -46,6 +47,7 @@ type service interface {
 	Certificate(ctx context.Context, bearer string, in agentapi.CertificateRequest) (agentapi.Certificate, error)
 	Report(ctx context.Context, bearer string, in agentapi.Report) (agentapi.Orders, error)
 	AgentSessionData(ctx context.Context, bearer, url string) error
+	WayByInstance(ctx context.Context, id string) (meetings.Way, error)
 }
 
 // journal tells when a meeting has changed.
@@ -64,6 +66,8 @@ type Options struct {
 	Metrics http.Handler                    // /metrics; nil: not there
 	Ready   func(ctx context.Context) error // why the server cannot serve now, for /readyz; nil: it can
 	LocalCA []byte                          // PEM for /ca.pem; nil: not there
+
+	Resolvers []netip.Prefix // from where /resolveSession may be asked; nil: it is not there
 }
 
 // Limits bound how often callers may ask.
@@ -122,6 +126,7 @@ func Register(mux *http.ServeMux, o Options) {
 	for _, prefix := range []string{"/api/", "/dcv/", "/agent/"} {
 		mux.Handle(prefix, routes)
 	}
+	a.resolverRoute(mux, o.Resolvers)
 	registerDocs(mux, h)
 	registerOperations(mux, o)
 }

@@ -61,7 +61,7 @@ func newRig(t testing.TB, change ...func(*setup)) *rig {
 	r.service = meetings.New(meetings.Options{
 		Store: r.store, Blueprints: []greenroom.Blueprint{greenroom.DefaultBlueprint()}, Kick: r.journal.Publish,
 		Explainer: planner{r.store}, Issuer: issuer{}, Keys: meetings.Keys{Master: []byte("a master key for tests")},
-		Links: meetings.Links{PublicURL: "http://public.test", ControlURL: "http://control.test", VideoURL: "https://video.test/{id}", DesktopPort: 8443}, Logger: log,
+		Links: meetings.Links{PublicURL: "http://public.test", ControlURL: "http://control.test", VideoURL: "https://video.test/{id}", DesktopPort: 8443, Zone: "desk.test"}, Logger: log,
 	})
 	s.api.Service = r.service
 	mux := http.NewServeMux()

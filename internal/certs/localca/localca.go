@@ -88,7 +88,7 @@ func (a *Authority) Issue(ctx context.Context, request []byte, hostname string, 
 	if !certs.Below(hostname, a.zone) {
 		return nil, fmt.Errorf("sign for %q: not a host name below %s: %w", hostname, a.zone, greenroom.ErrForbidden)
 	}
-	return a.sign(public, hostname, until)
+	return a.sign(asked.PublicKey, hostname, until)
 }
 
 // IssueWildcard signs the key of the request for every name of one label below the zone. It is for greenroom's own
@@ -97,11 +97,11 @@ func (a *Authority) IssueWildcard(ctx context.Context, request []byte, until tim
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	public, err := publicKey(request)
+	asked, err := certs.ParseRequest(request)
 	if err != nil {
 		return nil, err
 	}
-	return a.sign(public, "*."+a.zone, until)
+	return a.sign(asked.PublicKey, "*."+a.zone, until)
 }
 
 // sign makes a certificate of the key for the name alone.
@@ -119,7 +119,7 @@ func (a *Authority) sign(public any, hostname string, until time.Time) ([]byte, 
 	if !leaf.NotAfter.After(now) {
 		return nil, fmt.Errorf("sign for %s: its time is over: %w", hostname, greenroom.ErrEnded)
 	}
-	der, err := x509.CreateCertificate(rand.Reader, leaf, a.root, asked.PublicKey, a.key)
+	der, err := x509.CreateCertificate(rand.Reader, leaf, a.root, public, a.key)
 	if err != nil {
 		return nil, fmt.Errorf("sign for %s: %w", hostname, err)
 	}

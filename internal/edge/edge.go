@@ -1,0 +1,178 @@
+// Package edge is the listener that participants' browsers reach desktops through when access is by gateway: it ends
+// TLS itself with a certificate for the whole zone, lets in who has a token or a pass for the desktop of that name,
+// and passes requests and WebSockets on to the desktop, whose key it insists on.
+package edge
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"greenroom/internal/connlimit"
+	"greenroom/internal/httpx"
+	"greenroom/internal/meetings"
+)
+
+// Desktops knows the desktops and who may be in them; *meetings.Service does.
+type Desktops interface {
+	Way(ctx context.Context, hostname string) (meetings.Way, error)
+	Admit(ctx context.Context, hostname, token, client string) (verdict meetings.Verdict, pass string, err error)
+	Holds(w meetings.Way, pass string) bool
+}
+
+// Options of an Edge. Zero values stand for the defaults.
+type Options struct {
+	Desktops       Desktops
+	Zone           string                                               // names of one label below it are served
+	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error) // asked for names below the zone only
+	Port           int                                                  // of the desktops; 8443
+	Logger         *slog.Logger
+
+	MaxConns     int           // at once; 4096
+	MaxPerClient int           // of one IPv4 address or IPv6 network of 64 bits, at once; 256
+	HeaderTime   time.Duration // for the handshake, and for a request's header; 10 s
+	BodyTime     time.Duration // for a request's body; 30 s
+	IdleTime     time.Duration // of a connection between two requests; 1 min
+	DialTime     time.Duration // until the desktop must have accepted and proved its key; 5 s
+	Drain        time.Duration // that sessions are given to end by themselves when the edge stops; 3 s
+}
+
+// Bounds of what a client may send.
+const (
+	maxHeader  = 16 << 10
+	maxBody    = 1 << 20
+	maxToken   = 512
+	maxStreams = 64 // HTTP/2 requests of one connection at once
+	maxPerWay  = 32 // connections to one desktop on behalf of one client, WebSockets aside
+)
+
+// Edge passes requests to desktops.
+type Edge struct {
+	o      Options
+	limits *connlimit.Limits
+	tokens *httpx.Limiter
+	proxy  *httputil.ReverseProxy
+	back   *http.Transport
+	counts counts
+
+	mu       sync.Mutex
+	stopping bool
+	sockets  sync.WaitGroup // open WebSockets; none is added once stopping
+}
+
+type counts struct{ sockets, limited, refused, unreachable atomic.Int64 }
+
+// Stats counts since the start, but for what is open now.
+type Stats struct {
+	Open        int   // connections now
+	Sockets     int64 // WebSockets now
+	Limited     int64 // connections closed at once: too many, of all or of one client
+	Refused     int64 // requests without a pass or a good token
+	Unreachable int64 // requests that the desktop did not answer, or not with its key
+}
+
+// New returns an edge.
+func New(o Options) *Edge {
+	o.Port = cmp.Or(o.Port, 8443)
+	o.MaxConns = cmp.Or(o.MaxConns, 4096)
+	o.MaxPerClient = cmp.Or(o.MaxPerClient, 256)
+	o.HeaderTime = cmp.Or(o.HeaderTime, 10*time.Second)
+	o.BodyTime = cmp.Or(o.BodyTime, 30*time.Second)
+	o.IdleTime = cmp.Or(o.IdleTime, time.Minute)
+	o.DialTime = cmp.Or(o.DialTime, 5*time.Second)
+	o.Drain = cmp.Or(o.Drain, 3*time.Second)
+	const every, burst = time.Second / 20, 40 // of one client for one desktop, as the verifier allows a DCV server
+	e := &Edge{o: o, limits: connlimit.New(o.MaxConns, o.MaxPerClient), tokens: httpx.NewLimiter(every, burst)}
+	e.back = e.transport()
+	e.proxy = e.newProxy()
+	return e
+}
+
+// Stats returns the counts.
+func (e *Edge) Stats() Stats {
+	return Stats{Open: e.limits.Count(), Sockets: e.counts.sockets.Load(), Limited: e.counts.limited.Load(),
+		Refused: e.counts.refused.Load(), Unreachable: e.counts.unreachable.Load()}
+}
+
+// Serve passes the listener's requests on until ctx ends. Then it closes the listener, refuses new requests, gives
+// sessions Drain to end, cuts the rest and returns nil. If the listener fails it returns that error.
+func (e *Edge) Serve(ctx context.Context, l net.Listener) error {
+	base, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	defer e.back.CloseIdleConnections()
+	server := e.server(base)
+	failed := make(chan error, 1)
+	go func() { failed <- server.ServeTLS(&limited{Listener: l, edge: e}, "", "") }()
+	var err error
+	select {
+	case err = <-failed:
+		err = fmt.Errorf("serve desktops: %w", err)
+	case <-ctx.Done():
+	}
+	e.mu.Lock()
+	e.stopping = true
+	e.mu.Unlock()
+	grace, stop := context.WithTimeoutCause(context.WithoutCancel(ctx), e.o.Drain, errors.New("sessions took longer to end"))
+	defer stop()
+	context.AfterFunc(grace, cut)
+	if server.Shutdown(grace) != nil {
+		_ = server.Close() // what is left is being cut anyway
+	}
+	e.sockets.Wait()
+	return err
+}
+
+// isStopping reports whether new requests are refused.
+func (e *Edge) isStopping() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.stopping
+}
+
+// enter counts one more WebSocket, unless the edge is stopping.
+func (e *Edge) enter() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.stopping {
+		return false
+	}
+	e.sockets.Add(1)
+	e.counts.sockets.Add(1)
+	return true
+}
+
+func (e *Edge) leave() {
+	e.counts.sockets.Add(-1)
+	e.sockets.Done()
+}
+
+func (e *Edge) server(base context.Context) *http.Server {
+	return &http.Server{
+		Handler: e, BaseContext: func(net.Listener) context.Context { return base },
+		ReadHeaderTimeout: e.o.HeaderTime, IdleTimeout: e.o.IdleTime, MaxHeaderBytes: maxHeader, DisableGeneralOptionsHandler: true,
+		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: e.certificate},
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerConnection: 1 << 20, MaxReceiveBufferPerStream: 256 << 10,
+			SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second, WriteByteTimeout: time.Minute,
+		},
+		ErrorLog: slog.NewLogLogger(e.o.Logger.Handler(), slog.LevelDebug), // strangers' handshakes
+	}
+}
+
+// certificate answers for names of the zone alone. No certificate makes crypto/tls say that there is no such name,
+// which browsers show as what it is.
+func (e *Edge) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if _, ok := e.below(hello.ServerName); !ok {
+		return nil, nil //nolint:nilnil // see above
+	}
+	return e.o.GetCertificate(hello)
+}

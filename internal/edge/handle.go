@@ -1,0 +1,174 @@
+package edge
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"greenroom"
+	"greenroom/internal/httpx"
+	"greenroom/internal/meetings"
+)
+
+// cookieOfPass holds the pass to one desktop. The prefix makes browsers insist on Secure, Path=/ and this very host:
+// no desktop can set it for another, or for itself.
+const cookieOfPass = "__Host-greenroom-edge"
+
+// ServeHTTP decides who may ask which desktop for what.
+func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if e.isStopping() {
+		e.refuseStopping(w)
+		return
+	}
+	host, ok := e.hostname(r)
+	switch {
+	case !ok:
+		e.refuse(w, http.StatusMisdirectedRequest, message{Heading: "There is no such desktop here", Text: "Desktops are reached under their own names, through the link in the lobby."})
+		return
+	case r.Method == http.MethodConnect || r.Method == http.MethodTrace || r.URL.Path == "" || r.URL.Path[0] != '/':
+		e.refuse(w, http.StatusMethodNotAllowed, message{Heading: "A desktop does not do that", Text: "Only requests for its pages are passed on."})
+		return
+	}
+	way, err := e.o.Desktops.Way(r.Context(), host)
+	switch {
+	case errors.Is(err, greenroom.ErrNotFound) || err == nil && !way.Open && !way.Proving:
+		e.refuse(w, http.StatusNotFound, message{Heading: "This desktop is gone", Text: "Its meeting has ended, or another desktop has taken its place. Go back to the lobby, or ask the organiser for your link.", Way: way})
+	case err != nil:
+		e.o.Logger.WarnContext(r.Context(), "desktop could not be looked up", "name", host, "err", err)
+		e.refuse(w, http.StatusServiceUnavailable, message{Heading: "Your desktop cannot be found just now", Text: "It is running, and nothing is lost.", Retry: true})
+	case isLook(r):
+		e.pass(w, r, way)
+	case !way.Open:
+		e.refuse(w, http.StatusServiceUnavailable, message{Heading: "This desktop is not ready yet", Text: "It is being looked at before anybody is let in.", Way: way, Retry: true})
+	default:
+		e.serve(w, r, way)
+	}
+}
+
+// serve is ServeHTTP for a desktop that participants may be in.
+func (e *Edge) serve(w http.ResponseWriter, r *http.Request, way meetings.Way) {
+	if why := foreign(r); why != "" {
+		e.counts.refused.Add(1)
+		http.Error(w, why, http.StatusForbidden)
+		return
+	}
+	if tokens, given := r.URL.Query()["authToken"]; given && r.Method == http.MethodGet && r.Header.Get("Upgrade") == "" {
+		if e.admit(w, r, way, tokens[0]) {
+			e.pass(w, r, way)
+		}
+		return
+	}
+	if !e.holds(r, way) {
+		e.counts.refused.Add(1)
+		e.refuse(w, http.StatusForbidden, message{Heading: "This desktop opens from the lobby", Way: way,
+			Text: "This page was opened without a token, and a token is what the lobby gives you. Go there and choose Enter."})
+		return
+	}
+	e.pass(w, r, way)
+}
+
+// admit checks a token. The browser is given a pass for a good one, beside whatever the desktop answers: the token goes
+// on to it, because the desktop asks about it too and takes it out of the address, or, being a DCV server, needs it there.
+func (e *Edge) admit(w http.ResponseWriter, r *http.Request, way meetings.Way, token string) bool {
+	client := httpx.ClientAddr(r)
+	if _, ok := e.tokens.Allow(way.Hostname + "@" + httpx.ClientKey(r)); !ok {
+		e.refuse(w, http.StatusServiceUnavailable, message{Heading: "Many are coming at once", Text: "Your token will be checked in a moment.", Way: way, Retry: true})
+		return false
+	}
+	if token == "" || len(token) > maxToken {
+		e.counts.refused.Add(1)
+		e.refuse(w, http.StatusForbidden, message{Heading: "This link does not open the desktop", Text: "The token in the address is not one that greenroom gave out.", Way: way})
+		return false
+	}
+	verdict, pass, err := e.o.Desktops.Admit(r.Context(), way.Hostname, token, client)
+	if err != nil {
+		e.o.Logger.WarnContext(r.Context(), "token could not be checked", "name", way.Hostname, "err", err)
+		e.refuse(w, http.StatusServiceUnavailable, message{Heading: "Your token could not be checked", Text: "The desktop is running, and nothing is lost.", Way: way, Retry: true})
+		return false
+	}
+	if !verdict.OK {
+		e.counts.refused.Add(1)
+		e.refuse(w, http.StatusForbidden, message{Heading: "This link does not open the desktop", Text: sentence(verdict.Message), Way: way})
+		return false
+	}
+	http.SetCookie(w, &http.Cookie{Name: cookieOfPass, Value: pass, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Referrer-Policy", "no-referrer")
+	return true
+}
+
+// holds reports whether the request has a pass to this desktop.
+func (e *Edge) holds(r *http.Request, way meetings.Way) bool {
+	for _, c := range r.CookiesNamed(cookieOfPass) {
+		if e.o.Desktops.Holds(way, c.Value) {
+			return true
+		}
+	}
+	return false
+}
+
+// isLook reports whether the request is the probe's, or anybody's, for the page that says whether the desktop is up.
+// It stands open when desktops are reached directly, too.
+func isLook(r *http.Request) bool {
+	return r.Method == http.MethodGet && r.URL.Path == "/version" && r.URL.RawQuery == "" && r.ContentLength == 0 && r.Header.Get("Upgrade") == ""
+}
+
+// foreign says why a request is not of the desktop's own pages, or "". All desktops are one site to a browser, and a
+// participant may have put anything on his own: only following a link is free for others.
+func foreign(r *http.Request) string {
+	origin, upgrade := r.Header.Get("Origin"), r.Header.Get("Upgrade")
+	site, mode := r.Header.Get("Sec-Fetch-Site"), r.Header.Get("Sec-Fetch-Mode")
+	safe := r.Method == http.MethodGet || r.Method == http.MethodHead
+	switch {
+	case upgrade != "" && (!strings.EqualFold(upgrade, "websocket") || r.Method != http.MethodGet || r.ProtoMajor != 1):
+		return "a desktop speaks WebSocket, and nothing else that a connection could be upgraded to"
+	case upgrade != "" && origin != "https://"+r.Host, origin != "" && origin != "https://"+r.Host && !safe:
+		return "this is for the desktop's own page"
+	case site != "" && site != "same-origin" && site != "none" && (mode != "navigate" || !safe):
+		return "this is for the desktop's own page"
+	}
+	return ""
+}
+
+// hostname is the desktop's name that the request is for. It may differ from the TLS connection's: browsers use one
+// HTTP/2 connection for all names that its certificate is good for.
+func (e *Edge) hostname(r *http.Request) (string, bool) {
+	host := r.Host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	return e.below(host)
+}
+
+// below returns the name as it is looked up if it is one label below the zone.
+func (e *Edge) below(name string) (string, bool) {
+	name = strings.ToLower(name)
+	label, ok := strings.CutSuffix(name, "."+e.o.Zone)
+	return name, ok && label != "" && !strings.Contains(label, ".")
+}
+
+var errSlow = errors.New("the request's body took too long")
+
+// timedBody bounds the time in which a request's body must come. The deadline goes with the body: the answer may be a
+// stream that never ends.
+type timedBody struct {
+	http.ResponseWriter
+	body io.ReadCloser
+}
+
+func (t *timedBody) Read(p []byte) (int, error) {
+	n, err := t.body.Read(p)
+	switch {
+	case errors.Is(err, io.EOF):
+		_ = http.NewResponseController(t.ResponseWriter).SetReadDeadline(time.Time{}) // the connection is broken then
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		err = errSlow // the deadline stays: the server would wait for the rest of the body otherwise
+	}
+	return n, err
+}
+
+func (t *timedBody) Close() error { return t.body.Close() }

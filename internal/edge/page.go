@@ -1,0 +1,86 @@
+package edge
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"html/template"
+	"net/http"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"greenroom/internal/meetings"
+)
+
+// message is a page of the edge's own.
+type message struct {
+	Heading, Text string
+	Way           meetings.Way // may be empty
+	Retry         bool         // the page tries again by itself
+}
+
+const style = `:root{color-scheme:light dark}body{font:1.0625rem/1.6 system-ui,sans-serif;margin:0;min-height:100vh;display:grid;place-items:center;padding:1.5rem;box-sizing:border-box}` +
+	`main{max-width:34rem}h1{font-size:1.5rem;line-height:1.25;margin:.25rem 0 1rem}.kicker{margin:0;opacity:.7}` +
+	`a{display:inline-block;padding:.6rem 1rem;border:2px solid;border-radius:.5rem;color:inherit;text-decoration:none;font-weight:600}`
+
+var page = template.Must(template.New("").Parse(`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex">
+<title>{{.Heading}}</title>
+<link rel="icon" href="data:,">
+<style>` + style + `</style>
+</head>
+<body>
+<main>
+{{with .Way.Title}}<p class="kicker">{{.}}{{with $.Way.Role}} · {{.}}{{end}}</p>{{end}}
+<h1>{{.Heading}}</h1>
+<p>{{.Text}}</p>
+{{if .Retry}}<p role="status">This page tries again by itself every two seconds.</p>{{end}}
+{{with .Way.LobbyURL}}<p><a href="{{.}}">Go to the lobby</a></p>{{end}}
+</main>
+</body>
+</html>
+`))
+
+var policy = func() string {
+	sum := sha256.Sum256([]byte(style))
+	return "default-src 'none'; img-src data:; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+}()
+
+const retryAfter = 2 // seconds
+
+// refuse answers with a page that says why.
+func (e *Edge) refuse(w http.ResponseWriter, status int, m message) {
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", policy)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cache-Control", "no-store")
+	if m.Retry {
+		h.Set("Retry-After", strconv.Itoa(retryAfter))
+		h.Set("Refresh", strconv.Itoa(retryAfter))
+	}
+	w.WriteHeader(status)
+	if err := page.Execute(w, m); err != nil {
+		e.o.Logger.Debug("page was not taken", "err", err)
+	}
+}
+
+func (e *Edge) refuseStopping(w http.ResponseWriter) {
+	w.Header().Set("Connection", "close")
+	e.refuse(w, http.StatusServiceUnavailable, message{Heading: "This server is being restarted", Text: "Your desktop goes on.", Retry: true})
+}
+
+// sentence gives a verdict's words the form of one.
+func sentence(words string) string {
+	if words == "" {
+		return "The token was not accepted."
+	}
+	first, size := utf8.DecodeRuneInString(words)
+	return string(unicode.ToUpper(first)) + strings.TrimSuffix(words[size:], ".") + "."
+}

@@ -1,0 +1,139 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httputil"
+	"strings"
+	"sync"
+	"time"
+
+	"greenroom/internal/httpx"
+	"greenroom/internal/meetings"
+)
+
+// target finds the desktop of a request on its way there.
+type target struct {
+	way    meetings.Way
+	client string // address and port of the participant
+	local  string // that the participant connected to
+}
+
+type targetKey struct{}
+
+func targetOf(ctx context.Context) target { return ctx.Value(targetKey{}).(target) }
+
+// pass sends the request to the desktop and its answer back.
+func (e *Edge) pass(w http.ResponseWriter, r *http.Request, way meetings.Way) {
+	t := target{way: way, client: r.RemoteAddr}
+	if local, ok := r.Context().Value(http.LocalAddrContextKey).(interface{ String() string }); ok {
+		t.local = local.String()
+	}
+	r = r.WithContext(context.WithValue(r.Context(), targetKey{}, t))
+	if r.Header.Get("Upgrade") != "" {
+		if !e.enter() {
+			e.refuseStopping(w)
+			return
+		}
+		defer e.leave()
+	} else if r.ContentLength != 0 {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(e.o.BodyTime)) // every connection of a server has it
+		r.Body = &timedBody{w, http.MaxBytesReader(w, r.Body, maxBody)}
+	}
+	e.proxy.ServeHTTP(w, r)
+}
+
+func (e *Edge) newProxy() *httputil.ReverseProxy {
+	return &httputil.ReverseProxy{
+		Transport: e.back, Rewrite: rewrite, ModifyResponse: clean, ErrorHandler: e.unanswered, BufferPool: &buffers{},
+		ErrorLog: slog.NewLogLogger(e.o.Logger.Handler(), slog.LevelDebug),
+	}
+}
+
+// claims are what others call the client, and what we never believe. The proxy itself takes away Forwarded,
+// X-Forwarded-* and what is meant for one hop only.
+var claims = []string{"X-Real-Ip", "X-Client-Ip", "X-Cluster-Client-Ip", "X-Originating-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "Fastly-Client-Ip", "Via"}
+
+// rewrite makes the request that the desktop gets.
+func rewrite(p *httputil.ProxyRequest) {
+	t := targetOf(p.In.Context())
+	p.Out.URL.Scheme, p.Out.URL.Host = "https", poolKey(t.way.Hostname, httpx.ClientAddr(p.In))
+	p.Out.Host = p.In.Host
+	for _, name := range claims {
+		p.Out.Header.Del(name)
+	}
+	for name := range p.Out.Header {
+		if strings.HasPrefix(name, "X-Forwarded-") {
+			p.Out.Header.Del(name)
+		}
+	}
+	p.SetXForwarded()
+	p.Out.Header.Del("Cookie")
+	for _, c := range p.In.Cookies() { // the desktop is hostile ground: what opens the edge stays here
+		if c.Name != cookieOfPass {
+			p.Out.AddCookie(c)
+		}
+	}
+}
+
+// clean takes out of a desktop's answer what is not its to say.
+func clean(resp *http.Response) error {
+	cookies := resp.Header["Set-Cookie"]
+	resp.Header.Del("Set-Cookie")
+	for _, line := range cookies {
+		c, err := http.ParseSetCookie(line)
+		if err == nil && c.Domain == "" && c.Name != cookieOfPass { // one with a domain would reach other desktops
+			resp.Header.Add("Set-Cookie", line)
+		}
+	}
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		body, ok := resp.Body.(io.ReadWriteCloser)
+		if !ok {
+			return errors.New("the desktop's connection cannot be written to")
+		}
+		resp.Body = &socket{ReadWriteCloser: body}
+	}
+	return nil
+}
+
+// unanswered says in words that there is no answer.
+func (e *Edge) unanswered(w http.ResponseWriter, r *http.Request, err error) {
+	t := targetOf(r.Context())
+	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		e.o.Logger.DebugContext(r.Context(), "request too large", "name", t.way.Hostname, "limit", tooLarge.Limit)
+		e.refuse(w, http.StatusRequestEntityTooLarge, message{Heading: "That is too much", Text: "A request may hold 1 MiB.", Way: t.way})
+		return
+	}
+	if errors.Is(err, errSlow) {
+		e.refuse(w, http.StatusRequestTimeout, message{Heading: "That took too long", Text: "The connection is too slow for this request.", Way: t.way})
+		return
+	}
+	if r.Context().Err() != nil { // the participant has gone
+		w.WriteHeader(http.StatusBadGateway)
+		return
+	}
+	e.counts.unreachable.Add(1)
+	e.o.Logger.WarnContext(r.Context(), "desktop did not answer", "name", t.way.Hostname, "address", t.way.Address, "err", err)
+	m := message{Heading: "Your desktop does not answer", Text: "It may be starting, or ending.", Way: t.way, Retry: true}
+	if errors.Is(err, errOtherKey) {
+		m = message{Heading: "Something else answers in your desktop's place", Text: "You were kept away from it, and nothing of yours was sent there. Tell the organiser.", Way: t.way}
+	}
+	e.refuse(w, http.StatusBadGateway, m)
+}
+
+// buffers are what bodies are copied through.
+type buffers struct{ pool sync.Pool }
+
+const bufferSize = 32 << 10
+
+func (b *buffers) Get() []byte {
+	if p, ok := b.pool.Get().(*[bufferSize]byte); ok {
+		return p[:]
+	}
+	return new([bufferSize]byte)[:]
+}
+
+func (b *buffers) Put(p []byte) { b.pool.Put((*[bufferSize]byte)(p)) }
