@@ -1,6 +1,6 @@
 // What the browser tests share: a greenroom of their own, and a browser that trusts its authority as
 // a person's would, through the certificate store of a home directory. No certificate error is ever ignored.
-import { test as base, chromium, type BrowserContext, type Page } from "@playwright/test";
+import { test as base, chromium, expect, type BrowserContext, type Page } from "@playwright/test";
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -58,9 +58,15 @@ export function running(data: string): string[] {
   return found;
 }
 
-export const test = base.extend<{ people: (name: string, options?: Parameters<typeof chromium.launch>[0] & { phone?: boolean; dark?: boolean }) => Promise<Page> }, { greenroom: Greenroom }>({
+export const test = base.extend<
+  { people: (name: string, options?: Parameters<typeof chromium.launch>[0] & { phone?: boolean; dark?: boolean }) => Promise<Page> },
+  { greenroom: Greenroom; access: "direct" | "gateway" }
+>({
+  // access is how desktops are reached; a spec says test.use({ access: "gateway" }) for the other way.
+  access: ["direct", { option: true, scope: "worker" }],
+
   greenroom: [
-    async ({}, use) => {
+    async ({ access }, use) => {
       const data = mkdtempSync(path.join(tmpdir(), "greenroom-browser-"));
       const home = path.join(data, "home");
       const [http, desktops, dns] = await Promise.all([freePort(), freePort(), freePort()]);
@@ -69,7 +75,7 @@ export const test = base.extend<{ people: (name: string, options?: Parameters<ty
       const server: ChildProcess = spawn(
         binary,
         ["serve", "--data-dir", data, "--listen", `127.0.0.1:${http}`, "--desktop-listen", `127.0.0.1:${desktops}`, "--dns-listen", `127.0.0.1:${dns}`],
-        { stdio: ["ignore", log, log], env: { ...process.env, GREENROOM_PUBLIC_URL: url } },
+        { stdio: ["ignore", log, log], env: { ...process.env, GREENROOM_PUBLIC_URL: url, GREENROOM_ACCESS: access } },
       );
       try {
         await until("the server", () => {
@@ -116,5 +122,32 @@ export const test = base.extend<{ people: (name: string, options?: Parameters<ty
   },
 });
 
-export { until };
-export { expect } from "@playwright/test";
+// colours counts the different pixels of the desktop's canvas.
+export function colours(page: Page): Promise<number> {
+  return page.evaluate(() => {
+    const canvas = document.querySelector("canvas");
+    const context = canvas?.getContext("2d");
+    if (!canvas || !context || !canvas.width) return 0;
+    const pixels = new Uint32Array(context.getImageData(0, 0, canvas.width, canvas.height).data.buffer);
+    return new Set(pixels).size;
+  });
+}
+
+// schedule fills in the form for a meeting that starts now and returns its page.
+export async function schedule(page: Page, url: string, title: string): Promise<string> {
+  await page.goto(url);
+  await page.getByLabel("Title").fill(title);
+  await page.getByText("Start now").click();
+  await page.getByLabel(/Teacher: Name/).fill("Teacher One");
+  await page.getByLabel(/Student: Name/).fill("Student One");
+  await page.getByRole("button", { name: "Schedule the meeting" }).click();
+  await expect(page.getByRole("heading", { level: 1, name: title })).toBeVisible();
+  return page.url();
+}
+
+// link is a role's join link on the meeting's page.
+export function link(page: Page, role: string): Promise<string> {
+  return page.getByLabel(`${role}’s link`).inputValue();
+}
+
+export { expect, until };

@@ -1,33 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
-import type { Page } from "@playwright/test";
-import { expect, running, test, until } from "./greenroom.ts";
-
-// colours counts the different pixels of the desktop's canvas.
-function colours(page: Page): Promise<number> {
-  return page.evaluate(() => {
-    const canvas = document.querySelector("canvas");
-    const context = canvas?.getContext("2d");
-    if (!canvas || !context || !canvas.width) return 0;
-    const pixels = new Uint32Array(context.getImageData(0, 0, canvas.width, canvas.height).data.buffer);
-    return new Set(pixels).size;
-  });
-}
-
-async function schedule(page: Page, url: string, title: string): Promise<string> {
-  await page.goto(url);
-  await page.getByLabel("Title").fill(title);
-  await page.getByText("Start now").click();
-  await page.getByLabel(/Teacher: Name/).fill("Teacher One");
-  await page.getByLabel(/Student: Name/).fill("Student One");
-  await page.getByRole("button", { name: "Schedule the meeting" }).click();
-  await expect(page.getByRole("heading", { level: 1, name: title })).toBeVisible();
-  return page.url();
-}
-
-function link(page: Page, role: string): Promise<string> {
-  return page.getByLabel(`${role}’s link`).inputValue();
-}
+import { colours, expect, link, running, schedule, test, until } from "./greenroom.ts";
 
 test("from the form to the desktop and out again", async ({ greenroom, people }) => {
   const organiser = await people("organiser");
