@@ -53,7 +53,7 @@ func (e *Edge) dial(ctx context.Context, t target) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn := tls.Client(raw, pinned(t.way))
+	conn := tls.Client(&records{Conn: raw}, pinned(t.way))
 	if err = introduce(raw, t); err == nil {
 		err = conn.HandshakeContext(ctx)
 	}

@@ -157,7 +157,7 @@ func (e *Edge) leave() {
 
 func (e *Edge) server(base context.Context) *http.Server {
 	return &http.Server{
-		Handler: e, BaseContext: func(net.Listener) context.Context { return base },
+		Handler: e, BaseContext: func(net.Listener) context.Context { return context.WithValue(base, baseKey{}, base) },
 		ReadHeaderTimeout: e.o.HeaderTime, IdleTimeout: e.o.IdleTime, MaxHeaderBytes: maxHeader, DisableGeneralOptionsHandler: true,
 		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: e.certificate},
 		HTTP2: &http.HTTP2Config{

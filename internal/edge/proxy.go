@@ -3,7 +3,6 @@ package edge
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httputil"
@@ -20,9 +19,16 @@ type target struct {
 	way    meetings.Way
 	client string // address and port of the participant
 	local  string // that the participant connected to
+
+	base   context.Context     // of the edge, which outlives the request
+	writer http.ResponseWriter // of a WebSocket's request
+	taken  *bool               // set once a session has begun; nil if none is asked for
 }
 
-type targetKey struct{}
+type (
+	targetKey struct{}
+	baseKey   struct{}
+)
 
 func targetOf(ctx context.Context) target { return ctx.Value(targetKey{}).(target) }
 
@@ -32,23 +38,28 @@ func (e *Edge) pass(w http.ResponseWriter, r *http.Request, way meetings.Way) {
 	if local, ok := r.Context().Value(http.LocalAddrContextKey).(interface{ String() string }); ok {
 		t.local = local.String()
 	}
-	r = r.WithContext(context.WithValue(r.Context(), targetKey{}, t))
 	if r.Header.Get("Upgrade") != "" {
 		if !e.enter() {
 			e.refuseStopping(w)
 			return
 		}
-		defer e.leave()
+		taken := false
+		t.base, t.writer, t.taken = r.Context().Value(baseKey{}).(context.Context), w, &taken
+		defer func() {
+			if !taken {
+				e.leave()
+			}
+		}()
 	} else if r.ContentLength != 0 {
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(e.o.BodyTime)) // every connection of a server has it
 		r.Body = &timedBody{w, http.MaxBytesReader(w, r.Body, maxBody)}
 	}
-	e.proxy.ServeHTTP(w, r)
+	e.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), targetKey{}, t)))
 }
 
 func (e *Edge) newProxy() *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
-		Transport: e.back, Rewrite: rewrite, ModifyResponse: clean, ErrorHandler: e.unanswered, BufferPool: &buffers{},
+		Transport: e.back, Rewrite: rewrite, ModifyResponse: e.answered, ErrorHandler: e.unanswered, BufferPool: &buffers{},
 		ErrorLog: slog.NewLogLogger(e.o.Logger.Handler(), slog.LevelDebug),
 	}
 }
@@ -80,7 +91,7 @@ func rewrite(p *httputil.ProxyRequest) {
 }
 
 // clean takes out of a desktop's answer what is not its to say.
-func clean(resp *http.Response) error {
+func clean(resp *http.Response) {
 	cookies := resp.Header["Set-Cookie"]
 	resp.Header.Del("Set-Cookie")
 	for _, line := range cookies {
@@ -89,18 +100,30 @@ func clean(resp *http.Response) error {
 			resp.Header.Add("Set-Cookie", line)
 		}
 	}
-	if resp.StatusCode == http.StatusSwitchingProtocols {
-		body, ok := resp.Body.(io.ReadWriteCloser)
-		if !ok {
-			return errors.New("the desktop's connection cannot be written to")
-		}
-		resp.Body = &socket{ReadWriteCloser: body}
+}
+
+// answered looks at a desktop's answer before it goes out.
+func (e *Edge) answered(resp *http.Response) error {
+	clean(resp)
+	if resp.StatusCode != http.StatusSwitchingProtocols {
+		return nil
 	}
-	return nil
+	t := targetOf(resp.Request.Context())
+	if t.taken == nil {
+		return errors.New("the desktop switches protocols unasked")
+	}
+	if err := e.take(t.base, t.writer, resp); err != nil {
+		return err
+	}
+	*t.taken = true
+	return errTaken
 }
 
 // unanswered says in words that there is no answer.
 func (e *Edge) unanswered(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, errTaken) {
+		return
+	}
 	t := targetOf(r.Context())
 	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		e.o.Logger.DebugContext(r.Context(), "request too large", "name", t.way.Hostname, "limit", tooLarge.Limit)

@@ -1,120 +1,166 @@
 package edge
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"sync"
+	"strings"
+	"sync/atomic"
 	"time"
 )
 
-// socket is the desktop's end of an upgraded connection. Both directions are copied through a small buffer as long as
-// little comes, and through a large one, borrowed for the time, when more does: a thousand silent screens hold no
-// large buffers. A side that does not read stops the other.
-type socket struct {
-	io.ReadWriteCloser
-
-	mu     sync.Mutex
-	user   net.Conn // the participant's end, once it is copied from
-	closed bool
-}
-
 const (
-	smallBuffer = 2 << 10
-	lastWords   = 10 * time.Second // that a participant has to end a connection that the desktop has ended
+	smallBuffer = 1280             // a little more than the first records that crypto/tls sends
 	fullRecord  = 16 << 10         // of TLS: what is as large is part of something larger
+	lastWords   = 10 * time.Second // that a participant has to end a connection that the desktop has ended
 )
 
-var large buffers
+// errTaken says that the answer to a request is a session of its own now.
+var errTaken = errors.New("the connection is a WebSocket's")
 
-// WriteTo copies from the desktop to its end.
-func (s *socket) WriteTo(w io.Writer) (int64, error) {
-	n, err := relay(w, s.ReadWriteCloser)
-	if user, ok := w.(net.Conn); ok {
-		_ = user.SetReadDeadline(time.Now().Add(lastWords)) // the connection is broken then
+// session is a WebSocket under way. It outlives its request, so that of a silent one nothing is left but two connections,
+// two small buffers, and two goroutines with short stacks.
+type session struct {
+	edge    *Edge
+	client  net.Conn
+	desktop io.ReadWriteCloser
+	early   []byte // what the client said before it was answered
+	left    atomic.Int32
+	stop    func() bool
+}
+
+// take answers the client with the desktop's consent to speak WebSocket, and lets the two speak until both have ended, one
+// fails, or base ends. Then it tells the edge. An error says that it did not begin.
+func (e *Edge) take(base context.Context, w http.ResponseWriter, resp *http.Response) error {
+	desktop, ok := resp.Body.(io.ReadWriteCloser)
+	if !ok || !strings.EqualFold(resp.Header.Get("Upgrade"), "websocket") {
+		return errors.New("the desktop switches to something else than WebSocket")
 	}
-	return n, err
-}
-
-// ReadFrom copies to the desktop until r, the participant's connection, ends.
-func (s *socket) ReadFrom(r io.Reader) (int64, error) {
-	if user, ok := r.(net.Conn); ok && !s.meet(user) {
-		return 0, net.ErrClosed
+	client, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return fmt.Errorf("take over the connection: %w", err)
 	}
-	return relay(s.ReadWriteCloser, r)
-}
-
-func (s *socket) meet(user net.Conn) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.user = user
-	return !s.closed
-}
-
-// Close ends both sides: the proxy closes the desktop's when the request is cut, and would wait for the other.
-func (s *socket) Close() error {
-	s.mu.Lock()
-	s.closed = true
-	user := s.user
-	s.mu.Unlock()
-	if user != nil {
-		user.Close()
+	resp.Body = nil
+	defer func() { resp.Body = http.NoBody }() // the proxy closes it
+	s := &session{edge: e, client: client, desktop: desktop}
+	s.left.Store(2)
+	s.stop = context.AfterFunc(base, s.close)
+	s.early, _ = buffered.Peek(buffered.Reader.Buffered()) // never more than there is
+	s.early = append([]byte(nil), s.early...)
+	if err := errors.Join(resp.Write(buffered), buffered.Flush()); err != nil {
+		s.close()
 	}
-	return s.ReadWriteCloser.Close()
+	go s.down()
+	go s.up()
+	return nil
 }
 
-// CloseWrite says to the desktop that no more will come.
-func (s *socket) CloseWrite() error {
-	if half, ok := s.ReadWriteCloser.(interface{ CloseWrite() error }); ok {
+// down copies from the desktop to the client.
+func (s *session) down() {
+	defer s.ended()
+	if relay(s.client, s.desktop) != nil || closeWrite(s.client) != nil || s.client.SetReadDeadline(time.Now().Add(lastWords)) != nil {
+		s.close()
+	}
+}
+
+// up copies from the client to the desktop.
+func (s *session) up() {
+	defer s.ended()
+	_, err := s.desktop.Write(s.early)
+	s.early = nil
+	if err != nil || relay(s.desktop, s.client) != nil || closeWrite(s.desktop) != nil {
+		s.close()
+	}
+}
+
+func closeWrite(c any) error {
+	if half, ok := c.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
 	}
 	return http.ErrNotSupported
 }
 
-func relay(to io.Writer, from io.Reader) (total int64, err error) {
+func (s *session) close() {
+	s.client.Close()
+	s.desktop.Close()
+}
+
+func (s *session) ended() {
+	if s.left.Add(-1) == 0 {
+		s.stop()
+		s.close()
+		s.edge.leave()
+	}
+}
+
+// relay copies until from ends: through a small buffer as long as little comes, and through a large one, borrowed for
+// the time, when more does. A side that does not read stops the other.
+func relay(to io.Writer, from io.Reader) error {
 	small := make([]byte, smallBuffer)
 	for {
 		n, err := pass(to, from, small)
-		total += int64(n)
 		if err == nil && n == len(small) {
-			var more int64
-			more, err = burst(to, from, n)
-			total += more
+			err = burst(to, from, n)
 		}
 		if errors.Is(err, io.EOF) {
-			return total, nil
+			return nil
 		}
 		if err != nil {
-			return total, err
+			return err
 		}
 	}
 }
 
+var large buffers
+
 // burst passes on through a large buffer until a record ends short; before of the first one are passed already.
-func burst(to io.Writer, from io.Reader, before int) (total int64, err error) {
+func burst(to io.Writer, from io.Reader, before int) error {
 	buffer := large.Get()
 	defer large.Put(buffer)
 	for {
 		n, err := pass(to, from, buffer)
-		total += int64(n)
 		if err != nil || before+n < fullRecord {
-			return total, err
+			return err
 		}
 		before = 0
 	}
 }
 
+var errNotTaken = errors.New("the other side takes no more")
+
 // pass reads once and writes what it got. io.EOF is the reader's alone.
 func pass(to io.Writer, from io.Reader, buffer []byte) (int, error) {
-	n, readErr := from.Read(buffer)
-	if n == 0 {
-		return 0, readErr
+	n, err := from.Read(buffer)
+	if n > 0 {
+		if _, failed := to.Write(buffer[:n]); failed != nil {
+			return n, errNotTaken
+		}
 	}
-	written, err := to.Write(buffer[:n])
-	if err != nil {
-		return written, fmt.Errorf("pass on: %w", err)
+	return n, err
+}
+
+// records reads a TLS connection's records one by one. Reading ahead is no faster for large ones, and crypto/tls would keep a
+// buffer of more than twice a record for each connection, as long as it is open.
+type records struct {
+	net.Conn
+	head [5]byte
+	got  int // bytes of the head
+	left int // bytes of the record's body that are to come
+}
+
+func (r *records) Read(p []byte) (int, error) {
+	if r.left > 0 {
+		n, err := r.Conn.Read(p[:min(len(p), r.left)])
+		r.left -= n
+		return n, err
 	}
-	return written, readErr
+	n, err := r.Conn.Read(p[:min(len(p), len(r.head)-r.got)])
+	r.got += copy(r.head[r.got:], p[:n])
+	if r.got == len(r.head) {
+		r.got, r.left = 0, int(r.head[3])<<8|int(r.head[4])
+	}
+	return n, err
 }
