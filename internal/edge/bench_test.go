@@ -295,7 +295,7 @@ func (r *rig) open(b browser, n, painted int) {
 	}
 }
 
-// resident is by how much the heap and all stacks grow for good when f is done.
+// resident is by how much the live heap and all stacks grow for good when f is done.
 func (r *rig) resident(f func()) int64 {
 	held := func() int64 {
 		var m runtime.MemStats
@@ -303,7 +303,7 @@ func (r *rig) resident(f func()) int64 {
 			runtime.GC()
 		}
 		runtime.ReadMemStats(&m)
-		return int64(m.HeapInuse + m.StackInuse)
+		return int64(m.HeapAlloc + m.StackInuse)
 	}
 	before := held()
 	f()

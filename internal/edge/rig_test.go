@@ -65,6 +65,7 @@ type desktop struct {
 	key            *ecdsa.PrivateKey
 	got            chan *http.Request // what came, if anybody takes it
 	server         *http.Server
+	certificate    func() (*tls.Certificate, error)
 }
 
 func newRig(tb testing.TB, change ...func(*edge.Options)) *rig {
@@ -180,10 +181,11 @@ func (r *rig) startDesktop(d *desktop, port int) int {
 	d.got = make(chan *http.Request, 64)
 	l := listen(r.tb, fmt.Sprintf("%s:%d", d.ip, port))
 	d.key = newKey(r.tb)
+	d.certificate = sync.OnceValues(func() (*tls.Certificate, error) { return r.certify(d.key, d.host) })
 	d.server = &http.Server{
 		Handler: http.HandlerFunc(d.serve), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
 		TLSConfig: &tls.Config{NextProtos: []string{"http/1.1"}, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-			return r.certify(d.key, d.host)
+			return d.certificate()
 		}},
 	}
 	d.server.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){}
