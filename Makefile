@@ -52,6 +52,7 @@ lint: ## Run the linters of .golangci.yaml
 	go tool -modfile=tools.mod golangci-lint run
 
 bench: assets ## Run the benchmarks; each prints its figure beside that of a peer measured in the same run
+	@scripts/setup.sh bench
 	go test -run '^$$' -bench . -benchtime 1s -timeout 30m ./...
 
 simulate: ## Lead a million random lives through a simulated world, and check every promise

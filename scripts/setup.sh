@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
-# Installs what a target needs and is not there yet, and says so. Usage: scripts/setup.sh build|demo|test
+# Installs what a target needs and is not there yet, and says so. Usage: scripts/setup.sh build|demo|test|bench
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-want=${1:?usage: scripts/setup.sh build|demo|test}
+want=${1:?usage: scripts/setup.sh build|demo|test|bench}
 say() { printf 'setup: %s\n' "$*"; }
 die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 
 # program:package pairs, as Debian and Ubuntu name them
 programs=(Xtigervnc:tigervnc-standalone-server openbox:openbox xterm:xterm certutil:libnss3-tools)
-if [ "$want" = test ]; then
+if [ "$want" = bench ] && ! PATH=$PATH:/usr/sbin type -P nginx >/dev/null; then
+  programs+=(nginx:nginx-light) # the peer of the edge
+fi
+if [ "$want" = test ] || [ "$want" = bench ]; then
   programs+=(dig:bind9-dnsutils)
   # One name server is enough; both packages keep it out of an ordinary user's PATH.
   { PATH=$PATH:/usr/sbin type -P knotd || PATH=$PATH:/usr/sbin type -P named; } >/dev/null || programs+=(knotd:knot)
@@ -18,7 +21,7 @@ if [ "$want" = test ]; then
   if ! { type -P postgres || compgen -G '/usr/lib/postgresql/*/bin/postgres' || compgen -G '/usr/pgsql-*/bin/postgres'; } >/dev/null; then
     programs+=(postgres:postgresql)
   fi
-  if ! { type -P chromium || type -P chromium-browser || type -P google-chrome; } >/dev/null; then
+  if [ "$want" = test ] && ! { type -P chromium || type -P chromium-browser || type -P google-chrome; } >/dev/null; then
     # Ubuntu's package of that name only points at a snap, which cannot see the tests' home directories.
     ! grep -qs '^ID=ubuntu' /etc/os-release || die "Ubuntu has no Chromium package: install Google Chrome (https://www.google.com/chrome/), then run this again"
     programs+=(chromium:chromium)

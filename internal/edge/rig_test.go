@@ -190,11 +190,14 @@ func (r *rig) startDesktop(d *desktop, port int) int {
 	}
 	d.server.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){}
 	go func() {
-		_ = d.server.ServeTLS(&proxyproto.Listener{Listener: l, ReadHeaderTimeout: patient}, "", "")
+		_ = d.server.ServeTLS(&proxyproto.Listener{Listener: l, ReadHeaderTimeout: patient, ConnPolicy: optional}, "", "")
 	}()
 	r.tb.Cleanup(func() { d.server.Close() })
 	return l.Addr().(*net.TCPAddr).Port
 }
+
+// optional lets peers in that cannot tell whose connection they pass on.
+func optional(proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) { return proxyproto.USE, nil }
 
 func newKey(tb testing.TB) *ecdsa.PrivateKey {
 	tb.Helper()
