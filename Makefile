@@ -58,8 +58,8 @@ bench: assets ## Run the benchmarks; each prints its figure beside that of a pee
 simulate: ## Lead a million random lives through a simulated world, and check every promise
 	go run ./cmd/simulate --lives 1000000
 
-chaos: build ## Hit the real binary 200 times on each database, with 50 desktops, and look for what is lost, doubled or left (half an hour)
-	go test -count 1 -timeout 120m -v -run 'TestChaosOn(SQLite|PostgreSQL)' ./e2e -blows 200 -crowd 25 -parallel 1
+chaos: build ## Hit the real binary 200 times on each database, with 100 desktops, and look for what is lost, doubled or left (half an hour)
+	go test -count 1 -timeout 120m -v -run 'TestChaosOn(SQLite|PostgreSQL)' ./e2e -blows 200 -crowd 50 -parallel 1
 
 mutations: ## Put deliberate faults into the product, rare ones too, and expect the simulation to find each (minutes)
 	go test -tags rare -count 1 -timeout 60m -v ./internal/sim/mutations
