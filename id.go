@@ -13,10 +13,10 @@ import (
 
 var (
 	idEncoding     = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
-	idPattern      = regexp.MustCompile(`^[a-z0-9]{12,32}$`)
-	rolePattern    = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
 	instancePatten = regexp.MustCompile(`^i-[0-9a-f]{17}$`)
 )
+
+const lettersAndDigits = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 // NewMeetingID returns 16 lower-case letters and digits carrying 80 random bits.
 func NewMeetingID() string {
@@ -26,10 +26,14 @@ func NewMeetingID() string {
 }
 
 // ValidMeetingID reports whether s has the form of a meeting id.
-func ValidMeetingID(s string) bool { return idPattern.MatchString(s) }
+func ValidMeetingID(s string) bool {
+	return len(s) >= 12 && len(s) <= 32 && strings.Trim(s, lettersAndDigits) == ""
+}
 
 // ValidRole reports whether s can be a seat's role: lower-case letters, digits and dashes, 32 at most.
-func ValidRole(s string) bool { return rolePattern.MatchString(s) }
+func ValidRole(s string) bool {
+	return s != "" && len(s) <= 32 && 'a' <= s[0] && s[0] <= 'z' && strings.Trim(s, lettersAndDigits+"-") == ""
+}
 
 // ValidInstanceID reports whether s has the form of an EC2 instance id: "i-" and 17 hex digits.
 func ValidInstanceID(s string) bool { return instancePatten.MatchString(s) }
