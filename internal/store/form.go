@@ -34,7 +34,10 @@ func Unmarshal(doc []byte, v any) error {
 // UTC puts every time in v, a pointer, into UTC, without the reading of a monotonic clock: as Unmarshal would give it.
 func UTC(v any) { utc(reflect.ValueOf(v).Elem()) }
 
-var timeType = reflect.TypeFor[time.Time]()
+var (
+	timeType    = reflect.TypeFor[time.Time]()
+	timingsType = reflect.TypeFor[map[greenroom.Phase]time.Time]()
+)
 
 // walkers visit the times in a value of a type; nil for a type that holds none.
 var walkers sync.Map // of reflect.Type to func(reflect.Value)
@@ -76,8 +79,11 @@ func newWalker(t reflect.Type) func(reflect.Value) {
 			}
 		}
 	case reflect.Map:
-		if t.Elem() == timeType {
-			return mapToUTC
+		switch {
+		case t == timingsType:
+			return timingsToUTC
+		case walker(t.Elem()) != nil:
+			panic("store: times in a " + t.String() + " are not put into UTC")
 		}
 	default: // holds no time
 	}
@@ -88,7 +94,9 @@ func structWalker(t reflect.Type) func(reflect.Value) {
 	if t == timeType {
 		return func(v reflect.Value) {
 			at := v.Addr().Interface().(*time.Time)
-			*at = at.Round(0).UTC()
+			if utc := at.Round(0).UTC(); *at != utc {
+				*at = utc
+			}
 		}
 	}
 	type field struct {
@@ -111,10 +119,11 @@ func structWalker(t reflect.Type) func(reflect.Value) {
 	}
 }
 
-func mapToUTC(v reflect.Value) {
-	for entry := v.MapRange(); entry.Next(); {
-		if t := entry.Value().Interface().(time.Time); t != t.Round(0).UTC() {
-			v.SetMapIndex(entry.Key(), reflect.ValueOf(t.Round(0).UTC()))
+func timingsToUTC(v reflect.Value) {
+	timings := v.Interface().(map[greenroom.Phase]time.Time)
+	for phase, at := range timings {
+		if utc := at.Round(0).UTC(); at != utc {
+			timings[phase] = utc
 		}
 	}
 }
