@@ -30,7 +30,8 @@ type Store struct {
 	written  int // events so far
 }
 
-// row holds copies that nothing a caller has can reach: what comes in and what goes out is cloned.
+// row holds a copy that no caller can change: what comes in is cloned, and so is what goes out by the contract. What a saved
+// meeting points at is replaced by the next save, never changed.
 type row struct {
 	meeting greenroom.Meeting
 	events  []event
@@ -133,11 +134,11 @@ func (s *Store) update(ctx context.Context, m greenroom.Meeting, events []greenr
 	return s.save(r, m, events), nil
 }
 
-// save puts m with the next revision into r.
+// save puts a copy of m with the next revision into r, and gives m itself back: what it points at is the caller's before and after.
 func (s *Store) save(r *row, m greenroom.Meeting, events []greenroom.Event) greenroom.Meeting {
+	m.Rev++
+	store.UTC(&m)
 	r.meeting = m.Clone()
-	r.meeting.Rev++
-	store.UTC(&r.meeting)
 	for _, e := range events {
 		e.Seq = int64(len(r.events) + 1)
 		e.At, e.Data = e.At.Round(0).UTC(), maps.Clone(e.Data)
@@ -145,7 +146,15 @@ func (s *Store) save(r *row, m greenroom.Meeting, events []greenroom.Event) gree
 		s.written++
 	}
 	s.meetings[m.ID] = r
-	return r.meeting.Clone()
+	return m
+}
+
+// Peek gives a meeting that exists as it is kept, not a copy, to those who only read it. It stays as it is when the next
+// revision is saved.
+func (s *Store) Peek(id string) greenroom.Meeting {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.meetings[id].meeting
 }
 
 func (s *Store) told(m greenroom.Meeting) {
