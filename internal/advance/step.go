@@ -89,7 +89,7 @@ func (a *Advancer) observe(ctx context.Context, m greenroom.Meeting) (plan.Snaps
 	if err != nil {
 		return s, fmt.Errorf("list instances: %w", err)
 	}
-	s.Observed = true
+	s.Observed, s.Instances = true, make([]plan.Instance, 0, len(list))
 	for _, i := range list {
 		s.Instances = append(s.Instances, plan.Instance{
 			ID: i.ID, Handle: i.Handle, Address: i.Address, Running: i.State == compute.Running,

@@ -100,11 +100,13 @@ func tooOld(m *greenroom.Meeting, now time.Time) []Trouble {
 	return out
 }
 
+var defaultDeadline = greenroom.DefaultRules().StageDeadline
+
 // stageDeadline is how long a stage may take, by the rules the meeting was scheduled with.
 func stageDeadline(m *greenroom.Meeting, p greenroom.Phase) time.Duration {
 	d := m.Blueprint.Rules.StageDeadline[p]
 	if d == 0 {
-		d = greenroom.DefaultRules().StageDeadline[p]
+		d = defaultDeadline[p]
 	}
 	return time.Duration(d)
 }
