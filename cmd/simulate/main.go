@@ -46,7 +46,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	c := sim.Campaign{First: *seed, Lives: *lives, Climate: *climate, Workers: *procs, Progress: func(t sim.Total) {
 		fmt.Fprintf(stderr, "%d lives in %s\n", t.Meetings, t.Took.Round(time.Second))
 	}}
-	debug.SetGCPercent(400) // lives are short and leave much behind
+	debug.SetGCPercent(1600) // little lives, and much is left behind
 	total := c.Run(ctx)
 	total.Print(stdout)
 	if f := total.Failed; f != nil {

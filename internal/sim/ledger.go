@@ -13,8 +13,13 @@ import (
 // before or after the write took hold.
 type ledger struct{ l *life }
 
-func (s *ledger) unavailable(when string) error {
-	if s.l.hit(s.l.rates.Store, "store error "+when+" the effect") {
+const (
+	before = "store error before the effect"
+	after  = "store error after the effect"
+)
+
+func (s *ledger) unavailable(fault string) error {
+	if s.l.hit(s.l.rates.Store, fault) {
 		s.l.cur.sleep(s.l.between(0, time.Second))
 		return fmt.Errorf("the database does not answer: %w", greenroom.ErrUnavailable)
 	}
@@ -23,7 +28,7 @@ func (s *ledger) unavailable(when string) error {
 
 func (s *ledger) Create(ctx context.Context, m greenroom.Meeting, events []greenroom.Event, idem store.Idempotency) (greenroom.Meeting, bool, error) {
 	s.l.call()
-	if err := s.unavailable("before"); err != nil {
+	if err := s.unavailable(before); err != nil {
 		return m, false, err
 	}
 	b := s.l.cur.book
@@ -35,10 +40,10 @@ func (s *ledger) Create(ctx context.Context, m greenroom.Meeting, events []green
 		s.l.fail("meeting %s was made a second time, as %s", b.id, m.ID)
 	} else {
 		b.id = m.ID
-		s.l.committed(m.ID, events)
+		s.l.committed(b, events)
 	}
 	s.l.call()
-	if err2 := s.unavailable("after"); err == nil && err2 != nil {
+	if err2 := s.unavailable(after); err == nil && err2 != nil {
 		return m, false, err2
 	}
 	return saved, created, err
@@ -51,7 +56,7 @@ func (s *ledger) First(ctx context.Context, idem store.Idempotency) (greenroom.M
 
 func (s *ledger) Meeting(ctx context.Context, id string) (greenroom.Meeting, error) {
 	s.l.call()
-	if err := s.unavailable("before"); err != nil {
+	if err := s.unavailable(before); err != nil {
 		return greenroom.Meeting{}, err
 	}
 	return s.l.store.Meeting(ctx, id)
@@ -59,15 +64,15 @@ func (s *ledger) Meeting(ctx context.Context, id string) (greenroom.Meeting, err
 
 func (s *ledger) Update(ctx context.Context, m greenroom.Meeting, events []greenroom.Event) (greenroom.Meeting, error) {
 	s.l.call()
-	if err := s.unavailable("before"); err != nil {
+	if err := s.unavailable(before); err != nil {
 		return m, err
 	}
 	saved, err := s.l.store.Update(ctx, m, events)
 	if err == nil {
-		s.l.committed(m.ID, events)
+		s.l.committed(s.l.byID[m.ID], events)
 	}
 	s.l.call()
-	if err2 := s.unavailable("after"); err == nil && err2 != nil {
+	if err2 := s.unavailable(after); err == nil && err2 != nil {
 		return m, err2
 	}
 	return saved, err
@@ -75,7 +80,7 @@ func (s *ledger) Update(ctx context.Context, m greenroom.Meeting, events []green
 
 func (s *ledger) List(ctx context.Context, f store.Filter) ([]greenroom.Meeting, string, error) {
 	s.l.call()
-	if err := s.unavailable("before"); err != nil {
+	if err := s.unavailable(before); err != nil {
 		return nil, "", err
 	}
 	return s.l.store.List(ctx, f)

@@ -271,16 +271,8 @@ func (p *process) pass(t *thread, id string) error {
 		}
 		conflicts = 0
 		step.Effects = slices.DeleteFunc(step.Effects, func(e plan.Effect) bool { return inFlight[e] })
-		for _, call := range step.Calls() {
-			for _, e := range call {
-				inFlight[e] = true
-			}
-			p.l.effects += len(call)
-			c := p.l.spawn(p, anEffect, string(call[0].Do), p.l.between(0, time.Millisecond), func(*thread) {
-				outcomes = append(outcomes, p.advancer.Perform(ctx, step, call)...)
-			})
-			c.onEnd = t.wake
-			calls = append(calls, c)
+		if len(step.Effects) > 0 {
+			calls = append(calls, p.begin(t, step, inFlight, &outcomes)...)
 		}
 		if len(inFlight) == 0 {
 			return nil
@@ -300,4 +292,21 @@ func (p *process) pass(t *thread, id string) error {
 			return err
 		}
 	}
+}
+
+// begin starts the calls of a step, which add to what came of them.
+func (p *process) begin(t *thread, step advance.Step, inFlight map[plan.Effect]bool, outcomes *[]plan.Outcome) []*thread {
+	var calls []*thread
+	for _, call := range step.Calls() {
+		for _, e := range call {
+			inFlight[e] = true
+		}
+		p.l.effects += len(call)
+		c := p.l.spawn(p, anEffect, string(call[0].Do), p.l.between(0, time.Millisecond), func(*thread) {
+			*outcomes = append(*outcomes, p.advancer.Perform(context.Background(), step, call)...)
+		})
+		c.onEnd = t.wake
+		calls = append(calls, c)
+	}
+	return calls
 }

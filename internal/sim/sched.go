@@ -16,7 +16,7 @@ type event struct {
 	f   func()
 }
 
-func (e event) before(o event) bool { return e.at < o.at || e.at == o.at && e.seq < o.seq }
+func (e *event) before(o *event) bool { return e.at < o.at || e.at == o.at && e.seq < o.seq }
 
 // queue is a binary heap of events. The order of equal instants is that of their making, so that a life replays.
 type queue struct {
@@ -31,33 +31,37 @@ func (q *queue) push(e event) {
 	i := len(q.heap) - 1
 	for i > 0 {
 		up := (i - 1) / 2
-		if !q.heap[i].before(q.heap[up]) {
+		if !e.before(&q.heap[up]) {
 			break
 		}
-		q.heap[i], q.heap[up] = q.heap[up], q.heap[i]
+		q.heap[i] = q.heap[up]
 		i = up
 	}
+	q.heap[i] = e
 }
 
 func (q *queue) pop() event {
 	top := q.heap[0]
 	n := len(q.heap) - 1
-	q.heap[0], q.heap[n] = q.heap[n], event{}
+	last := q.heap[n]
+	q.heap[n] = event{}
 	q.heap = q.heap[:n]
-	for i := 0; ; {
+	i := 0
+	for {
 		down := 2*i + 1
-		if down >= n {
-			return top
-		}
-		if down+1 < n && q.heap[down+1].before(q.heap[down]) {
+		if down+1 < n && q.heap[down+1].before(&q.heap[down]) {
 			down++
 		}
-		if !q.heap[down].before(q.heap[i]) {
-			return top
+		if down >= n || !q.heap[down].before(&last) {
+			break
 		}
-		q.heap[i], q.heap[down] = q.heap[down], q.heap[i]
+		q.heap[i] = q.heap[down]
 		i = down
 	}
+	if n > 0 {
+		q.heap[i] = last
+	}
+	return top
 }
 
 // thread is one activity: a pass, an effect, a sweep, a request to a process; or a person, an agent. It is a

@@ -11,7 +11,7 @@ import (
 
 // TestLives leads many lives in every climate. Each is one seed, and is replayed by it; docs/simulation.md says how.
 func TestLives(t *testing.T) {
-	defer debug.SetGCPercent(debug.SetGCPercent(400)) // lives are short and leave much behind
+	defer debug.SetGCPercent(debug.SetGCPercent(1600)) // little lives, and much is left behind
 	total := sim.Campaign{First: 1, Lives: lives}.Run(context.Background())
 	var summary strings.Builder
 	total.Print(&summary)
