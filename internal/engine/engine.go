@@ -43,6 +43,9 @@ type Options struct {
 	// what no living process seems to look after, all look for, and one of them answers.
 	Shared bool
 
+	// TakeOver says that nobody else is at work on the database: what a process was busy with when it died goes on at once.
+	TakeOver bool
+
 	// Workers bounds the passes at once; 0 is DefaultWorkers.
 	Workers int
 	// StopTimeout is how long running passes may go on when the engine is stopped, before their context ends; 0 is 10 s.
@@ -66,6 +69,9 @@ const (
 	overdueEvery = time.Second
 	overdueLimit = 1000
 	spread       = 800 * time.Millisecond
+	// A process that was killed while it was busy with a meeting has left it a wake as near as this. Who knows that
+	// nobody else is there need not wait for it.
+	leftBehind = 5 * time.Second
 	// A timer stands still while the machine sleeps and knows nothing of a clock that is set: it never runs longer.
 	readClockEvery = 5 * time.Second
 )
@@ -108,6 +114,9 @@ func (e *Engine) Run(ctx context.Context) error {
 		defer stop()
 	}
 	var services, running sync.WaitGroup
+	if e.TakeOver {
+		e.takeOver(ctx)
+	}
 	services.Go(func() { e.look(ctx) })
 	if e.Shared {
 		services.Go(func() { e.lookForOverdue(ctx) })
@@ -193,6 +202,17 @@ func (e *Engine) look(ctx context.Context) {
 		}
 		return lookEvery
 	})
+}
+
+// takeOver begins at once with what the process before this one was busy with when it died.
+func (e *Engine) takeOver(ctx context.Context) {
+	due, err := e.Store.Due(ctx, time.Now().Add(leftBehind), lookLimit)
+	if err != nil {
+		return // the first look says so
+	}
+	for _, w := range due {
+		e.Kick(w.Meeting)
+	}
 }
 
 // lookForOverdue tells the alarm what other processes should have answered.

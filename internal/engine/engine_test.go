@@ -118,6 +118,34 @@ type blind struct{ *sqlstore.Store }
 
 func (blind) Due(context.Context, time.Time, int) ([]store.Wake, error) { return nil, nil }
 
+// TestWhatADeadProcessWasBusyWithGoesOnAtOnce: its lease, a wake that is near, protects it from nobody now.
+func TestWhatADeadProcessWasBusyWithGoesOnAtOnce(t *testing.T) {
+	t.Parallel()
+	r := openRig(t, rigOptions{deaf: true})
+	lease := time.Now().Add(4 * time.Second)
+	busy := r.create(t, storetest.Meeting(lease))
+	r.engine.TakeOver = true
+	early := make(chan bool, 1)
+	r.advance = func(_ context.Context, id string) error {
+		if id == busy.ID {
+			select {
+			case early <- time.Now().Before(lease):
+			default:
+			}
+		}
+		return nil
+	}
+	r.start(t)
+	select {
+	case ok := <-early:
+		if !ok {
+			t.Error("it waited for the lease to end")
+		}
+	case <-time.After(patience):
+		t.Error("no pass")
+	}
+}
+
 func TestSecondBellRingsWhenTheAlarmWasNeverTold(t *testing.T) {
 	t.Parallel()
 	onEach(t, secondBellRingsWhenTheAlarmWasNeverTold)
