@@ -13,7 +13,7 @@ if [ "$want" = bench ] && ! PATH=$PATH:/usr/sbin type -P nginx >/dev/null; then
   programs+=(nginx:nginx-light) # the peer of the edge
 fi
 if [ "$want" = test ] || [ "$want" = bench ]; then
-  programs+=(dig:bind9-dnsutils)
+  programs+=(dig:bind9-dnsutils mvn:maven) # Maven fetches DynamoDB Local; the Java that comes with it runs it
   # One name server is enough; both packages keep it out of an ordinary user's PATH.
   { PATH=$PATH:/usr/sbin type -P knotd || PATH=$PATH:/usr/sbin type -P named; } >/dev/null || programs+=(knotd:knot)
   # The package keeps the server out of PATH. The tests start servers of their own on free ports; the cluster that installing
@@ -70,4 +70,15 @@ if [ "$want" = test ] && ! [ -x .cache/moto/bin/python3 ] && ! python3 -c 'impor
   say "installing moto's server into .cache/moto with pip"
   python3 -m venv .cache/moto || die "Python's venv is missing: apt-get install python3-venv, then run this again"
   .cache/moto/bin/pip install --quiet --disable-pip-version-check 'moto[server]==5.2.1'
+fi
+
+# Amazon's DynamoDB Local, which the store on DynamoDB is tested on. What does not have the pinned sums is not kept.
+local=.cache/dynamodb-local sums=$PWD/internal/testenv/dynamolocal/SHA256SUMS
+if [ "$want" = test ] && ! cmp -s "$sums" "$local/SHA256SUMS"; then
+  say "installing DynamoDB Local into $local with Maven"
+  rm -rf "$local" "$local.new"
+  mvn -B -q -f internal/testenv/dynamolocal/pom.xml dependency:copy-dependencies "-DoutputDirectory=$PWD/$local.new"
+  (cd "$local.new" && sha256sum --quiet -c "$sums") || die "DynamoDB Local is not what it was when it was pinned: see internal/testenv/dynamolocal"
+  cp "$sums" "$local.new/SHA256SUMS"
+  mv "$local.new" "$local"
 fi
