@@ -1,0 +1,136 @@
+package schedules
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"greenroom"
+)
+
+// Response names the messages of a batch that are to come again, in the form in which Lambda wants it
+// (ReportBatchItemFailures).
+type Response struct {
+	Failures []Failure `json:"batchItemFailures"`
+}
+
+// Failure is one message of a batch.
+type Failure struct {
+	Item string `json:"itemIdentifier"`
+}
+
+// ring is one wake as it arrived: by a schedule, without a message, or in a message of the queue.
+type ring struct {
+	Wake
+	message string
+	err     error // why it cannot be read
+}
+
+const (
+	// soon is close enough: a pass that begins this much early waits no worse than one in the queue would.
+	soon = 500 * time.Millisecond
+	// together bounds the passes of one batch at once.
+	together = 10
+)
+
+// Answer takes what woke the function, which a schedule or the queue may have done. It advances each meeting whose time
+// has come, and sets the wake again of one that was woken early. The error holds every reason for a failure. Without a
+// message to name it, a failure is in the error alone.
+func (s *Schedules) Answer(ctx context.Context, event []byte, advance func(ctx context.Context, meeting string) error) (Response, error) {
+	rings, err := readRings(event)
+	out := Response{Failures: []Failure{}}
+	if err != nil {
+		return out, err
+	}
+	var mu sync.Mutex
+	var errs []error
+	var all errgroup.Group
+	all.SetLimit(together)
+	for _, r := range rings {
+		all.Go(func() error {
+			if err := s.answer(ctx, r, advance); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				errs = append(errs, err)
+				if r.message != "" {
+					out.Failures = append(out.Failures, Failure{r.message})
+				}
+			}
+			return nil
+		})
+	}
+	_ = all.Wait()
+	return out, errors.Join(errs...)
+}
+
+func (s *Schedules) answer(ctx context.Context, r ring, advance func(ctx context.Context, meeting string) error) error {
+	if r.err != nil {
+		return r.err
+	}
+	meeting := r.Meeting
+	m, err := s.Meetings.Meeting(ctx, meeting)
+	at := wakeOf(m)
+	switch {
+	case errors.Is(err, greenroom.ErrNotFound), err == nil && at.IsZero():
+		return nil
+	case err != nil:
+		return fmt.Errorf("answer the wake of meeting %s: %w", meeting, err)
+	case time.Until(at) > soon:
+		return s.Follow(ctx, meeting)
+	}
+	if err := advance(ctx, meeting); err != nil {
+		return fmt.Errorf("answer the wake of meeting %s: %w", meeting, err)
+	}
+	return nil
+}
+
+// readRings reads a schedule's own input, or a batch of the queue's messages. Anything else is a UserError. A message that
+// cannot be read fails by itself, and so ends among the dead letters.
+func readRings(event []byte) ([]ring, error) {
+	var in struct {
+		Wake
+		Records []struct {
+			ID     string `json:"messageId"`
+			Source string `json:"eventSource"`
+			Body   string `json:"body"`
+		} `json:"Records"`
+	}
+	if err := json.Unmarshal(event, &in); err != nil {
+		return nil, foreign(err)
+	}
+	if len(in.Records) == 0 {
+		return []ring{{Wake: in.Wake}}, valid(in.Wake)
+	}
+	out := make([]ring, len(in.Records))
+	for i, r := range in.Records {
+		if r.Source != "aws:sqs" || r.ID == "" {
+			return nil, foreign(fmt.Errorf("record %d is of %q", i, r.Source))
+		}
+		out[i].message = r.ID
+		if out[i].err = json.Unmarshal([]byte(r.Body), &out[i].Wake); out[i].err == nil {
+			out[i].err = valid(out[i].Wake)
+		} else {
+			out[i].err = foreign(out[i].err)
+		}
+	}
+	return out, nil
+}
+
+func valid(w Wake) error {
+	if !greenroom.ValidMeetingID(w.Meeting) {
+		return foreign(fmt.Errorf("%.40q is no meeting's id", w.Meeting))
+	}
+	return nil
+}
+
+func foreign(err error) error {
+	return &greenroom.UserError{
+		Message: "This event is no wake of a meeting: see what calls the function.",
+		Cause:   errors.Join(greenroom.ErrPermanent, err),
+	}
+}

@@ -1,0 +1,278 @@
+package schedules_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/scheduler"
+	"github.com/aws/aws-sdk-go-v2/service/scheduler/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"greenroom"
+	"greenroom/internal/schedules"
+	"greenroom/internal/store"
+	"greenroom/internal/store/memstore"
+	"greenroom/internal/store/storetest"
+	"greenroom/internal/testenv/moto"
+)
+
+var groups atomic.Int64
+
+// cloud is a group of schedules and a queue of a test's own.
+type cloud struct {
+	options   schedules.Options
+	scheduler *scheduler.Client
+	queue     *sqs.Client
+}
+
+func newCloud(t *testing.T, meetings interface {
+	Meeting(ctx context.Context, id string) (greenroom.Meeting, error)
+}) *cloud {
+	t.Helper()
+	cfg := aws.Config{
+		Region: "eu-west-1", BaseEndpoint: aws.String(moto.Start(t)),
+		Credentials: credentials.NewStaticCredentialsProvider("TEST", "secret", ""),
+	}
+	name := fmt.Sprintf("greenroom-%d", groups.Add(1))
+	c := &cloud{scheduler: scheduler.NewFromConfig(cfg), queue: sqs.NewFromConfig(cfg)}
+	if _, err := c.scheduler.CreateScheduleGroup(t.Context(), &scheduler.CreateScheduleGroupInput{Name: aws.String(name)}); err != nil {
+		t.Fatal(err)
+	}
+	queue, err := c.queue.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String(name)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.options = schedules.Options{
+		AWS: cfg, Meetings: meetings, Group: name, Queue: *queue.QueueUrl,
+		Target: "arn:aws:lambda:eu-west-1:123456789012:function:greenroom-wake", Role: "arn:aws:iam::123456789012:role/greenroom-wake",
+		DeadLetters: "arn:aws:sqs:eu-west-1:123456789012:dead",
+	}
+	return c
+}
+
+// schedule returns the expression of the meeting's schedule, "" if there is none, and checks the rest of it.
+func (c *cloud) schedule(t *testing.T, meeting string) string {
+	t.Helper()
+	got, err := c.scheduler.GetSchedule(t.Context(), &scheduler.GetScheduleInput{Name: aws.String(meeting), GroupName: aws.String(c.options.Group)})
+	if _, none := errors.AsType[*types.ResourceNotFoundException](err); none {
+		return ""
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.ActionAfterCompletion != types.ActionAfterCompletionDelete || got.FlexibleTimeWindow.Mode != types.FlexibleTimeWindowModeOff ||
+		*got.Target.Arn != c.options.Target || *got.Target.RoleArn != c.options.Role || *got.Target.DeadLetterConfig.Arn != c.options.DeadLetters ||
+		*got.Target.Input != `{"meeting":"`+meeting+`"}` || *got.Target.RetryPolicy.MaximumRetryAttempts == 0 {
+		t.Errorf("the schedule is %+v with target %+v", got, got.Target)
+	}
+	return *got.ScheduleExpression
+}
+
+// at is how a schedule says a time, a minute early.
+func at(wake time.Time) string {
+	return "at(" + wake.Add(-time.Minute).UTC().Format("2006-01-02T15:04:05") + ")"
+}
+
+// messages are the ids of the meetings in the queue, and for how many seconds at most they are delayed.
+func (c *cloud) messages(t *testing.T) (visible []string, delayed string) {
+	t.Helper()
+	out, err := c.queue.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: aws.String(c.options.Queue), MaxNumberOfMessages: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range out.Messages {
+		var w schedules.Wake
+		if err := json.Unmarshal([]byte(*m.Body), &w); err != nil {
+			t.Fatal(err)
+		}
+		visible = append(visible, w.Meeting)
+	}
+	about, err := c.queue.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: aws.String(c.options.Queue), AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameApproximateNumberOfMessagesDelayed}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return visible, about.Attributes["ApproximateNumberOfMessagesDelayed"]
+}
+
+func save(t *testing.T, s store.Store, m greenroom.Meeting, wake time.Time) greenroom.Meeting {
+	t.Helper()
+	m.WakeAt = wake
+	saved, err := s.Update(t.Context(), m, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return saved
+}
+
+func create(t *testing.T, s store.Store, wake time.Time) greenroom.Meeting {
+	t.Helper()
+	m := storetest.Meeting(wake.Add(10 * time.Minute))
+	m.WakeAt = wake
+	created, _, err := s.Create(t.Context(), m, nil, store.Idempotency{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return created
+}
+
+func TestScheduleFollowsTheMeeting(t *testing.T) {
+	t.Parallel()
+	kept := memstore.New()
+	c := newCloud(t, kept)
+	s := schedules.New(c.options)
+	follow := func(id string) {
+		t.Helper()
+		for range 2 { // once more changes nothing
+			if err := s.Follow(t.Context(), id); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	far := time.Now().Add(time.Hour).Truncate(time.Second)
+	m := create(t, kept, far)
+	for _, wake := range []time.Time{far, far.Add(time.Hour), far.Add(-30 * time.Minute)} {
+		m = save(t, kept, m, wake)
+		follow(m.ID)
+		if got := c.schedule(t, m.ID); got != at(wake) {
+			t.Errorf("the schedule is %q, want %q", got, at(wake))
+		}
+	}
+	if got, delayed := c.messages(t); len(got) != 0 || delayed != "0" {
+		t.Errorf("messages without need: %v, %s", got, delayed)
+	}
+	m = save(t, kept, m, time.Now().Add(90*time.Second))
+	follow(m.ID)
+	if got, delayed := c.messages(t); len(got) != 0 || delayed != "2" {
+		t.Errorf("a near wake is in the queue as %v, delayed %s", got, delayed)
+	}
+	m = save(t, kept, m, time.Now().Add(-time.Hour))
+	follow(m.ID)
+	if got, _ := c.messages(t); len(got) != 2 || got[0] != m.ID {
+		t.Errorf("a wake that is over is in the queue as %v", got)
+	}
+	m = save(t, kept, m, far)
+	follow(m.ID)
+	if got := c.schedule(t, m.ID); got != at(far) {
+		t.Errorf("the schedule is %q, want %q", got, at(far))
+	}
+	m.Closed = true
+	m = save(t, kept, m, far)
+	follow(m.ID)
+	if got := c.schedule(t, m.ID); got != "" {
+		t.Errorf("a closed meeting is woken %s", got)
+	}
+	follow(greenroom.NewMeetingID()) // one that is forgotten
+}
+
+func TestManyFollowAtOnce(t *testing.T) {
+	t.Parallel()
+	kept := memstore.New()
+	c := newCloud(t, kept)
+	s := schedules.New(c.options)
+	far := time.Now().Add(time.Hour).Truncate(time.Second)
+	m := create(t, kept, far)
+	var all sync.WaitGroup
+	for range 16 {
+		all.Go(func() {
+			if err := s.Follow(t.Context(), m.ID); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if got := c.schedule(t, m.ID); got != at(far) {
+		t.Errorf("the schedule is %q, want %q", got, at(far))
+	}
+}
+
+func TestRefusalsAreExplained(t *testing.T) {
+	t.Parallel()
+	kept := memstore.New()
+	m := create(t, kept, time.Now().Add(time.Hour))
+	for code, want := range map[string]string{
+		"ResourceNotFoundException": "The group greenroom-wakes of schedules does not exist", "AccessDeniedException": "give the role the policy",
+		"ValidationException": "see its target arn:target and its role arn:role", "ServiceQuotaExceededException": "quota",
+		"ThrottlingException": "takes no more schedules",
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X-Amzn-ErrorType", code)
+			w.WriteHeader(http.StatusBadRequest)
+			io.WriteString(w, "{}")
+		}))
+		defer server.Close()
+		s := schedules.New(schedules.Options{
+			AWS:   aws.Config{Region: "eu-west-1", BaseEndpoint: aws.String(server.URL), Credentials: credentials.NewStaticCredentialsProvider("TEST", "secret", "")},
+			Group: "greenroom-wakes", Target: "arn:target", Role: "arn:role", Meetings: kept,
+		})
+		err := s.Follow(t.Context(), m.ID)
+		if got := greenroom.Sentence(err, ""); !strings.Contains(got, want) || !errors.Is(err, greenroom.ErrUnavailable) {
+			t.Errorf("%s: %q, want %q in it; %v", code, got, want, err)
+		}
+	}
+	c := newCloud(t, kept)
+	c.options.Queue += "-gone"
+	err := schedules.New(c.options).Follow(t.Context(), create(t, kept, time.Now()).ID)
+	if got := greenroom.Sentence(err, ""); !strings.Contains(got, "-gone does not exist") {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+func TestAnswer(t *testing.T) {
+	t.Parallel()
+	kept := memstore.New()
+	c := newCloud(t, kept)
+	s := schedules.New(c.options)
+	due, broken := create(t, kept, time.Now().Add(-time.Second)).ID, create(t, kept, time.Now()).ID
+	earlier := create(t, kept, time.Now().Add(50*time.Second)).ID
+	over := create(t, kept, time.Now())
+	over.Closed = true
+	save(t, kept, over, time.Now())
+	var mu sync.Mutex
+	var advanced []string
+	advance := func(_ context.Context, id string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		advanced = append(advanced, id)
+		if id == broken {
+			return errors.New("not now")
+		}
+		return nil
+	}
+	if _, err := s.Answer(t.Context(), []byte(`{"meeting":"`+due+`"}`), advance); err != nil || len(advanced) != 1 || advanced[0] != due {
+		t.Errorf("a schedule advanced %v, %v", advanced, err)
+	}
+	advanced = nil
+	var records []string
+	for i, body := range []string{due, broken, earlier, over.ID, greenroom.NewMeetingID(), "?"} {
+		records = append(records, fmt.Sprintf(`{"messageId":"%d","eventSource":"aws:sqs","body":"{\"meeting\":\"%s\"}"}`, i, body))
+	}
+	out, err := s.Answer(t.Context(), []byte(`{"Records":[`+strings.Join(records, ",")+`]}`), advance)
+	failed := map[string]bool{}
+	for _, f := range out.Failures {
+		failed[f.Item] = true
+	}
+	if len(failed) != 2 || !failed["1"] || !failed["5"] || err == nil || len(advanced) != 2 {
+		t.Errorf("advanced %v, failures %v, %v", advanced, out, err)
+	}
+	if _, delayed := c.messages(t); delayed != "1" {
+		t.Errorf("%s messages wait, want the one for the meeting that was woken early", delayed)
+	}
+	for _, event := range []string{``, `null`, `{}`, `[]`, `{"meeting":"x"}`, `{"Records":[{"eventSource":"aws:dynamodb"}]}`, `{"Records":[{"eventSource":"aws:sqs","body":"x"}]}`} {
+		if _, err := s.Answer(t.Context(), []byte(event), advance); !errors.Is(err, greenroom.ErrPermanent) || greenroom.Sentence(err, "") == "" {
+			t.Errorf("%s gave %v", event, err)
+		}
+	}
+}
