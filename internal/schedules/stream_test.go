@@ -71,20 +71,22 @@ func consume(ctx context.Context, t *testing.T, account aws.Config, c *cloud, ne
 func TestWakeSurvivesTheDeathOfItsConsumer(t *testing.T) {
 	t.Parallel()
 	for _, answered := range []bool{false, true} {
-		for call, died := int64(1), true; died; call++ {
-			if call > 30 {
-				t.Fatal("the consumer does not come to an end of its calls")
+		t.Run(fmt.Sprintf("answered %v", answered), func(t *testing.T) {
+			t.Parallel()
+			for call, died := int64(1), true; died; call++ {
+				if call > 30 {
+					t.Fatal("the consumer does not come to an end of its calls")
+				}
+				died = lifeWithDeathAt(t, call, answered)
+				if !died && call < 8 {
+					t.Errorf("call %d was never made", call)
+				}
 			}
-			name := fmt.Sprintf("call %d, answered %v", call, answered)
-			died = lifeWithDeathAt(t, name, call, answered)
-			if !died && call < 8 {
-				t.Errorf("%s: it was never made", name)
-			}
-		}
+		})
 	}
 }
 
-func lifeWithDeathAt(t *testing.T, name string, call int64, answered bool) (died bool) {
+func lifeWithDeathAt(t *testing.T, call int64, answered bool) (died bool) {
 	account := dynamolocal.Account(t)
 	o := dynamostore.Options{AWS: account, Table: "greenroom"}
 	if err := dynamostore.CreateTable(t.Context(), o); err != nil {
@@ -118,7 +120,7 @@ func lifeWithDeathAt(t *testing.T, name string, call int64, answered bool) (died
 				ended = consume(ctx, t, account, c, nil)
 			}
 			if time.Now().After(deadline) {
-				t.Fatalf("%s: %s, and its wake does not follow", name, step.what)
+				t.Fatalf("death at call %d: %s, and its wake does not follow", call, step.what)
 			}
 		}
 	}

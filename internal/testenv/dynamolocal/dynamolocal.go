@@ -25,18 +25,20 @@ import (
 // patience bounds the server's start, on a machine with much else to do.
 const patience = time.Minute
 
-// leash is open as long as we live. It is kept here so that it is not collected before.
-var leash io.Closer
+type server struct {
+	url   string
+	leash io.Closer // open as long as we live; it is kept here so that it is not collected before
+}
 
-var start = sync.OnceValues(func() (string, error) {
+var start = sync.OnceValues(func() (*server, error) {
 	_, here, _, _ := runtime.Caller(0)
 	parts := filepath.Join(filepath.Dir(here), "..", "..", "..", ".cache", "dynamodb-local")
 	if _, err := os.Stat(filepath.Join(parts, "SHA256SUMS")); err != nil {
-		return "", fmt.Errorf("this test needs DynamoDB Local, which is not installed: scripts/setup.sh test installs it")
+		return nil, fmt.Errorf("this test needs DynamoDB Local, which is not installed: scripts/setup.sh test installs it")
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	address := l.Addr().String()
 	_, port, _ := net.SplitHostPort(address)
@@ -46,30 +48,31 @@ var start = sync.OnceValues(func() (string, error) {
 		"java", "-Xmx1g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.library.path="+parts, "-cp", parts+"/*",
 		"com.amazonaws.services.dynamodbv2.local.main.ServerRunner", "-inMemory", "-disableTelemetry", "-port", port)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if leash, err = cmd.StdinPipe(); err != nil {
-		return "", err
+	leash, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
 	}
 	if err := cmd.Start(); err != nil {
-		return "", err
+		return nil, err
 	}
 	url := "http://" + address
 	for began := time.Now(); time.Since(began) < patience; time.Sleep(50 * time.Millisecond) {
 		if answer, err := http.Get(url); err == nil {
 			answer.Body.Close()
-			return url, nil
+			return &server{url, leash}, nil
 		}
 	}
-	return "", fmt.Errorf("DynamoDB Local did not answer within %v", patience)
+	return nil, fmt.Errorf("DynamoDB Local did not answer within %v", patience)
 })
 
 // Start returns the URL of a server that all tests of this process share.
 func Start(tb testing.TB) string {
 	tb.Helper()
-	url, err := start()
+	s, err := start()
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return url
+	return s.url
 }
 
 var accounts atomic.Int64
