@@ -52,6 +52,7 @@ var boundaries = []struct {
 	{module + "/internal/agent", module + "/", []string{module + "/internal/agentapi", module + "/internal/dcv", module + "/internal/procs"}, "the desktop is hostile ground: what runs there stays small"},
 	{module + "/internal/agentapi", module + "/", nil, "the wire format knows nothing"},
 	{module + "/internal/dcv", module + "/", nil, "a protocol knows nothing of the product"},
+	{module + "/internal/schedules", module + "/", nil, "a clock knows the nouns only"},
 	{module + "/internal/httpapi", module + "/internal/store", nil, "permission lives in meetings alone"},
 	{module + "/internal/httpapi", module + "/internal/advance", nil, "permission lives in meetings alone"},
 	{module + "/internal/httpapi", module + "/internal/compute", nil, "permission lives in meetings alone"},
@@ -69,6 +70,7 @@ var onlyHere = []struct {
 	places    []string
 }{
 	{module + "/internal/store/sqlstore", "one composition root", []string{module + "/internal/app"}},
+	{module + "/internal/store/dynamostore", "one composition root", []string{module + "/internal/app", module + "/cmd/greenroom-lambda"}},
 	{module + "/internal/store/memstore", "the store in memory is for tests and the simulation", []string{module + "/internal/sim"}},
 	{module + "/internal/compute/localcompute", "one composition root", []string{module + "/internal/app", module + "/internal/doctor"}},
 	{module + "/internal/dns/embeddeddns", "one composition root", []string{module + "/internal/app"}},
@@ -81,6 +83,8 @@ var onlyHere = []struct {
 	{module + "/internal/certs/acmecerts", "one composition root", []string{module + "/internal/app"}},
 	{module + "/internal/certs/cloudflareorigin", "one composition root", []string{module + "/internal/app"}},
 	{module + "/internal/app", "only commands start the program", []string{module + "/cmd/"}},
+	{"github.com/aws/aws-sdk-go-v2/service/dynamodb", "the database is one package's business", []string{module + "/internal/store/dynamostore"}},
+	{"github.com/aws/aws-sdk-go-v2/service/scheduler", "the clock is one package's business", []string{module + "/internal/schedules"}},
 	{"github.com/riverqueue/river", "the engine is one package's business", []string{module + "/internal/engine"}},
 	{"github.com/caddyserver/certmagic", "ACME is one package's business", []string{module + "/internal/certs/acmecerts"}},
 	{"github.com/letsencrypt/pebble/v2", "it helps tests", []string{module + "/internal/testenv/pebbletest"}},

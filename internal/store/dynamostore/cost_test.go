@@ -116,7 +116,8 @@ func TestCostOfALife(t *testing.T) {
 	writes := used.sum("PutItem", "TransactWriteItems", "BatchWriteItem")
 	reads := used.sum("GetItem", "BatchGetItem", "Query")
 	cents := (writes*writePrice + reads*readPrice) / 1e4
-	t.Logf("%d saves of %d bytes: %.0f write units, %.1f read units, %.4f cents; %v", saves, size(t, m), writes, reads, cents, used.calls)
+	t.Logf("%d saves of %d bytes: %.0f write units, %.1f read units, %.4f cents; %v in %v calls", saves, size(t, m), writes, reads, cents, used.units, used.calls)
+	t.Logf("a meeting of 64 seats has %d bytes", size(t, full()))
 	if cents > 0.05 {
 		t.Errorf("a meeting costs %.4f cents in the table, more than a twentieth", cents)
 	}
