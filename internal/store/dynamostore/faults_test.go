@@ -32,7 +32,7 @@ func behind(t testing.TB, account aws.Config, choose func(operation string) dyna
 func TestConformanceThroughFaults(t *testing.T) {
 	t.Parallel()
 	faults := []dynamolocal.Fault{
-		dynamolocal.AnswerLost, dynamolocal.Throttled, dynamolocal.RequestLost, dynamolocal.ErrorAfterAll, dynamolocal.ServerError,
+		dynamolocal.AnswerLost, dynamolocal.Throttled, dynamolocal.RequestLost, dynamolocal.ErrorAfterAll, dynamolocal.ServerError, dynamolocal.Later,
 	}
 	storetest.Run(t, func(t *testing.T) store.Store {
 		account := dynamolocal.Account(t)
@@ -95,6 +95,46 @@ func TestSaveWhoseAnswerIsLostIsRecognised(t *testing.T) {
 				t.Errorf("%d events, want %d, %v", len(got), len(events), err)
 			}
 		})
+	}
+}
+
+// A transaction that another one held up is tried again; one whose condition was not met is not.
+func TestTransactionInTheWayIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	account := dynamolocal.Account(t)
+	m := create(t, open(t, account), storetest.Meeting(start))
+	for reason, want := range map[string]error{"TransactionConflict": nil, "ThrottlingError": nil, "ConditionalCheckFailed": greenroom.ErrConflict} {
+		var tries atomic.Int64
+		s := behind(t, account, func(operation string) dynamolocal.Fault {
+			if operation != "TransactWriteItems" || tries.Add(1) > 3 {
+				return dynamolocal.None
+			}
+			return dynamolocal.Fault{Status: 400, Code: "TransactionCanceledException", Reason: reason}
+		})
+		saved, err := s.Update(t.Context(), m, []greenroom.Event{{At: start, Kind: greenroom.EventPhase}})
+		if !errors.Is(err, want) {
+			t.Errorf("%s: %v", reason, err)
+		}
+		if wantTries := map[bool]int64{true: 4, false: 1}[want == nil]; tries.Load() != wantTries {
+			t.Errorf("%s: %d tries, want %d", reason, tries.Load(), wantTries)
+		}
+		if err == nil {
+			m = saved
+		}
+	}
+}
+
+// What is left of a batch is asked for again, for a while.
+func TestBatchThatIsNeverTakenIsGivenUp(t *testing.T) {
+	t.Parallel()
+	account := dynamolocal.Account(t)
+	create(t, open(t, account), storetest.Meeting(start))
+	s := behind(t, account, func(string) dynamolocal.Fault { return dynamolocal.Later })
+	_, _, listing := s.List(t.Context(), store.Filter{})
+	for what, err := range map[string]error{"delete": s.DeleteRecords(t.Context(), []string{"a.example"}), "list": listing} {
+		if got := greenroom.Sentence(err, ""); !errors.Is(err, greenroom.ErrUnavailable) || !strings.Contains(got, "takes no more requests") {
+			t.Errorf("%s: %q, %v", what, got, err)
+		}
 	}
 }
 

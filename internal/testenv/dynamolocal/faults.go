@@ -2,6 +2,7 @@ package dynamolocal
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +17,8 @@ type Fault struct {
 	Status int    // it is answered with this and Code
 	Code   string // an error of DynamoDB's
 	Text   string // and its message
+	Reason string // why a transaction was cancelled, for its first item
+	Later  bool   // a batch is answered with all of it being left for later; nothing else meets a fault
 }
 
 // Faults to choose from.
@@ -26,6 +29,7 @@ var (
 	ServerError   = Fault{Status: 500, Code: "InternalServerError"}
 	ErrorAfterAll = Fault{Status: 500, Code: "InternalServerError", Done: true}
 	Throttled     = Fault{Status: 400, Code: "ThrottlingException", Text: "Rate exceeded"}
+	Later         = Fault{Later: true}
 )
 
 // Proxy starts a server before the one at url, and returns its URL. choose decides on each request, by its operation, such
@@ -40,6 +44,9 @@ func Proxy(tb testing.TB, url string, choose func(operation string) Fault) strin
 			return
 		}
 		var answer *http.Response
+		if f.Later && !strings.HasPrefix(operation, "Batch") {
+			f = None
+		}
 		if f == None || f.Done {
 			// What is done here is done, also for a client who has given up.
 			on, _ := http.NewRequest(r.Method, url+r.URL.Path, bytes.NewReader(body))
@@ -55,10 +62,16 @@ func Proxy(tb testing.TB, url string, choose func(operation string) Fault) strin
 		switch {
 		case f.Lost:
 			panic(http.ErrAbortHandler)
+		case f.Later:
+			var asked struct{ RequestItems json.RawMessage }
+			json.Unmarshal(body, &asked)
+			writeJSON(w, http.StatusOK, map[string]any{"Responses": map[string]any{}, "UnprocessedItems": asked.RequestItems, "UnprocessedKeys": asked.RequestItems})
 		case f != None:
-			w.Header().Set("Content-Type", "application/x-amz-json-1.0")
-			w.WriteHeader(f.Status)
-			io.WriteString(w, `{"__type":"com.amazonaws.dynamodb.v20120810#`+f.Code+`","message":"`+f.Text+`"}`)
+			said := map[string]any{"__type": "com.amazonaws.dynamodb.v20120810#" + f.Code, "message": f.Text}
+			if f.Reason != "" {
+				said["CancellationReasons"] = []map[string]string{{"Code": f.Reason}, {"Code": "None"}}
+			}
+			writeJSON(w, f.Status, said)
 		default:
 			for name, values := range answer.Header {
 				w.Header()[name] = values
@@ -69,4 +82,10 @@ func Proxy(tb testing.TB, url string, choose func(operation string) Fault) strin
 	}))
 	tb.Cleanup(s.Close)
 	return s.URL
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(v)
 }
