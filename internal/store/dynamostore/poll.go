@@ -101,7 +101,7 @@ func (r *reading) begin(ctx context.Context, readers *errgroup.Group) error {
 func (r *reading) read(ctx context.Context, shard string) {
 	last := "" // the sequence number of what was done last
 	var at *string
-	for ctx.Err() == nil {
+	for failures := 0; ctx.Err() == nil; {
 		var err error
 		if at == nil {
 			at, err = r.place(ctx, shard, last)
@@ -115,9 +115,12 @@ func (r *reading) read(ctx context.Context, shard string) {
 			if ctx.Err() == nil {
 				r.Logger.Warn("cannot read the stream", "shard", shard, "err", err)
 			}
-			wait(ctx, pollEvery)
+			failures++
+			pause, _ := backoff(failures, nil)
+			wait(ctx, pause)
 			continue
 		}
+		failures = 0
 		r.follow(ctx, out.Records)
 		if n := len(out.Records); n > 0 {
 			last = aws.ToString(out.Records[n-1].Dynamodb.SequenceNumber)
