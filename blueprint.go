@@ -16,8 +16,13 @@ type Blueprint struct {
 	Seats        []string `json:"seats"`        // the roles a meeting has by default, and may have
 	Applications []string `json:"applications"` // command lines started on the desktop
 	Screen       string   `json:"screen"`       // WIDTHxHEIGHT in pixels
+	EC2          EC2      `json:"ec2,omitzero"` // for the provider ec2
 	Rules        Rules    `json:"rules"`
 }
+
+// LaunchTogether reports whether desktops that start together are asked for in one call. They are told the same at
+// birth then: what they are only follows from which machine they are.
+func (b Blueprint) LaunchTogether() bool { return b.Provider == "ec2" && !b.EC2.SeparateCalls }
 
 // Rules are the times that govern a meeting's desktops.
 type Rules struct {
@@ -77,6 +82,9 @@ func (b Blueprint) Validate(prefix string, e *InvalidError) {
 	var w, h int
 	if n, _ := fmt.Sscanf(b.Screen, "%dx%d", &w, &h); n != 2 || w < 320 || h < 240 || w > 7680 || h > 4320 {
 		e.Add(prefix+".screen", "a screen is WIDTHxHEIGHT between 320x240 and 7680x4320, such as 1280x800; %q is not", b.Screen)
+	}
+	if b.Provider == "ec2" {
+		b.EC2.validate(prefix, e)
 	}
 	b.Rules.validate(prefix+".rules", e)
 }

@@ -10,6 +10,7 @@ type Desktop struct {
 	Hostname   string    `json:"hostname,omitempty"`
 	Address    string    `json:"address,omitempty"`
 	KillAt     time.Time `json:"kill_at,omitzero"` // written on the machine at birth
+	Launch     Launch    `json:"launch,omitzero"`  // decided and saved before the provider is asked
 
 	// Timings holds when each phase was entered, for this attempt.
 	Timings map[Phase]time.Time `json:"timings,omitempty"`
@@ -19,6 +20,8 @@ type Desktop struct {
 	EndReason RemovalReason `json:"end_reason,omitempty"` // why it was or is being removed
 	Tries     int           `json:"tries,omitempty"`      // failed tries of the current stage's effect
 	RetryAt   time.Time     `json:"retry_at,omitzero"`    // no effect of the current stage before this
+	TurnAt    time.Time     `json:"turn_at,omitzero"`     // when the launch's turn at the provider comes, as last told: waiting for it is no failure
+	Tried     []string      `json:"tried,omitempty"`      // places without capacity for this attempt and those right before it
 
 	MissingSince   time.Time `json:"missing_since,omitzero"`    // first look that did not find the instance
 	Unpublished    bool      `json:"unpublished,omitempty"`     // the record's removal is confirmed
@@ -29,6 +32,30 @@ type Desktop struct {
 	Tokens  []Token    `json:"tokens,omitempty"`
 	Refused int        `json:"refused,omitempty"` // what this desktop's agent or participants were refused; bounds the timeline
 	Proof   *Proof     `json:"proof,omitempty"`   // the last one taken
+}
+
+// Launch is how an attempt's machine is asked for. Desktops that start together share one, and so one call to the
+// provider: whoever asks again, for whichever of them, asks for exactly the same and gets the same machines.
+type Launch struct {
+	Seats []string `json:"seats,omitempty"` // "role.attempt" of each desktop of the call, in the order of its machines; empty: the desktop is alone
+	Place string   `json:"place,omitempty"` // which of the provider's places: it decides what an idempotency token means
+}
+
+// MaxLaunchText bounds the seats of one launch, joined by spaces, in bytes: they fit in the value of a tag.
+const MaxLaunchText = 256
+
+// Together reports whether desktops share the call.
+func (l Launch) Together() bool { return len(l.Seats) > 1 }
+
+// Handles names the desktops of a meeting's call in their order.
+func (l Launch) Handles(meeting string) []Handle {
+	out := make([]Handle, 0, len(l.Seats))
+	for _, s := range l.Seats {
+		if h, ok := ParseHandle(meeting + "." + s); ok {
+			out = append(out, h)
+		}
+	}
+	return out
 }
 
 // AgentFacts is what the desktop's own agent told us.
@@ -98,5 +125,5 @@ func (d *Desktop) MayExist() bool {
 
 // NextAttempt is a fresh desktop, planned as the attempt after d.
 func (d *Desktop) NextAttempt(now time.Time) Desktop {
-	return Desktop{Phase: Planned, Attempt: d.Attempt + 1, Timings: map[Phase]time.Time{Planned: now}}
+	return Desktop{Phase: Planned, Attempt: d.Attempt + 1, Timings: map[Phase]time.Time{Planned: now}, Tried: d.Tried}
 }

@@ -135,12 +135,14 @@ func (m *Meeting) Clone() Meeting {
 	c := *m
 	c.Blueprint.Seats = slices.Clone(m.Blueprint.Seats)
 	c.Blueprint.Applications = slices.Clone(m.Blueprint.Applications)
+	c.Blueprint.EC2 = m.Blueprint.EC2.clone()
 	c.Blueprint.Rules.StageDeadline = maps.Clone(m.Blueprint.Rules.StageDeadline)
 	c.Seats, c.Dropped = slices.Clone(m.Seats), maps.Clone(m.Dropped)
 	for i := range c.Seats {
 		s := &c.Seats[i]
 		s.Desktop.Timings = maps.Clone(s.Desktop.Timings)
 		s.Desktop.Tokens = slices.Clone(s.Desktop.Tokens)
+		s.Desktop.Launch.Seats, s.Desktop.Tried = slices.Clone(s.Desktop.Launch.Seats), slices.Clone(s.Desktop.Tried)
 		if s.Desktop.Proof != nil {
 			p := *s.Desktop.Proof
 			p.Steps = slices.Clone(p.Steps)

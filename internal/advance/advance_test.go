@@ -80,6 +80,8 @@ func (c *cloud) see(i compute.Instance) compute.Instance {
 	return i
 }
 
+func (c *cloud) Places(greenroom.Blueprint) []string { return nil }
+
 func (c *cloud) List(_ context.Context, meeting string) ([]compute.Instance, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -111,7 +111,7 @@ func (a *Advancer) launch(ctx context.Context, m greenroom.Meeting, effects []pl
 	requests := make([]compute.Request, len(effects))
 	for i, e := range effects {
 		s := m.AnySeat(e.Handle.Role)
-		requests[i] = compute.Request{Handle: e.Handle, Blueprint: m.Blueprint, KillAt: s.Desktop.KillAt}
+		requests[i] = compute.Request{Handle: e.Handle, Blueprint: m.Blueprint, Launch: s.Desktop.Launch, StartsAt: m.StartsAt, KillAt: s.Desktop.KillAt}
 		if err == nil {
 			requests[i].UserData, err = a.UserData(&m, s)
 		}
@@ -123,6 +123,9 @@ func (a *Advancer) launch(ctx context.Context, m greenroom.Meeting, effects []pl
 	outcomes := make([]plan.Outcome, len(effects))
 	for i, o := range answers {
 		outcomes[i] = plan.Outcome{Effect: effects[i], Err: errors.Join(err, o.Err), InstanceID: o.Instance.ID, Address: o.Instance.Address}
+		if q, ok := errors.AsType[*compute.QueuedError](o.Err); ok {
+			outcomes[i].TurnAt = q.Until
+		}
 	}
 	return outcomes
 }

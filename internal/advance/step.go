@@ -80,7 +80,11 @@ func (a *Advancer) observe(ctx context.Context, m greenroom.Meeting) (plan.Snaps
 		exists = exists || m.Seats[i].Desktop.MayExist()
 	}
 	provider, ok := a.Providers[m.Blueprint.Provider]
-	if !exists || !ok {
+	if !ok {
+		return s, nil
+	}
+	s.Places = provider.Places(m.Blueprint)
+	if !exists {
 		return s, nil
 	}
 	ctx, cancel := context.WithDeadlineCause(ctx, a.now().Add(plan.EffectTimeout), errors.New("the provider did not list its instances in time"))

@@ -21,6 +21,11 @@ type Provider interface {
 	// stopped goes on before ctx notices.
 	Launch(ctx context.Context, requests []Request) []Outcome
 
+	// Places are where machines of the blueprint can be had, the best first, without those that had no capacity a
+	// moment ago as long as there are others. One of them is saved with a launch and given back in the request. A
+	// provider without places has none.
+	Places(b greenroom.Blueprint) []string
+
 	// List returns the instances that carry our owner mark, of one meeting or, for "", of all. It may lag
 	// behind: absence once is no proof. An instance that died by itself is listed as Terminated, or absent.
 	List(ctx context.Context, meeting string) ([]Instance, error)
@@ -34,9 +39,21 @@ type Provider interface {
 type Request struct {
 	Handle    greenroom.Handle // its Token is the idempotency token
 	Blueprint greenroom.Blueprint
-	KillAt    time.Time // the machine ends itself then, control plane or not
+	Launch    greenroom.Launch // as it was saved: what the token is good for, and who else is in the call
+	StartsAt  time.Time        // of the meeting: who starts first is served first
+	KillAt    time.Time        // the machine ends itself then, control plane or not
 	UserData  []byte    // JSON of agentapi.UserData: what the agent needs to enrol
 }
+
+// QueuedError says that nothing was asked for: the account's pace is used up by those who start earlier.
+type QueuedError struct {
+	Until time.Time // when to come again; the turn is kept
+}
+
+func (e *QueuedError) Error() string { return "queued until " + e.Until.Format(time.RFC3339) }
+
+// Unwrap makes it a greenroom.ErrThrottled.
+func (e *QueuedError) Unwrap() error { return greenroom.ErrThrottled }
 
 // Outcome is an instance or an error.
 type Outcome struct {

@@ -21,13 +21,48 @@ import (
 
 // UserData is what the machine of a seat's current attempt is told at birth.
 func (s *Service) UserData(m *greenroom.Meeting, seat *greenroom.Seat) ([]byte, error) {
-	return json.Marshal(agentapi.UserData{
+	data := agentapi.UserData{
 		ControlURL: s.Links.ControlURL, ControlCA: s.Links.ControlCA,
-		Secret:   s.Keys.secret(forEnrolment, m.Handle(seat), ""),
+		Secret:   s.enrolment(m, seat),
 		KillAt:   seat.Desktop.KillAt,
 		Protocol: m.Blueprint.Protocol, Screen: m.Blueprint.Screen, Applications: m.Blueprint.Applications,
-		Title: m.Title, Role: seat.Role,
-	})
+	}
+	if !seat.Desktop.Launch.Together() { // what machines that start together are told is the same for all, and at every try
+		data.Title, data.Role = m.Title, seat.Role
+	}
+	return json.Marshal(data)
+}
+
+// enrolment is the secret with which a seat's machine enrols. Machines that were launched in one call share it: it is
+// named after the first of them, and the machine's instance id says which one it is.
+func (s *Service) enrolment(m *greenroom.Meeting, seat *greenroom.Seat) string {
+	l := seat.Desktop.Launch
+	if handles := l.Handles(m.ID); l.Together() && len(handles) > 0 {
+		return s.Keys.secret(forEnrolment, handles[0], strings.Join(l.Seats, " "))
+	}
+	return s.Keys.secret(forEnrolment, m.Handle(seat), "")
+}
+
+// enrolling finds the seat whose machine says with the secret that it is instance. ErrForbidden if there is none.
+func (s *Service) enrolling(m *greenroom.Meeting, secret, instance string) (*greenroom.Seat, error) {
+	var found *greenroom.Seat
+	for i := range m.Seats {
+		seat := &m.Seats[i]
+		d := &seat.Desktop
+		if !d.MayExist() || !greenroom.SameSecret(s.enrolment(m, seat), secret) {
+			continue
+		}
+		switch {
+		case d.InstanceID == instance, !d.Launch.Together():
+			return seat, nil
+		case d.InstanceID == "":
+			found = seat // it may be this one's: its caller is told to ask again
+		}
+	}
+	if found == nil {
+		return nil, greenroom.ErrForbidden
+	}
+	return found, nil
 }
 
 // caller checks a desktop's secret against the meeting it names and returns the seat whose current attempt
@@ -38,11 +73,7 @@ func (s *Service) caller(m *greenroom.Meeting, p purpose, secret string) (*green
 	if seat == nil || m.Handle(seat) != h || !seat.Desktop.MayExist() {
 		return nil, greenroom.ErrForbidden
 	}
-	bound := ""
-	if p != forEnrolment {
-		bound = seat.Desktop.Agent.KeyHash
-	}
-	if !greenroom.SameSecret(s.Keys.secret(p, h, bound), secret) {
+	if !greenroom.SameSecret(s.Keys.secret(p, h, seat.Desktop.Agent.KeyHash), secret) {
 		return nil, greenroom.ErrForbidden
 	}
 	return seat, nil
@@ -50,15 +81,23 @@ func (s *Service) caller(m *greenroom.Meeting, p purpose, secret string) (*green
 
 // asDesktop changes the meeting on behalf of the desktop that owns secret.
 func (s *Service) asDesktop(ctx context.Context, p purpose, secret string, f func(m *greenroom.Meeting, seat *greenroom.Seat, now time.Time) ([]greenroom.Event, error)) (greenroom.Meeting, greenroom.Handle, error) {
+	return s.asSeat(ctx, secret, func(m *greenroom.Meeting) (*greenroom.Seat, error) { return s.caller(m, p, secret) }, f)
+}
+
+// asSeat changes the meeting that the secret names on behalf of the seat that who finds the secret to be of. It returns that
+// seat's handle, or the one that the secret claims.
+func (s *Service) asSeat(ctx context.Context, secret string, who func(m *greenroom.Meeting) (*greenroom.Seat, error),
+	f func(m *greenroom.Meeting, seat *greenroom.Seat, now time.Time) ([]greenroom.Event, error)) (greenroom.Meeting, greenroom.Handle, error) {
 	h, ok := handle(secret)
 	if !ok {
 		return greenroom.Meeting{}, h, greenroom.ErrForbidden
 	}
 	m, err := s.change(ctx, h.Meeting, func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error) {
-		seat, err := s.caller(m, p, secret)
+		seat, err := who(m)
 		if err != nil {
 			return nil, err
 		}
+		h = m.Handle(seat)
 		return f(m, seat, now)
 	})
 	if errors.Is(err, greenroom.ErrNotFound) {
@@ -76,7 +115,8 @@ func (s *Service) Enrol(ctx context.Context, secret string, in agentapi.Enrolmen
 		return agentapi.Enrolled{}, err
 	}
 	refused := false
-	m, h, err := s.asDesktop(ctx, forEnrolment, secret, func(m *greenroom.Meeting, seat *greenroom.Seat, now time.Time) ([]greenroom.Event, error) {
+	who := func(m *greenroom.Meeting) (*greenroom.Seat, error) { return s.enrolling(m, secret, in.InstanceID) }
+	m, h, err := s.asSeat(ctx, secret, who, func(_ *greenroom.Meeting, seat *greenroom.Seat, now time.Time) ([]greenroom.Event, error) {
 		d := &seat.Desktop
 		refused = d.Agent.KeyHash != "" && d.Agent.KeyHash != key || d.InstanceID != "" && d.InstanceID != in.InstanceID
 		switch {

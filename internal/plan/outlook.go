@@ -55,7 +55,7 @@ func startingOutlook(m *greenroom.Meeting, s *greenroom.Seat, now time.Time) (ti
 	if d.Phase == greenroom.Proving && m.Blueprint.Protocol == "novnc" && d.Agent.ReadyAt.IsZero() {
 		waits = "the desktop's agent to report that its screen is up, at the latest"
 	}
-	return d.Timings[d.Phase].Add(stageDeadline(m, d.Phase)), "waits for " + waits + "; then the desktop is replaced"
+	return stageBegan(d).Add(stageDeadline(m, d.Phase)), "waits for " + waits + "; then the desktop is replaced"
 }
 
 func removalOutlook(d *greenroom.Desktop, now time.Time) (time.Time, string) {

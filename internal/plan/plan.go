@@ -15,6 +15,7 @@ type Snapshot struct {
 	Zone      string     // desktops are named <instance id>.<zone>
 	Observed  bool       // Instances was looked up; otherwise absence means nothing
 	Instances []Instance // what the provider lists for this meeting
+	Places    []string   // where the provider has machines for this meeting, the best first
 }
 
 // Instance is one machine as its provider sees it.
@@ -98,6 +99,7 @@ func Plan(s Snapshot, now time.Time) Decision {
 		}
 		p.changed = true
 	}
+	p.launchTogether()
 	return Decision{Meeting: p.m, Events: p.events, Changed: p.changed, Effects: p.effects, Wake: p.wake, Why: p.why}
 }
 
@@ -182,5 +184,8 @@ func enter(s *greenroom.Seat, to greenroom.Phase, now time.Time) {
 	}
 	d.Phase = to
 	d.Timings[to] = now
-	d.Tries, d.RetryAt = 0, time.Time{}
+	d.Tries, d.RetryAt, d.TurnAt = 0, time.Time{}, time.Time{}
+	if to == greenroom.Booting {
+		d.Tried = nil
+	}
 }

@@ -196,7 +196,7 @@ func (p *planner) inTime(s *greenroom.Seat) bool {
 		return false
 	}
 	deadline := stageDeadline(&p.m, d.Phase)
-	if p.due(d.Timings[d.Phase].Add(deadline), stageWaitsFor[d.Phase]+"; then the desktop is replaced") {
+	if p.due(stageBegan(d).Add(deadline), stageWaitsFor[d.Phase]+"; then the desktop is replaced") {
 		why := fmt.Sprintf("The stage %q took longer than %s.", d.Phase, greenroom.Duration(deadline))
 		if d.Error != "" {
 			why += " Last: " + d.Error

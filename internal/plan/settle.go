@@ -13,6 +13,7 @@ type Outcome struct {
 	Effect Effect
 	Err    error
 	// Launch
+	TurnAt     time.Time // nothing was asked for, and the turn comes then
 	InstanceID string
 	Address    string // empty until known
 	// Prove
@@ -48,6 +49,9 @@ func settle(s *greenroom.Seat, zone string, o Outcome, now time.Time) *greenroom
 		}
 		if d.Phase != greenroom.Launching {
 			return nil
+		}
+		if !o.TurnAt.IsZero() {
+			return queued(s, o, now)
 		}
 		if o.Err != nil {
 			return launchFailed(s, o.Err, now)
@@ -89,6 +93,14 @@ func settle(s *greenroom.Seat, zone string, o Outcome, now time.Time) *greenroom
 	return nil
 }
 
+// queued waits for the launch's turn. Nothing failed, so that neither tries nor the stage's time are used up.
+func queued(s *greenroom.Seat, o Outcome, now time.Time) *greenroom.Event {
+	tries := s.Desktop.Tries
+	e := retry(s, "The machine waits for its turn: the provider starts only so many at once, and others start earlier.", o.Err, now)
+	s.Desktop.Tries, s.Desktop.RetryAt, s.Desktop.TurnAt = tries, o.TurnAt, o.TurnAt
+	return e
+}
+
 // launchFailed treats a refusal. That this call launched nothing does not say that no other did, with the same
 // token and more luck: the attempt is confirmed dead like any other before there is a next one.
 func launchFailed(s *greenroom.Seat, err error, now time.Time) *greenroom.Event {
@@ -100,6 +112,7 @@ func launchFailed(s *greenroom.Seat, err error, now time.Time) *greenroom.Event 
 	fallback := "The provider refused to start the machine."
 	if capacity {
 		fallback = "The provider has no machine to give at the moment."
+		d.Tried = append(d.Tried, d.Launch.Place)
 	}
 	d.Permanent = permanent
 	e := fail(s, greenroom.Sentence(err, fallback), now)

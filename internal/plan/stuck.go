@@ -68,7 +68,7 @@ func stuckSeat(m *greenroom.Meeting, s *greenroom.Seat, now time.Time) (Trouble,
 	deadline := stageDeadline(m, d.Phase)
 	provider := "look at the provider " + m.Blueprint.Provider
 	switch {
-	case d.Phase.Starting() && now.After(t.Since.Add(deadline+OverdueAfter)):
+	case d.Phase.Starting() && now.After(later(t.Since, d.TurnAt).Add(deadline+OverdueAfter)):
 		t.Kind, t.Message = "slow_stage", fmt.Sprintf("Its desktop is %s for much longer than the %s that stage may take, and was not replaced.", d.Phase, greenroom.Duration(deadline))
 		t.Fix = provider + " and at the server's log; greenroom park " + m.ID + " holds everything meanwhile"
 	case (d.Phase == greenroom.Terminating || d.Phase == greenroom.Failed) && !d.Cleared && now.After(t.Since.Add(slowRemoval)):
@@ -101,6 +101,9 @@ func tooOld(m *greenroom.Meeting, now time.Time) []Trouble {
 }
 
 var defaultDeadline = greenroom.DefaultRules().StageDeadline
+
+// stageBegan is since when a stage's time runs: a launch that waits for its turn has not begun.
+func stageBegan(d *greenroom.Desktop) time.Time { return later(d.Timings[d.Phase], d.TurnAt) }
 
 // stageDeadline is how long a stage may take, by the rules the meeting was scheduled with.
 func stageDeadline(m *greenroom.Meeting, p greenroom.Phase) time.Duration {

@@ -193,6 +193,9 @@ func (l *life) terminate(id string) {
 	l.halt(m)
 }
 
+// Places implements compute.Provider.
+func (c *cloud) Places(greenroom.Blueprint) []string { return nil }
+
 // List implements compute.Provider.
 func (c *cloud) List(ctx context.Context, meeting string) ([]compute.Instance, error) {
 	l := (*life)(c)

@@ -36,8 +36,6 @@ type host struct {
 // usedUpFor is how long a token of a removed instance launches nothing: much longer than any call is on its way.
 const usedUpFor = 10 * time.Minute
 
-var _ compute.Provider = (*host)(nil)
-
 var errClosed = errors.New("the provider is closed")
 
 // instance is one desktop as this process knows it. What must survive is in its record.
@@ -77,7 +75,7 @@ func (h *host) close() {
 	h.wg.Wait()
 }
 
-// Launch implements compute.Provider.
+// Launch is Provider's.
 func (h *host) Launch(ctx context.Context, requests []compute.Request) []compute.Outcome {
 	outcomes := make([]compute.Outcome, len(requests))
 	var wg sync.WaitGroup
@@ -184,7 +182,7 @@ func (h *host) birth(ctx context.Context, i *instance, r compute.Request) error 
 	return nil
 }
 
-// List implements compute.Provider. It reads nothing but memory.
+// List is Provider's. It reads nothing but memory.
 func (h *host) List(_ context.Context, meeting string) ([]compute.Instance, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -198,7 +196,7 @@ func (h *host) List(_ context.Context, meeting string) ([]compute.Instance, erro
 	return list, nil
 }
 
-// Terminate implements compute.Provider.
+// Terminate is Provider's.
 func (h *host) Terminate(_ context.Context, ids ...string) error {
 	var errs []error
 	for _, id := range ids {

@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"greenroom"
 	"greenroom/internal/compute"
 )
 
@@ -199,6 +200,9 @@ func (p *Provider) Launch(ctx context.Context, requests []compute.Request) []com
 	}
 	return outcomes
 }
+
+// Places implements compute.Provider: there is this machine only.
+func (p *Provider) Places(greenroom.Blueprint) []string { return nil }
 
 // List implements compute.Provider.
 func (p *Provider) List(ctx context.Context, meeting string) (list []compute.Instance, err error) {
