@@ -1,0 +1,130 @@
+// Package ec2compute gives seats machines on Amazon EC2: one call to RunInstances for the desktops of a meeting that start
+// together, one paged look for all who look at once. It paces itself to the account's token buckets, lets who starts first go
+// first, and touches nothing that does not carry its owner's tag.
+package ec2compute
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
+	"greenroom"
+	"greenroom/internal/compute"
+)
+
+// Options of a Provider.
+type Options struct {
+	Owner    string     // the mark of our machines; any other is left alone
+	AWS      aws.Config // Region and credentials
+	Endpoint string     // of the API; empty: Amazon's own
+	Rates    Rates      // zero fields are the documented defaults
+	Logger   *slog.Logger
+}
+
+// Times and bounds of calls.
+const (
+	callTimeout  = 15 * time.Second       // of one call
+	callReserve  = 5 * time.Second        // what a launch needs of its deadline when its turn comes
+	window       = 100 * time.Millisecond // calls that come this close to each other share one
+	avoidFor     = 3 * time.Minute        // a place that had no capacity
+	unofferedFor = time.Hour              // a place that does not know the type
+	youngFor     = time.Minute            // a new machine may be missing from a look
+	pageSize     = 1000                   // of a look
+	maxPages     = 200
+	filterValues = 200 // of one filter
+	terminateMax = 200 // ids of one call; 1,000 are allowed, fewer are advised
+	maxUserData  = 16 << 10
+)
+
+// Provider is compute.Provider on EC2. It makes no call before it is used.
+type Provider struct {
+	o         Options
+	api       *ec2.Client
+	launches  *queue
+	describes *pacer
+	removals  *pacer
+	looks     *batcher[string, []compute.Instance]
+	ends      *batcher[[]string, struct{}]
+
+	mu      sync.Mutex
+	avoided map[string]time.Time // places, and until when
+	devices map[string]string    // images' root devices
+	young   map[string]compute.Instance
+	ours    map[string]time.Time // ids that were seen with our tag, and when
+}
+
+var _ compute.Provider = (*Provider)(nil)
+
+// New returns a provider.
+func New(o Options) *Provider {
+	o.Rates = o.Rates.orDocumented()
+	p := &Provider{
+		o: o, avoided: map[string]time.Time{}, devices: map[string]string{}, young: map[string]compute.Instance{}, ours: map[string]time.Time{},
+		launches:  newQueue(o.Rates.RunRequests, o.Rates.RunInstances),
+		describes: newPacer(o.Rates.Describe),
+		removals:  newPacer(o.Rates.TerminateRequests, o.Rates.TerminateInstances),
+	}
+	p.looks, p.ends = newBatcher(p.look), newBatcher(p.end)
+	cfg := o.AWS.Copy()
+	cfg.Retryer = func() aws.Retryer { return aws.NopRetryer{} } // how often to ask is decided here
+	p.api = ec2.NewFromConfig(cfg, func(options *ec2.Options) {
+		if o.Endpoint != "" {
+			options.BaseEndpoint = aws.String(o.Endpoint)
+		}
+		options.HTTPClient = punctual{options.HTTPClient}
+	})
+	return p
+}
+
+// Places implements compute.Provider: a place is an instance type in a subnet.
+func (p *Provider) Places(b greenroom.Blueprint) []string {
+	all := places(b.EC2)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []string
+	for _, place := range all {
+		if until, ok := p.avoided[place]; !ok || time.Now().After(until) {
+			out = append(out, place)
+		}
+	}
+	if len(out) == 0 {
+		return all
+	}
+	return out
+}
+
+func (p *Provider) avoid(place string, d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.avoided[place] = time.Now().Add(d)
+}
+
+// punctual sends nothing once its deadline has passed: a process that was stopped goes on before its timers notice.
+type punctual struct{ next ec2.HTTPClient }
+
+type deadlineKey struct{}
+
+func (c punctual) Do(r *http.Request) (*http.Response, error) {
+	if ctx, ok := r.Context().Value(deadlineKey{}).(context.Context); ok {
+		if at, bounded := ctx.Deadline(); bounded && !time.Now().Before(at) {
+			return nil, context.DeadlineExceeded
+		}
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return c.next.Do(r)
+}
+
+// bounded gives a call its own time. It takes no hold after the end of ctx; whether it did before that is told by its answer,
+// which is waited for unless ctx is cancelled.
+func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	call, cancel := context.WithTimeout(context.WithValue(context.WithoutCancel(ctx), deadlineKey{}, ctx), callTimeout)
+	stop := context.AfterFunc(ctx, cancel)
+	return call, func() { stop(); cancel() }
+}

@@ -1,0 +1,138 @@
+package ec2test
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// shutdown is how long a machine takes to be gone.
+const shutdown = 2 * time.Second
+
+func (s *Server) describe(form url.Values) (string, *apiError) {
+	if form.Get("InstanceId.1") != "" && form.Get("MaxResults") != "" {
+		return "", refuse("InvalidParameterCombination", "The parameter instancesSet cannot be used with the parameter maxResults")
+	}
+	if form.Get("Filter.1.Name") == "" || form.Get("MaxResults") == "" {
+		return "", refuse("InvalidParameterValue", "looks without filter and page have a small bucket")
+	}
+	size, _ := strconv.Atoi(form.Get("MaxResults"))
+	if s.Page > 0 {
+		size = min(size, s.Page)
+	}
+	start, _ := strconv.Atoi(form.Get("NextToken")) // the number of the next machine: pages stay where they are when others go
+	var b strings.Builder
+	found, next := 0, ""
+	for _, i := range s.instances[min(max(start-1, 0), len(s.instances)):] {
+		if !s.shown(i) {
+			continue
+		}
+		ok, e := matches(form, i)
+		if e != nil {
+			return "", e
+		}
+		if !ok {
+			continue
+		}
+		if found == size {
+			next = fmt.Sprintf("<nextToken>%d</nextToken>", i.number)
+			break
+		}
+		found++
+		fmt.Fprintf(&b, "<item><reservationId>%s</reservationId><instancesSet>%s</instancesSet></item>", i.reservation, s.item(i, s.late()))
+	}
+	return "<reservationSet>" + b.String() + "</reservationSet>" + next, nil
+}
+
+// shown reports whether a look sees the machine: not at once after its launch, and its tags fade before it does.
+func (s *Server) shown(i *instance) bool {
+	return !time.Now().Before(i.visible) && (i.ended.IsZero() || time.Since(i.ended) < s.Remains*9/10)
+}
+
+// late is the instant that a look shows.
+func (s *Server) late() time.Time { return time.Now().Add(-s.Lag) }
+
+func matches(form url.Values, i *instance) (bool, *apiError) {
+	for n := 1; ; n++ {
+		prefix := fmt.Sprintf("Filter.%d", n)
+		name, values := form.Get(prefix+".Name"), list(form, prefix+".Value")
+		var have string
+		switch tag, isTag := strings.CutPrefix(name, "tag:"); {
+		case name == "":
+			return true, nil
+		case len(values) > 200:
+			return false, refuse("FilterLimitExceeded", "too many values")
+		case isTag:
+			have = i.tags[tag]
+		case name == "client-token":
+			have = i.token
+		case name == "instance-id":
+			have = i.id
+		default:
+			return false, refuse("InvalidParameterValue", "The filter '%s' is invalid", name)
+		}
+		if have == "" || !slices.Contains(values, have) {
+			return false, nil
+		}
+	}
+}
+
+func (s *Server) reservation(instances []*instance, partial bool) string {
+	var b strings.Builder
+	for n, i := range instances {
+		if !partial || n < len(instances)-1 {
+			b.WriteString(s.item(i, time.Now()))
+		}
+	}
+	return "<reservationId>" + instances[0].reservation + "</reservationId><instancesSet>" + b.String() + "</instancesSet>"
+}
+
+func (s *Server) item(i *instance, at time.Time) string {
+	state, code := "pending", 0
+	switch {
+	case !i.ended.IsZero() && !at.Before(i.ended.Add(shutdown)):
+		state, code = "terminated", 48
+	case !i.ended.IsZero() && !at.Before(i.ended):
+		state, code = "shutting-down", 32
+	case at.Sub(i.launched) >= s.Boot:
+		state, code = "running", 16
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "<item><instanceId>%s</instanceId><imageId>%s</imageId><instanceState><code>%d</code><name>%s</name></instanceState><amiLaunchIndex>%d</amiLaunchIndex><clientToken>%s</clientToken>"+
+		"<instanceType>%s</instanceType><launchTime>%s</launchTime><privateIpAddress>10.%d.%d.%d</privateIpAddress>",
+		i.id, i.image, code, state, i.index, i.token, i.kind, i.launched.UTC().Format("2006-01-02T15:04:05.000Z"), i.number>>16&255, i.number>>8&255, i.number&255)
+	if i.public && state == "running" {
+		fmt.Fprintf(&b, "<ipAddress>203.%d.%d.%d</ipAddress>", i.number>>16&255, i.number>>8&255, i.number&255)
+	}
+	b.WriteString("<tagSet>")
+	for k, v := range i.tags {
+		fmt.Fprintf(&b, "<item><key>%s</key><value>%s</value></item>", escape(k), escape(v))
+	}
+	b.WriteString("</tagSet></item>")
+	return b.String()
+}
+
+// list reads name.1, name.2 and so on.
+func list(form url.Values, name string) []string {
+	var out []string
+	for n := 1; form.Has(fmt.Sprintf("%s.%d", name, n)); n++ {
+		out = append(out, form.Get(fmt.Sprintf("%s.%d", name, n)))
+	}
+	return out
+}
+
+// tags are those of the machines; the disks' must be the same.
+func tags(form url.Values) map[string]string {
+	out := map[string]string{}
+	for n := 1; form.Has(fmt.Sprintf("TagSpecification.1.Tag.%d.Key", n)); n++ {
+		out[form.Get(fmt.Sprintf("TagSpecification.1.Tag.%d.Key", n))] = form.Get(fmt.Sprintf("TagSpecification.1.Tag.%d.Value", n))
+	}
+	return out
+}
+
+func escape(s string) string {
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;").Replace(s)
+}
