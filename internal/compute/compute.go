@@ -42,7 +42,7 @@ type Request struct {
 	Launch    greenroom.Launch // as it was saved: what the token is good for, and who else is in the call
 	StartsAt  time.Time        // of the meeting: who starts first is served first
 	KillAt    time.Time        // the machine ends itself then, control plane or not
-	UserData  []byte    // JSON of agentapi.UserData: what the agent needs to enrol
+	UserData  []byte           // JSON of agentapi.UserData: what the agent needs to enrol
 }
 
 // QueuedError says that nothing was asked for: the account's pace is used up by those who start earlier.

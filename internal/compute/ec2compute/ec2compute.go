@@ -49,6 +49,7 @@ type Provider struct {
 	describes *pacer
 	removals  *pacer
 	looks     *batcher[string, []compute.Instance]
+	images    *batcher[string, map[string]image]
 	ends      *batcher[[]string, struct{}]
 
 	mu      sync.Mutex
@@ -69,7 +70,7 @@ func New(o Options) *Provider {
 		describes: newPacer(o.Rates.Describe),
 		removals:  newPacer(o.Rates.TerminateRequests, o.Rates.TerminateInstances),
 	}
-	p.looks, p.ends = newBatcher(p.look), newBatcher(p.end)
+	p.looks, p.images, p.ends = newBatcher(p.look), newBatcher(p.lookUp), newBatcher(p.end)
 	cfg := o.AWS.Copy()
 	cfg.Retryer = func() aws.Retryer { return aws.NopRetryer{} } // how often to ask is decided here
 	p.api = ec2.NewFromConfig(cfg, func(options *ec2.Options) {

@@ -241,29 +241,3 @@ func orNone(list []string) []string {
 }
 
 func public(b greenroom.EC2) bool { return b.PublicAddress != "false" }
-
-// device is what the image calls its disk. Images do not change, so each is looked up once.
-func (p *Provider) device(ctx context.Context, image string) (string, error) {
-	p.mu.Lock()
-	device, ok := p.devices[image]
-	p.mu.Unlock()
-	if ok {
-		return device, nil
-	}
-	var answer *ec2.DescribeImagesOutput
-	err := p.describes.call(ctx, 1, func(ctx context.Context) (err error) {
-		answer, err = p.api.DescribeImages(ctx, &ec2.DescribeImagesInput{ImageIds: []string{image}})
-		return err
-	})
-	if err != nil {
-		return "", fmt.Errorf("look up the image: %w", err)
-	}
-	if len(answer.Images) == 0 {
-		return "", noImage(image)
-	}
-	device = cmp.Or(aws.ToString(answer.Images[0].RootDeviceName), "/dev/sda1")
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.devices[image] = device
-	return device, nil
-}

@@ -29,10 +29,10 @@ type queue struct {
 
 // turn is one call's place in the line.
 type turn struct {
-	key      string    // the call's name
-	startsAt time.Time // of the meeting
-	asked    time.Time // first
-	count    int       // of machines
+	key      string        // the call's name
+	startsAt time.Time     // of the meeting
+	asked    time.Time     // first
+	count    int           // of machines
 	here     chan struct{} // closed when it is this one's turn; nil while nobody waits for it
 	until    time.Time     // while nobody waits: it is given up then
 }

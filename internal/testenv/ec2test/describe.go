@@ -19,6 +19,10 @@ func (s *Server) describe(form url.Values) (string, *apiError) {
 	if form.Get("Filter.1.Name") == "" || form.Get("MaxResults") == "" {
 		return "", refuse("InvalidParameterValue", "looks without filter and page have a small bucket")
 	}
+	asked, e := filters(form)
+	if e != nil {
+		return "", e
+	}
 	size, _ := strconv.Atoi(form.Get("MaxResults"))
 	if s.Page > 0 {
 		size = min(size, s.Page)
@@ -27,14 +31,7 @@ func (s *Server) describe(form url.Values) (string, *apiError) {
 	var b strings.Builder
 	found, next := 0, ""
 	for _, i := range s.instances[min(max(start-1, 0), len(s.instances)):] {
-		if !s.shown(i) {
-			continue
-		}
-		ok, e := matches(form, i)
-		if e != nil {
-			return "", e
-		}
-		if !ok {
+		if !s.shown(i) || slices.ContainsFunc(asked, func(w wanted) bool { return !w.match(i) }) {
 			continue
 		}
 		if found == size {
@@ -55,29 +52,39 @@ func (s *Server) shown(i *instance) bool {
 // late is the instant that a look shows.
 func (s *Server) late() time.Time { return time.Now().Add(-s.Lag) }
 
-func matches(form url.Values, i *instance) (bool, *apiError) {
-	for n := 1; ; n++ {
-		prefix := fmt.Sprintf("Filter.%d", n)
-		name, values := form.Get(prefix+".Name"), list(form, prefix+".Value")
-		var have string
-		switch tag, isTag := strings.CutPrefix(name, "tag:"); {
-		case name == "":
-			return true, nil
-		case len(values) > 200:
-			return false, refuse("FilterLimitExceeded", "too many values")
-		case isTag:
-			have = i.tags[tag]
-		case name == "client-token":
-			have = i.token
-		case name == "instance-id":
-			have = i.id
-		default:
-			return false, refuse("InvalidParameterValue", "The filter '%s' is invalid", name)
+// wanted is one filter of a look.
+type wanted struct {
+	name   string
+	values map[string]bool
+}
+
+func filters(form url.Values) ([]wanted, *apiError) {
+	var out []wanted
+	for n := 1; form.Has(fmt.Sprintf("Filter.%d.Name", n)); n++ {
+		w := wanted{form.Get(fmt.Sprintf("Filter.%d.Name", n)), map[string]bool{}}
+		for _, v := range list(form, fmt.Sprintf("Filter.%d.Value", n)) {
+			w.values[v] = true
 		}
-		if have == "" || !slices.Contains(values, have) {
-			return false, nil
+		switch {
+		case len(w.values) > 200:
+			return nil, refuse("FilterLimitExceeded", "too many values")
+		case !strings.HasPrefix(w.name, "tag:") && w.name != "client-token" && w.name != "instance-id":
+			return nil, refuse("InvalidParameterValue", "The filter '%s' is invalid", w.name)
 		}
+		out = append(out, w)
 	}
+	return out, nil
+}
+
+func (w wanted) match(i *instance) bool {
+	switch w.name {
+	case "client-token":
+		return w.values[i.token]
+	case "instance-id":
+		return w.values[i.id]
+	}
+	value, ok := i.tags[w.name[len("tag:"):]]
+	return ok && w.values[value]
 }
 
 func (s *Server) reservation(instances []*instance, partial bool) string {

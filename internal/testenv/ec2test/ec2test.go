@@ -26,10 +26,18 @@ const (
 	Group   = "sg-0123456789abcdef0"
 )
 
+// Documented are the buckets of an ordinary account.
+func Documented() map[string]Bucket {
+	return map[string]Bucket{
+		"RunInstances": {5, 2}, "RunInstances/resources": {1000, 2}, "TerminateInstances": {100, 5}, "TerminateInstances/resources": {1000, 20},
+		"DescribeInstances": {100, 20}, "DescribeImages": {100, 20},
+	}
+}
+
 // Bucket is a token bucket: Size at first and at most, PerSecond more at every whole second. The zero Bucket has no bound.
 type Bucket struct{ Size, PerSecond int }
 
-// Server is one account in one region. Its fields are set before its first use; Faults may change at any time through Set.
+// Server is one account in one region. Its fields are set before its first use.
 type Server struct {
 	Latency time.Duration            // of each call
 	Boot    time.Duration            // from launch to running
@@ -39,7 +47,7 @@ type Server struct {
 	Buckets map[string]Bucket        // by action; with "/resources" after it, for what the action is about
 	Zones   map[string]string        // zone of each subnet; nil is a and b
 	Phase   time.Duration            // when in a second buckets are filled
-	Fault   func(Call) (Fault, bool) // asked before every call
+	Fault   func(Call) (Fault, bool) // asked before every call; nil is none
 
 	mu        sync.Mutex
 	rng       *rand.Rand
@@ -49,7 +57,6 @@ type Server struct {
 	levels    map[string]*level
 	calls     map[string]int
 	throttled int
-	effects   int // machines launched
 }
 
 // Call is what a fault is decided on.
@@ -91,6 +98,7 @@ type Machine struct {
 	Tags                    map[string]string
 	UserData                []byte
 	Live                    bool
+	Launched                time.Time
 }
 
 // Machines lists all that were ever launched.
@@ -99,7 +107,7 @@ func (s *Server) Machines() []Machine {
 	defer s.mu.Unlock()
 	var out []Machine
 	for _, i := range s.instances {
-		out = append(out, Machine{i.id, i.subnet, i.kind, i.token, i.tags, i.userData, i.ended.IsZero()})
+		out = append(out, Machine{i.id, i.subnet, i.kind, i.token, i.tags, i.userData, i.ended.IsZero(), i.launched})
 	}
 	return out
 }
