@@ -99,6 +99,7 @@ type Machine struct {
 	UserData                []byte
 	Live                    bool
 	Launched                time.Time
+	Index                   int
 }
 
 // Machines lists all that were ever launched.
@@ -107,7 +108,7 @@ func (s *Server) Machines() []Machine {
 	defer s.mu.Unlock()
 	var out []Machine
 	for _, i := range s.instances {
-		out = append(out, Machine{i.id, i.subnet, i.kind, i.token, i.tags, i.userData, i.ended.IsZero(), i.launched})
+		out = append(out, Machine{i.id, i.subnet, i.kind, i.token, i.tags, i.userData, i.ended.IsZero(), i.launched, i.index})
 	}
 	return out
 }
@@ -132,6 +133,13 @@ func (s *Server) Throttled() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.throttled
+}
+
+// Quiet ends all faults.
+func (s *Server) Quiet() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.Fault = nil
 }
 
 func (s *Server) init() {
@@ -214,7 +222,9 @@ func (s *Server) answer(form url.Values) (status int, body string, lost bool) {
 	s.calls[""]++
 	var fault Fault
 	if s.Fault != nil {
-		fault, _ = s.Fault(Call{action, form.Get("InstanceType"), form.Get("NetworkInterface.1.SubnetId"), s.calls[action]})
+		if f, ok := s.Fault(Call{action, form.Get("InstanceType"), form.Get("NetworkInterface.1.SubnetId"), s.calls[action]}); ok {
+			fault = f
+		}
 	}
 	text, refused := "", (*apiError)(nil)
 	switch {
