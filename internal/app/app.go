@@ -14,7 +14,7 @@ import (
 
 	"greenroom"
 	"greenroom/internal/advance"
-	"greenroom/internal/compute"
+	"greenroom/internal/compute/ec2compute"
 	"greenroom/internal/compute/localcompute"
 	"greenroom/internal/config"
 	"greenroom/internal/dns"
@@ -66,6 +66,7 @@ type app struct {
 	texts     dns.Texts         // where proofs of control over the zone are shown
 	certs     certificates
 	provider  *localcompute.Provider
+	ec2       *ec2compute.Provider // nil if nothing uses it
 	advancer  *advance.Advancer
 	replicas  *replicas
 	edge      *edge.Keeper // of the certificate with access by gateway; nil otherwise
@@ -133,6 +134,9 @@ func (a *app) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open local desktops: %w", err)
 	}
+	if a.ec2, err = a.openEC2(ctx, owner); err != nil {
+		return err
+	}
 	a.openCore(control, master)
 	return a.openAccess(ctx)
 }
@@ -151,10 +155,6 @@ func (a *app) openCore(control, master string) {
 		Logger: a.Logger,
 	})
 	a.advancer.UserData = a.service.UserData
-}
-
-func (a *app) providers() map[string]compute.Provider {
-	return map[string]compute.Provider{"local": a.provider}
 }
 
 // kick asks for Advance soon.

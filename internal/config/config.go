@@ -33,6 +33,7 @@ type Config struct {
 	LogLevel         string
 	DNS              DNS
 	Certificates     Certificates
+	AWS              AWS
 	Blueprints       []greenroom.Blueprint // "default" first
 }
 
@@ -94,6 +95,7 @@ func Default() Config {
 		DataDir: "~/.local/share/greenroom", Zone: "desk.localhost", Access: "direct", LogLevel: "info",
 		DNS:          DNS{Provider: "embedded", TSIGAlgorithm: "hmac-sha256", TTL: greenroom.Duration(time.Minute)},
 		Certificates: Certificates{Issuer: "local", Edge: "universal", AtEnd: "expire"},
+		AWS:          defaultAWS(),
 		Blueprints:   []greenroom.Blueprint{greenroom.DefaultBlueprint()},
 	}
 }

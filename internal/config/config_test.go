@@ -104,6 +104,30 @@ func TestLoad(t *testing.T) {
 	})
 }
 
+// ec2File is a good blueprint for EC2 with one more line.
+func ec2File(line string) string {
+	head := "blueprints:\n  default:\n    provider: ec2\n    instance_types: [t3.large]\n"
+	if !strings.HasPrefix(line, "image:") {
+		head += "    image: ami-0123456789abcdef0\n"
+	}
+	return head + "    " + line + "\n"
+}
+
+func TestEC2Blueprint(t *testing.T) {
+	t.Parallel()
+	got, err := config.Load(file(t, ec2File("subnets: [subnet-0123456789abcdef0]")+"    spot: true\n    disk_gib: 40\naws: {region: eu-west-1, run_instances: 10+4/s}\n"), env(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := greenroom.EC2{Image: "ami-0123456789abcdef0", InstanceTypes: []string{"t3.large"}, Subnets: []string{"subnet-0123456789abcdef0"}, DiskGiB: 40, Spot: true, PublicAddress: "true"}
+	if diff := cmp.Diff(want, got.Blueprints[0].EC2); diff != "" {
+		t.Error(diff)
+	}
+	if got.AWS.Region != "eu-west-1" || got.AWS.RunInstances != (config.Rate{Burst: 10, PerSecond: 4}) || got.AWS.Describe != (config.Rate{Burst: 100, PerSecond: 20}) {
+		t.Errorf("AWS is %+v", got.AWS)
+	}
+}
+
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, file, field, says string }{
@@ -133,7 +157,20 @@ func TestFaults(t *testing.T) {
 		{"GatewayAddressIsAName", "access: gateway\ngateway_address: gate.example.com\n", "gateway_address", "must be the IPv4 address"},
 		{"GatewayAddressWithoutGateway", "gateway_address: 192.0.2.1\n", "gateway_address", "is for access: gateway only"},
 		{"ResolverNetworkIsAName", "resolver_networks: [10.0.0.0/8, gate]\n", "resolver_networks[1]", "must be an address or a network"},
-		{"OtherProvider", "blueprints:\n  default:\n    provider: ec2\n", "blueprints.default.provider", "must be local in this version"},
+		{"OtherProvider", "blueprints:\n  default:\n    provider: gcp\n", "blueprints.default.provider", "must be one of local, ec2"},
+		{"EC2WithoutImage", "blueprints:\n  default:\n    provider: ec2\n    instance_types: [t3.large]\n", "blueprints.default.image", "unless launch_template is"},
+		{"EC2WithoutType", "blueprints:\n  default:\n    provider: ec2\n    image: ami-0123456789abcdef0\n", "blueprints.default.instance_types", "such as [t3.large]"},
+		{"BadImage", ec2File("image: ubuntu"), "blueprints.default.image", "an image's id such as ami-"},
+		{"BadSubnet", ec2File("subnets: [subnet-0123456789abcdef0, eu-west-1a]"), "blueprints.default.subnets", "\"eu-west-1a\" is not"},
+		{"SubnetTwice", ec2File("subnets: [subnet-0123456789abcdef0, subnet-0123456789abcdef0]"), "blueprints.default.subnets", "stands twice"},
+		{"BadGroup", ec2File("security_groups: [default]"), "blueprints.default.security_groups", "\"default\" is not"},
+		{"BadSpot", ec2File("spot: perhaps"), "blueprints.default.spot", "must be true or false"},
+		{"BadPublicAddress", ec2File("public_address: elastic"), "blueprints.default.public_address", "must be true or false"},
+		{"DiskTooSmall", ec2File("disk_gib: -1"), "blueprints.default.disk_gib", "from 1 to 16384"},
+		{"BadRate", "aws: {run_instances: fast}\n", "aws.run_instances", "such as 5+2/s"},
+		{"RateOfNothing", "aws: {describe: 0+1/s}\n", "aws.describe", "such as 5+2/s"},
+		{"BadRegion", "aws: {region: Ireland}\n", "aws.region", "such as eu-west-1"},
+		{"BadEndpoint", "aws: {endpoint: ec2}\n", "aws.endpoint", "must be http:// or https://"},
 		{"OtherDatabase", "database: mysql://u:p@h/d\n", "database", "must begin with postgres:// or postgresql://"},
 		{"DatabaseWithoutServer", "database: postgres://\n", "database", "name a server"},
 		{"BadBlueprintName", "blueprints:\n  My Lab: {seats: [a]}\n", "blueprints.My Lab.seats", "is not a name for a blueprint"},

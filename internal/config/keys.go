@@ -13,7 +13,7 @@ import (
 type key struct {
 	name  string // dns.provider
 	about string
-	at    any // *string, *int, *bool, *Secret, *[]string, *greenroom.Duration or deadline
+	at    any // *string, *int, *bool, *Rate, *Secret, *[]string, *greenroom.Duration or deadline
 }
 
 // deadline is the place of one phase's deadline.
@@ -62,6 +62,7 @@ func (c *Config) keys() []key {
 		{"certificates.edge", "Issuer `cloudflare-origin`: `universal`, or `advanced` if Cloudflare's edge has a certificate for names deeper than one level.", &c.Certificates.Edge},
 		{"certificates.at_end", "Issuer `cloudflare-origin`: when a desktop is gone, its certificate is left to `expire` within seven days, or `revoke`d.", &c.Certificates.AtEnd},
 	}
+	ks = append(ks, c.AWS.keys()...)
 	for i := range c.Blueprints {
 		ks = append(ks, blueprintKeys(&c.Blueprints[i])...)
 	}
@@ -70,7 +71,7 @@ func (c *Config) keys() []key {
 
 func blueprintKeys(b *greenroom.Blueprint) []key {
 	ks := []key{
-		{"provider", "Who makes the machines: `local`, on this machine.", &b.Provider},
+		{"provider", "Who makes the machines: `local`, on this machine, or `ec2`, on Amazon EC2 (docs/aws.md).", &b.Provider},
 		{"protocol", "How the screen reaches the browser: `novnc`.", &b.Protocol},
 		{"screen", "Size of the screen in pixels.", &b.Screen},
 		{"seats", "The roles that a meeting has by default, and may have.", &b.Seats},
@@ -82,6 +83,7 @@ func blueprintKeys(b *greenroom.Blueprint) []key {
 		{"rules.overtime", "The most that use can stretch a meeting past its end.", &b.Rules.Overtime},
 		{"rules.kill_after", "Greatest age of a machine; the machine itself obeys it.", &b.Rules.KillAfter},
 	}
+	ks = append(ks, ec2Keys(&b.EC2)...)
 	for _, phase := range greenroom.Phases() {
 		if phase.Starting() {
 			ks = append(ks, key{"rules.stage_deadline." + string(phase), fmt.Sprintf("A desktop that is %s for longer has failed and is replaced.", phase),
@@ -111,11 +113,13 @@ func (k key) put(v string) error {
 		}
 		*at = n
 	case *bool:
-		b, err := strconv.ParseBool(v)
+		on, err := strconv.ParseBool(v)
 		if err != nil {
 			return fmt.Errorf("must be true or false, and is %q", v)
 		}
-		*at = b
+		*at = on
+	case *Rate:
+		return at.UnmarshalText([]byte(v))
 	case *Secret:
 		*at = Secret(v)
 	case *[]string:
@@ -146,6 +150,8 @@ func (k key) shown() string {
 		return strconv.Itoa(*at)
 	case *bool:
 		return strconv.FormatBool(*at)
+	case *Rate:
+		return at.String()
 	case *Secret:
 		return at.String()
 	case *[]string:

@@ -57,6 +57,7 @@ func Load(path string, getenv func(string) string, flags map[string]string) (Con
 		}
 		*p.path = full
 	}
+	c.settleAddresses()
 	c.validate(&bad)
 	return c, bad.Err()
 }

@@ -70,7 +70,7 @@ func (c Config) judge(bad *greenroom.InvalidError) {
 	c.judgeCertificates(bad)
 	for _, b := range c.Blueprints {
 		prefix := "blueprints." + b.Name
-		oneOf(bad, prefix+".provider", b.Provider, "local")
+		oneOf(bad, prefix+".provider", b.Provider, "local", "ec2")
 		oneOf(bad, prefix+".protocol", b.Protocol, "novnc")
 		for i, app := range b.Applications {
 			if strings.TrimSpace(app) == "" || len(app) > 1000 || strings.ContainsAny(app, "\x00\n") {
@@ -79,6 +79,7 @@ func (c Config) judge(bad *greenroom.InvalidError) {
 		}
 		b.Validate(prefix, bad)
 	}
+	c.AWS.judge(bad)
 }
 
 // judgeExposure keeps a server that everybody may command from being reachable by everybody.

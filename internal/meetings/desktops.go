@@ -116,7 +116,7 @@ func (s *Service) Enrol(ctx context.Context, secret string, in agentapi.Enrolmen
 	}
 	refused := false
 	who := func(m *greenroom.Meeting) (*greenroom.Seat, error) { return s.enrolling(m, secret, in.InstanceID) }
-	m, h, err := s.asSeat(ctx, secret, who, func(_ *greenroom.Meeting, seat *greenroom.Seat, now time.Time) ([]greenroom.Event, error) {
+	m, h, err := s.asSeat(ctx, secret, who, func(m *greenroom.Meeting, seat *greenroom.Seat, now time.Time) ([]greenroom.Event, error) {
 		d := &seat.Desktop
 		refused = d.Agent.KeyHash != "" && d.Agent.KeyHash != key || d.InstanceID != "" && d.InstanceID != in.InstanceID
 		switch {
