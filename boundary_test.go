@@ -73,7 +73,7 @@ var onlyHere = []struct {
 	{module + "/internal/store/dynamostore", "one composition root", []string{module + "/internal/app", module + "/cmd/greenroom-lambda"}},
 	{module + "/internal/store/memstore", "the store in memory is for tests and the simulation", []string{module + "/internal/sim"}},
 	{module + "/internal/compute/localcompute", "one composition root", []string{module + "/internal/app", module + "/internal/doctor"}},
-	{module + "/internal/compute/ec2compute", "one composition root", []string{module + "/internal/app"}},
+	{module + "/internal/compute/ec2compute", "one composition root", []string{module + "/internal/app", module + "/internal/doctor"}},
 	{module + "/internal/dns/embeddeddns", "one composition root", []string{module + "/internal/app"}},
 	{module + "/internal/dns/rfc2136dns", "one composition root", []string{module + "/internal/app"}},
 	{module + "/internal/dns/route53dns", "one composition root", []string{module + "/internal/app"}},

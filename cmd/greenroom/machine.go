@@ -23,6 +23,7 @@ import (
 
 func (p *program) doctor() *cobra.Command {
 	var s settings
+	var account bool
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Look whether this machine has what greenroom needs",
@@ -51,10 +52,18 @@ func (p *program) doctor() *cobra.Command {
 			for _, b := range cfg.Blueprints {
 				o.Applications = append(o.Applications, b.Applications...)
 			}
+			if account {
+				findings, err := app.CheckAWS(cmd.Context(), cfg, desktopsAtOnce(c))
+				if err != nil {
+					return err
+				}
+				return p.printFindings(findings)
+			}
 			return p.printFindings(doctor.Check(cmd.Context(), o))
 		},
 	}
 	s.add(cmd)
+	cmd.Flags().BoolVar(&account, "aws", false, "look at the AWS account instead: credentials, permissions, image, quotas, network")
 	return cmd
 }
 

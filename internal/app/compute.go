@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
@@ -11,6 +12,7 @@ import (
 	"greenroom/internal/compute"
 	"greenroom/internal/compute/ec2compute"
 	"greenroom/internal/config"
+	"greenroom/internal/doctor"
 )
 
 // openEC2 returns nil unless a blueprint needs it or its region is configured: meetings that were scheduled with a blueprint
@@ -59,4 +61,14 @@ func (a *app) providers() map[string]compute.Provider {
 		all["ec2"] = a.ec2
 	}
 	return all
+}
+
+// CheckAWS looks whether the AWS account has what the blueprints need; see doctor.CheckAWS.
+func CheckAWS(ctx context.Context, cfg config.Config, needs func(context.Context) (map[string]int, error)) ([]doctor.Finding, error) {
+	o, err := ec2Options(ctx, cfg, "doctor")
+	if err != nil {
+		return nil, err
+	}
+	o.Logger = slog.New(slog.DiscardHandler)
+	return doctor.CheckAWS(ctx, doctor.AWSOptions{EC2: o, Blueprints: cfg.Blueprints, Needs: needs}), nil
 }
