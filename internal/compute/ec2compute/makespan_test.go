@@ -84,19 +84,19 @@ func (h *house) launch(ctx context.Context, id string) (failures int, err error)
 // machine was accepted with the bound: what one call per meeting, and the account's buckets, allow at best.
 func TestMakespan(t *testing.T) {
 	t.Parallel()
-	for _, n := range []int{10, 100, 1000, 5000} {
+	for _, n := range starts {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				s := &ec2test.Server{Buckets: ec2test.Documented(), Latency: 300 * time.Millisecond, Phase: 700 * time.Millisecond, Boot: 5 * time.Second}
 				h := newHouse(open(s, ec2compute.Rates{}))
-				starts := time.Now().Add(10 * time.Minute)
+				startsAt := time.Now().Add(10 * time.Minute)
 				var wg sync.WaitGroup
 				for range n {
-					id := h.schedule(t, starts).ID
+					id := h.schedule(t, startsAt).ID
 					wg.Go(func() {
 						if failures, err := h.launch(t.Context(), id); err != nil || failures > 0 {
-							t.Errorf("after %v: %d failures, %v", time.Since(starts.Add(-10*time.Minute)), failures, err)
+							t.Errorf("after %v: %d failures, %v", time.Since(startsAt.Add(-10*time.Minute)), failures, err)
 						}
 					})
 				}
