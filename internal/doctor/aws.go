@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -107,7 +108,11 @@ func (a account) blueprint(ctx context.Context, b greenroom.Blueprint, desktops 
 	}
 	for _, r := range ec2compute.New(a.EC2).Rehearse(ctx, b) {
 		f := Finding{OK: r.Err == nil, Detail: "would work"}
-		if r.Err != nil {
+		switch {
+		case r.Err != nil && r.Call == "TerminateInstances" && errors.Is(r.Err, greenroom.ErrPermanent):
+			// A policy that allows it for greenroom's machines alone refuses a try that names none of them.
+			f = Finding{Note: true, Detail: "cannot be tried without a machine of greenroom's: " + short(r.Err), Fix: "make sure that the policy allows it for instances with the tag greenroom:owner, as in docs/aws.md"}
+		case r.Err != nil:
 			f.Detail, f.Fix = short(r.Err), greenroom.Sentence(r.Err, "docs/aws.md lists the permissions that greenroom needs")
 		}
 		add(r.Call, f)

@@ -49,7 +49,7 @@ func (b *batcher[Q, R]) do(ctx context.Context, question Q) (R, error) {
 }
 
 func (b *batcher[Q, R]) work(ctx context.Context, s *shared[Q, R]) {
-	time.Sleep(window)
+	<-time.After(window)
 	b.busy <- struct{}{}
 	defer func() { <-b.busy }()
 	b.mu.Lock()
