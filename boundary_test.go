@@ -91,7 +91,7 @@ var onlyHere = []struct {
 	{"github.com/letsencrypt/pebble/v2", "it helps tests", []string{module + "/internal/testenv/pebbletest"}},
 	{"github.com/aws/aws-sdk-go-v2", "AWS is some packages' business, and the rest builds and runs without it", []string{
 		module + "/internal/secrets/awssecrets", module + "/internal/dns/route53dns", module + "/internal/store/dynamostore", module + "/internal/schedules",
-		module + "/internal/testenv/", module + "/internal/app",
+		module + "/internal/compute/ec2compute", module + "/internal/doctor", module + "/internal/testenv/", module + "/internal/app",
 	}},
 	{"modernc.org/sqlite", "the database is one package's business", []string{module + "/internal/store/sqlstore", module + "/internal/engine"}},
 	{"github.com/jackc/pgx/v5", "the database is one package's business", []string{module + "/internal/store/sqlstore", module + "/internal/engine", module + "/internal/feed", module + "/internal/testenv/pgtest"}},
