@@ -1,7 +1,9 @@
 package greenroom
 
 import (
+	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -13,16 +15,21 @@ type Blueprint struct {
 	Name         string   `json:"name"`
 	Provider     string   `json:"provider"`
 	Protocol     string   `json:"protocol"`
-	Seats        []string `json:"seats"`        // the roles a meeting has by default, and may have
-	Applications []string `json:"applications"` // command lines started on the desktop
-	Screen       string   `json:"screen"`       // WIDTHxHEIGHT in pixels
-	EC2          EC2      `json:"ec2,omitzero"` // for the provider ec2
+	Seats        []string `json:"seats"`           // the roles a meeting has by default, and may have
+	Applications []string `json:"applications"`    // command lines started on the desktop
+	Screen       string   `json:"screen"`          // WIDTHxHEIGHT in pixels
+	Hooks        string   `json:"hooks,omitempty"` // directory on the machine with warmup.d and end.d; empty is the machine's own default
+	Agent        string   `json:"agent,omitempty"` // "greenroom", or "none": the machine runs no agent of ours, and nothing but the proof tells of it
+	User         string   `json:"user,omitempty"`  // whose session it is on a desktop of the protocol dcv
+	EC2          EC2      `json:"ec2,omitzero"`    // for the provider ec2
 	Rules        Rules    `json:"rules"`
 }
 
 // LaunchTogether reports whether desktops that start together are asked for in one call. They are told the same at
 // birth then: what they are only follows from which machine they are.
-func (b Blueprint) LaunchTogether() bool { return b.Provider == "ec2" && !b.EC2.SeparateCalls }
+func (b Blueprint) LaunchTogether() bool {
+	return b.Provider == "ec2" && !b.EC2.SeparateCalls && b.Reports()
+}
 
 // Rules are the times that govern a meeting's desktops.
 type Rules struct {
@@ -32,6 +39,7 @@ type Rules struct {
 	Grace         Duration           `json:"grace"`
 	Overtime      Duration           `json:"overtime"`
 	KillAfter     Duration           `json:"kill_after"`
+	WrapUp        Duration           `json:"wrap_up"` // the most that end hooks get before a used desktop goes
 	StageDeadline map[Phase]Duration `json:"stage_deadline"`
 }
 
@@ -44,6 +52,7 @@ func DefaultRules() Rules {
 		Grace:       Duration(5 * time.Minute),
 		Overtime:    Duration(30 * time.Minute),
 		KillAfter:   Duration(12 * time.Hour),
+		WrapUp:      Duration(time.Minute),
 		StageDeadline: map[Phase]Duration{
 			Launching: Duration(2 * time.Minute),
 			Booting:   Duration(5 * time.Minute),
@@ -57,8 +66,19 @@ func DefaultRules() Rules {
 func DefaultBlueprint() Blueprint {
 	return Blueprint{
 		Name: "default", Provider: "local", Protocol: "novnc", Screen: "1280x800",
-		Seats: []string{"teacher", "student"}, Applications: []string{"xterm"}, Rules: DefaultRules(),
+		Seats: []string{"teacher", "student"}, Applications: []string{"xterm"}, Agent: "greenroom", User: "participant", Rules: DefaultRules(),
 	}
+}
+
+// Reports reports whether desktops of b tell of themselves. Of others, only what is seen from outside is known.
+func (b Blueprint) Reports() bool { return b.Agent != "none" }
+
+// Owner is the user whose session the desktop of a seat is.
+func (b Blueprint) Owner(role string) string {
+	if b.Protocol != "dcv" {
+		return role
+	}
+	return cmp.Or(b.User, "participant")
 }
 
 // LongestMeeting is the longest duration whose desktops can live from lead to overtime within kill_after.
@@ -86,7 +106,20 @@ func (b Blueprint) Validate(prefix string, e *InvalidError) {
 	if b.Provider == "ec2" {
 		b.EC2.validate(prefix, e)
 	}
+	if b.Agent != "" && b.Agent != "greenroom" && b.Agent != "none" {
+		e.Add(prefix+".agent", "must be greenroom or none, and is %q", b.Agent)
+	}
+	if !validUser(b.User) {
+		e.Add(prefix+".user", "a user is 1 to 64 letters, digits, dots, dashes and underscores, with a domain before a backslash if need be, and not host or observer; %q is not", b.User)
+	}
 	b.Rules.validate(prefix+".rules", e)
+}
+
+var userPattern = regexp.MustCompile(`^([A-Za-z0-9._-]{1,64}\\)?[A-Za-z0-9._-]{1,64}$`)
+
+// validUser keeps apart the participant and those who visit.
+func validUser(name string) bool {
+	return name == "" || userPattern.MatchString(name) && name != "host" && name != "observer"
 }
 
 func (r Rules) validate(prefix string, e *InvalidError) {
@@ -101,6 +134,7 @@ func (r Rules) validate(prefix string, e *InvalidError) {
 		{"grace", r.Grace, 0, 24 * time.Hour},
 		{"overtime", r.Overtime, 0, 24 * time.Hour},
 		{"kill_after", r.KillAfter, time.Minute, 7 * 24 * time.Hour},
+		{"wrap_up", r.WrapUp, 0, 15 * time.Minute},
 	} {
 		if d := time.Duration(f.d); d < f.min || d > f.max {
 			e.Add(prefix+"."+f.name, "must be from %s to %s, and is %s", Duration(f.min), Duration(f.max), f.d)

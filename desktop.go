@@ -28,10 +28,12 @@ type Desktop struct {
 	RemovalAskedAt time.Time `json:"removal_asked_at,omitzero"` // the provider accepted the removal
 	Cleared        bool      `json:"cleared,omitempty"`         // record and instance are confirmed to be no more
 
-	Agent   AgentFacts `json:"agent,omitzero"`
-	Tokens  []Token    `json:"tokens,omitempty"`
-	Refused int        `json:"refused,omitempty"` // what this desktop's agent or participants were refused; bounds the timeline
-	Proof   *Proof     `json:"proof,omitempty"`   // the last one taken
+	Agent  AgentFacts `json:"agent,omitzero"`
+	Tokens []Token    `json:"tokens,omitempty"`
+	Proof  *Proof     `json:"proof,omitempty"` // the last one taken
+	// Refused counts, by reason, what this desktop's agent or participants were refused, and its agent's problems. The timeline
+	// tells of the first, the tenth, the hundredth and so on.
+	Refused map[string]int `json:"refusals,omitempty"`
 }
 
 // Launch is how an attempt's machine is asked for. Desktops that start together share one, and so one call to the
@@ -68,12 +70,17 @@ type AgentFacts struct {
 	DisconnectedAt time.Time `json:"disconnected_at,omitzero"` // when Connections last fell to zero
 	Error          string    `json:"error,omitempty"`          // why it will never be ready; a sentence
 	Permanent      bool      `json:"permanent,omitempty"`      // no other machine would do better
+	Problem        string    `json:"problem,omitempty"`        // what is wrong now and may mend itself; a sentence
+	Licence        string    `json:"licence,omitempty"`        // state of the desktop server's licence, in its words
+	EndHooks       bool      `json:"end_hooks,omitempty"`      // there is something to do before the desktop goes
+	EndedAt        time.Time `json:"ended_at,omitzero"`        // when that was done
 }
 
 // Token is a desktop token as stored: hashed, short-lived until its first use, and after that good only
 // for the client address that used it first.
 type Token struct {
 	Hash      string    `json:"hash"`
+	As        string    `json:"as,omitempty"`     // "host" or "observer"; empty is the seat's participant
 	ExpiresAt time.Time `json:"expires_at"`       // for the first use
 	Client    string    `json:"client,omitempty"` // address of the first use
 	UsedAt    time.Time `json:"used_at,omitzero"`

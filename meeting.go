@@ -143,6 +143,7 @@ func (m *Meeting) Clone() Meeting {
 		s.Desktop.Timings = maps.Clone(s.Desktop.Timings)
 		s.Desktop.Tokens = slices.Clone(s.Desktop.Tokens)
 		s.Desktop.Launch.Seats, s.Desktop.Tried = slices.Clone(s.Desktop.Launch.Seats), slices.Clone(s.Desktop.Tried)
+		s.Desktop.Refused = maps.Clone(s.Desktop.Refused)
 		if s.Desktop.Proof != nil {
 			p := *s.Desktop.Proof
 			p.Steps = slices.Clone(p.Steps)

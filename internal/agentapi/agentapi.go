@@ -22,6 +22,12 @@ const (
 // SessionID is the name of the one session of a desktop, as DCV names its console session.
 const SessionID = "console"
 
+// Users of a DCV session beside its participant.
+const (
+	Host     = "host"     // sees and does everything
+	Observer = "observer" // sees and hears
+)
+
 // UserData is what a machine is told at birth. It is readable by whoever uses the machine, so it
 // holds one secret only, which is worth nothing once the agent has enrolled.
 type UserData struct {
@@ -35,23 +41,47 @@ type UserData struct {
 	Applications []string  `json:"applications"`          // command lines
 	Title        string    `json:"title"`                 // of the meeting
 	Role         string    `json:"role"`
+	Hooks        string    `json:"hooks,omitempty"`      // directory with warmup.d and end.d; empty is the agent's own default
+	VerifyURL    string    `json:"verify_url,omitempty"` // for a machine without an agent alone: its token verifier
+	User         string    `json:"user,omitempty"`       // whose session it is
 }
 
 // Enrolment is the agent's first word. The certificate request's key is bound to the attempt: the same
 // key may enrol again (the answer may have been lost), any other is refused.
 type Enrolment struct {
 	InstanceID         string `json:"instance_id"`
-	CertificateRequest string `json:"certificate_request"` // PEM, ECDSA P-256 or better
-	Version            string `json:"version"`             // of the agent
+	CertificateRequest string `json:"certificate_request"`          // PEM, ECDSA P-256 or better
+	Version            string `json:"version"`                      // of the agent
+	IdentityDocument   string `json:"identity_document,omitempty"`  // on EC2: what the instance's metadata says it is, byte for byte
+	IdentitySignature  string `json:"identity_signature,omitempty"` // of that, PKCS #7, as the metadata gives it ("rsa2048")
 }
 
 // Enrolled is what the agent needs from then on.
 type Enrolled struct {
-	AgentToken  string `json:"agent_token"`
-	Hostname    string `json:"hostname"`
-	VerifyURL   string `json:"verify_url"`  // POST of DCV's external authenticator, with the desktop's secret in its path
-	ReturnURL   string `json:"return_url"`  // the lobby of this seat, without its key
-	Certificate string `json:"certificate"` // PEM chain, leaf first; empty when it is still being made: ask CertificatePath
+	AgentToken  string  `json:"agent_token"`
+	Hostname    string  `json:"hostname"`
+	VerifyURL   string  `json:"verify_url"` // POST of DCV's external authenticator, with the desktop's secret in its path
+	ReturnURL   string  `json:"return_url"` // the lobby of this seat, without its key
+	Meeting     Meeting `json:"meeting"`
+	WrapUp      Seconds `json:"wrap_up"`     // the most that all end hooks get together
+	Certificate string  `json:"certificate"` // PEM chain, leaf first; empty when it is still being made: ask CertificatePath
+}
+
+// Seconds is a duration in seconds.
+type Seconds float64
+
+// Duration is s for Go.
+func (s Seconds) Duration() time.Duration { return time.Duration(float64(s) * float64(time.Second)) }
+
+// Meeting is what hooks are told of the meeting. It holds no secret.
+type Meeting struct {
+	ID       string    `json:"id"`
+	Title    string    `json:"title"`
+	Role     string    `json:"role"`
+	Name     string    `json:"name"` // of the participant
+	VideoURL string    `json:"video_url"`
+	StartsAt time.Time `json:"starts_at"`
+	EndsAt   time.Time `json:"ends_at"`
 }
 
 // CertificateRequest asks for a first or a renewed certificate, with the key that enrolled.
@@ -66,10 +96,14 @@ type Certificate struct {
 
 // Report is the desktop's present state, whole: losing one loses nothing that the next does not say.
 type Report struct {
-	Ready       bool         `json:"ready"`       // screen, window manager and warm-up are done
-	Error       string       `json:"error"`       // why it will never be ready; a sentence
-	Permanent   bool         `json:"permanent"`   // no other machine would do better: a missing package, say
-	Connections []Connection `json:"connections"` // who is connected now
+	Ready       bool         `json:"ready"`               // screen, window manager and warm-up are done
+	Error       string       `json:"error"`               // why it will never be ready; a sentence
+	Permanent   bool         `json:"permanent"`           // no other machine would do better: a missing package, say
+	Connections []Connection `json:"connections"`         // who is connected now
+	Problem     string       `json:"problem,omitempty"`   // what is wrong now and may mend itself; a sentence
+	Licence     string       `json:"licence,omitempty"`   // state of the desktop server's licence, in its words
+	EndHooks    bool         `json:"end_hooks,omitempty"` // there is something to do before the desktop goes
+	Ended       bool         `json:"ended,omitempty"`     // that is done
 }
 
 // Connection is one participant's connection.
@@ -77,6 +111,8 @@ type Connection struct {
 	ID          string    `json:"id"`
 	Client      string    `json:"client"` // address
 	ConnectedAt time.Time `json:"connected_at"`
+	User        string    `json:"user,omitempty"`     // of the session; empty where all are the participant
+	ActiveAt    time.Time `json:"active_at,omitzero"` // last input
 }
 
 // Orders is the answer to a report.

@@ -72,7 +72,10 @@ func (c *Config) keys() []key {
 func blueprintKeys(b *greenroom.Blueprint) []key {
 	ks := []key{
 		{"provider", "Who makes the machines: `local`, on this machine, or `ec2`, on Amazon EC2 (docs/aws.md).", &b.Provider},
-		{"protocol", "How the screen reaches the browser: `novnc`.", &b.Protocol},
+		{"protocol", "How the screen reaches the browser: `novnc` on this machine, `dcv` elsewhere.", &b.Protocol},
+		{"agent", "What runs on the machine beside the desktop: `greenroom`, its agent, or `none`, for an image of your own; see [DCV desktops](desktops-dcv.md).", &b.Agent},
+		{"user", "Whose session it is on a machine with DCV: an account of the image.", &b.User},
+		{"hooks", "Directory on the machine with the hooks of a desktop, `warmup.d` and `end.d`; empty: none on this machine, the agent's own elsewhere.", &b.Hooks},
 		{"screen", "Size of the screen in pixels.", &b.Screen},
 		{"seats", "The roles that a meeting has by default, and may have.", &b.Seats},
 		{"applications", "Command lines started on the desktop.", &b.Applications},
@@ -82,6 +85,7 @@ func blueprintKeys(b *greenroom.Blueprint) []key {
 		{"rules.grace", "Time after the end before desktops go.", &b.Rules.Grace},
 		{"rules.overtime", "The most that use can stretch a meeting past its end.", &b.Rules.Overtime},
 		{"rules.kill_after", "Greatest age of a machine; the machine itself obeys it.", &b.Rules.KillAfter},
+		{"rules.wrap_up", "The most that the end hooks of a used desktop get before it goes.", &b.Rules.WrapUp},
 	}
 	ks = append(ks, ec2Keys(&b.EC2)...)
 	for _, phase := range greenroom.Phases() {

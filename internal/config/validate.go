@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -71,7 +72,7 @@ func (c Config) judge(bad *greenroom.InvalidError) {
 	for _, b := range c.Blueprints {
 		prefix := "blueprints." + b.Name
 		oneOf(bad, prefix+".provider", b.Provider, "local", "ec2")
-		oneOf(bad, prefix+".protocol", b.Protocol, "novnc")
+		judgeDesktop(bad, prefix, b)
 		for i, app := range b.Applications {
 			if strings.TrimSpace(app) == "" || len(app) > 1000 || strings.ContainsAny(app, "\x00\n") {
 				bad.Add(fmt.Sprintf("%s.applications[%d]", prefix, i), "must be one command line of at most 1000 bytes")
@@ -80,6 +81,20 @@ func (c Config) judge(bad *greenroom.InvalidError) {
 		b.Validate(prefix, bad)
 	}
 	c.AWS.judge(bad)
+}
+
+// judgeDesktop joins what a machine can be with who makes it: this machine's desktops run greenroom's agent and speak noVNC.
+func judgeDesktop(bad *greenroom.InvalidError, prefix string, b greenroom.Blueprint) {
+	oneOf(bad, prefix+".protocol", b.Protocol, "novnc", "dcv")
+	if b.Provider == "local" && b.Protocol == "dcv" {
+		bad.Add(prefix+".protocol", "must be novnc with the provider local: DCV runs on machines of its own")
+	}
+	if b.Provider == "local" && b.Agent == "none" {
+		bad.Add(prefix+".agent", "must be greenroom with the provider local: nothing else runs its desktops")
+	}
+	if b.Hooks != "" && !filepath.IsAbs(b.Hooks) && !(len(b.Hooks) > 2 && b.Hooks[1] == ':') {
+		bad.Add(prefix+".hooks", "must be an absolute path on the desktop's machine, and is %q", b.Hooks)
+	}
 }
 
 // judgeExposure keeps a server that everybody may command from being reachable by everybody.

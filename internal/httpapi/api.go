@@ -37,12 +37,14 @@ type service interface {
 	ReissueKey(ctx context.Context, id, role string) (greenroom.Meeting, error)
 	Standing(ctx context.Context, id, role, key string) (meetings.Standing, error)
 	Enter(ctx context.Context, id, role, key, clientAddr string) (meetings.Standing, error)
+	Visit(ctx context.Context, id, role, as string) (string, error)
 	SessionData(ctx context.Context, id, role, url string) error
 	Explain(ctx context.Context, id string) (meetings.Explanation, error)
 	JoinURL(m greenroom.Meeting, seat greenroom.Seat) string
 	VideoURL(m greenroom.Meeting) string
 
 	Verify(ctx context.Context, secret, sessionID, token, clientAddr string) (meetings.Verdict, error)
+	RefuseQuestion(ctx context.Context, secret, why string) (meetings.Verdict, error)
 	Enrol(ctx context.Context, bearer string, in agentapi.Enrolment) (agentapi.Enrolled, error)
 	Certificate(ctx context.Context, bearer string, in agentapi.CertificateRequest) (agentapi.Certificate, error)
 	Report(ctx context.Context, bearer string, in agentapi.Report) (agentapi.Orders, error)

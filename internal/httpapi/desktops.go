@@ -92,12 +92,13 @@ func (a *api) verifyToken(w http.ResponseWriter, r *http.Request) {
 		_ = dcv.WriteVerdict(w, false, "", "too many requests") // the asker has gone if this fails
 		return
 	}
+	var v meetings.Verdict
 	q, err := dcv.ParseVerifyRequest(r)
 	if err != nil {
-		_ = dcv.WriteVerdict(w, false, "", err.Error()) // the asker has gone if this fails
-		return
+		v, err = a.service.RefuseQuestion(r.Context(), secret, err.Error())
+	} else {
+		v, err = a.service.Verify(r.Context(), secret, q.SessionID, q.Token, q.ClientAddress)
 	}
-	v, err := a.service.Verify(r.Context(), secret, q.SessionID, q.Token, q.ClientAddress)
 	if err != nil {
 		_ = httpx.Note(r, a.log, err) // the asker is a DCV server: it is told in its own words
 		v = meetings.Verdict{Message: "nothing could be decided; try again"}

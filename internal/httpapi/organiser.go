@@ -84,6 +84,8 @@ func (a *api) organiserRoutes(h huma.API) {
 	huma.Register(h, op(http.MethodGet, meetingPath+"/plan", "plan", "What would happen next, and why", "Plans without acting."), a.plan)
 	huma.Register(h, op(http.MethodGet, meetingPath+"/events", "events", "The timeline", "What happened, when, and on what evidence."), a.events)
 	huma.Register(h, op(http.MethodPost, seatPath+"/key", "reissue-key", "Give a seat a new link", "The old link stops working at once."), a.reissueKey)
+	huma.Register(h, op(http.MethodPost, seatPath+"/visit", "visit", "Enter a seat's desktop as its host or an observer",
+		"Gives an address with a token for one entry. DCV desktops with greenroom's agent only; a visit is no use of the desktop."), a.visit)
 	data := op(http.MethodPut, seatPath+"/session-data", "session-data", "Report a seat's session data", "This seat's session is over and its data is there. When every seat has reported, the meeting is completed.")
 	data.DefaultStatus = http.StatusNoContent
 	huma.Register(h, data, a.sessionData)
@@ -183,6 +185,18 @@ func (a *api) end(ctx context.Context, in *meetingInput) (*meetingOutput, error)
 func (a *api) reissueKey(ctx context.Context, in *seatInput) (*meetingOutput, error) {
 	m, err := a.service.ReissueKey(ctx, in.ID, in.Role)
 	return a.one(in.request, m, err)
+}
+
+func (a *api) visit(ctx context.Context, in *struct {
+	caller
+	SeatPath
+	Body wire.Visit
+}) (*struct{ Body wire.Way }, error) {
+	address, err := a.service.Visit(ctx, in.ID, in.Role, in.Body.As)
+	if err != nil {
+		return nil, a.problem(in.request, err)
+	}
+	return &struct{ Body wire.Way }{wire.Way{URL: address}}, nil
 }
 
 func (a *api) plan(ctx context.Context, in *meetingInput) (*struct{ Body wire.Plan }, error) {

@@ -1,6 +1,7 @@
 package meetings
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
@@ -11,6 +12,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,9 +28,13 @@ func (s *Service) UserData(m *greenroom.Meeting, seat *greenroom.Seat) ([]byte, 
 		Secret:   s.enrolment(m, seat),
 		KillAt:   seat.Desktop.KillAt,
 		Protocol: m.Blueprint.Protocol, Screen: m.Blueprint.Screen, Applications: m.Blueprint.Applications,
+		Hooks: m.Blueprint.Hooks, User: m.Blueprint.Owner(seat.Role),
 	}
 	if !seat.Desktop.Launch.Together() { // what machines that start together are told is the same for all, and at every try
 		data.Title, data.Role = m.Title, seat.Role
+	}
+	if !m.Blueprint.Reports() { // nobody will enrol: the image's own script tells its desktop server
+		data.VerifyURL = s.verifyURL(m.Handle(seat), "")
 	}
 	return json.Marshal(data)
 }
@@ -63,6 +69,11 @@ func (s *Service) enrolling(m *greenroom.Meeting, secret, instance string) (*gre
 		return nil, greenroom.ErrForbidden
 	}
 	return found, nil
+}
+
+// verifyURL is the token verifier of the desktop whose agent enrolled with key.
+func (s *Service) verifyURL(h greenroom.Handle, key string) string {
+	return s.Links.ControlURL + "/dcv/verify/" + s.Keys.secret(forVerifier, h, key)
 }
 
 // caller checks a desktop's secret against the meeting it names and returns the seat whose current attempt
@@ -147,9 +158,10 @@ func (s *Service) Enrol(ctx context.Context, secret string, in agentapi.Enrolmen
 	}
 	return agentapi.Enrolled{
 		AgentToken: s.Keys.secret(forAgent, h, key), Hostname: seat.Desktop.Hostname,
-		VerifyURL:   s.Links.ControlURL + "/dcv/verify/" + s.Keys.secret(forVerifier, h, key),
+		VerifyURL:   s.verifyURL(h, key),
 		ReturnURL:   s.lobbyURL(h.Meeting, h.Role),
-		Certificate: chain,
+		Certificate: chain, WrapUp: agentapi.Seconds(time.Duration(m.Blueprint.Rules.WrapUp).Seconds()),
+		Meeting: agentapi.Meeting{ID: m.ID, Title: m.Title, Role: seat.Role, Name: seat.Name, VideoURL: s.VideoURL(m), StartsAt: m.StartsAt, EndsAt: m.EndsAt},
 	}, nil
 }
 
@@ -173,17 +185,41 @@ func badRequest(why string) error {
 	return bad.Err()
 }
 
-// maxRefused bounds what refusals may add to a desktop's timeline.
-const maxRefused = 20
+// maxRefused bounds what is counted, and so written, of one reason to refuse something to a desktop.
+const maxRefused = 1000
 
-// refuse notes a refusal on the timeline, as long as there is room for refusals.
-func refuse(seat *greenroom.Seat, message string, now time.Time) ([]greenroom.Event, error) {
-	if seat.Desktop.Refused >= maxRefused {
+// refuse counts a refusal, and notes the first, the tenth, the hundredth and the thousandth for a reason on the timeline, with
+// the evidence, names and values in turn.
+// The reasons are greenroom's own sentences, so they are few.
+func refuse(seat *greenroom.Seat, message string, now time.Time, evidence ...string) ([]greenroom.Event, error) {
+	n := count(&seat.Desktop, message)
+	switch {
+	case n == 0:
 		return nil, errUnchanged
+	case !milestone(n):
+		return nil, nil
 	}
-	seat.Desktop.Refused++
-	return []greenroom.Event{{At: now, Kind: greenroom.EventRefused, Role: seat.Role, Attempt: seat.Desktop.Attempt, Message: message}}, nil
+	data := map[string]string{"times": strconv.Itoa(n)}
+	for i := 1; i < len(evidence); i += 2 {
+		data[evidence[i-1]] = evidence[i]
+	}
+	return []greenroom.Event{{At: now, Kind: greenroom.EventRefused, Role: seat.Role, Attempt: seat.Desktop.Attempt, Message: message, Data: data}}, nil
 }
+
+// count is how often the same has happened now, 0 if it is no longer counted.
+func count(d *greenroom.Desktop, what string) int {
+	if d.Refused[what] >= maxRefused {
+		return 0
+	}
+	if d.Refused == nil {
+		d.Refused = map[string]int{}
+	}
+	d.Refused[what]++
+	return d.Refused[what]
+}
+
+// milestone reports whether the timeline tells of the nth time.
+func milestone(n int) bool { return n == 1 || n == 10 || n == 100 || n == maxRefused }
 
 // issue returns no chain when the agent should ask again: the authority needs longer, or needs the name in the
 // request, which the agent learns by enrolling.
@@ -277,14 +313,25 @@ func learn(seat *greenroom.Seat, in agentapi.Report, now time.Time) (bool, []gre
 	if in.Error != "" && a.Error == "" {
 		a.Error, a.Permanent, changed = sentence(in.Error), in.Permanent, true
 	}
-	if n := len(in.Connections); n != a.Connections && (d.Phase == greenroom.Ready || d.Phase == greenroom.InUse) {
+	if p, l := sentence(in.Problem), clip(in.Licence); p != a.Problem || l != a.Licence || in.EndHooks != a.EndHooks {
+		if p != a.Problem && p != "" && milestone(count(d, "problem")) {
+			tell(greenroom.EventRetry, "The desktop reports a problem: "+p, nil)
+		}
+		a.Problem, a.Licence, a.EndHooks, changed = p, l, in.EndHooks, true
+	}
+	if in.Ended && a.EndedAt.IsZero() && d.Phase == greenroom.Terminating {
+		a.EndedAt, changed = now, true
+		tell(greenroom.EventPhase, "The desktop has done what was to be done before it goes.", nil)
+	}
+	connections := participants(in.Connections)
+	if n := len(connections); n != a.Connections && (d.Phase == greenroom.Ready || d.Phase == greenroom.InUse) {
 		changed = true
 		switch {
 		case n > a.Connections:
 			if a.ConnectedAt.IsZero() {
 				a.ConnectedAt = now
 			}
-			tell(greenroom.EventConnected, nameOf(seat)+" connected.", map[string]string{"client": clip(in.Connections[n-1].Client), "connections": fmt.Sprint(n)})
+			tell(greenroom.EventConnected, nameOf(seat)+" connected.", map[string]string{"client": clip(connections[n-1].Client), "connections": fmt.Sprint(n)})
 		default:
 			tell(greenroom.EventDisconnected, nameOf(seat)+" disconnected.", map[string]string{"connections": fmt.Sprint(n)})
 			if n == 0 {
@@ -341,14 +388,14 @@ func checkDataURL(where string) error {
 func (s *Service) Verify(ctx context.Context, secret, sessionID, token, client string) (Verdict, error) {
 	address, _ := netip.ParseAddr(client)
 	if !address.IsValid() {
-		return Verdict{Message: "the client address is missing or malformed"}, nil
+		return s.RefuseQuestion(ctx, secret, "the client address is missing or malformed")
 	}
 	client = address.Unmap().String()
 	verdict := Verdict{}
-	_, _, err := s.asDesktop(ctx, forVerifier, secret, func(_ *greenroom.Meeting, seat *greenroom.Seat, now time.Time) ([]greenroom.Event, error) {
+	_, _, err := s.asDesktop(ctx, forVerifier, secret, func(m *greenroom.Meeting, seat *greenroom.Seat, now time.Time) ([]greenroom.Event, error) {
 		var events []greenroom.Event
 		var err error
-		verdict, events, err = redeem(seat, sessionID, token, client, now)
+		verdict, events, err = redeem(m, seat, sessionID, token, client, now)
 		return events, err
 	})
 	if errors.Is(err, greenroom.ErrForbidden) {
@@ -361,30 +408,41 @@ func (s *Service) Verify(ctx context.Context, secret, sessionID, token, client s
 }
 
 // redeem decides whether token lets its bearer at client into the seat's desktop, and what that changes.
-func redeem(seat *greenroom.Seat, sessionID, token, client string, now time.Time) (Verdict, []greenroom.Event, error) {
+func redeem(m *greenroom.Meeting, seat *greenroom.Seat, sessionID, token, client string, now time.Time) (Verdict, []greenroom.Event, error) {
 	d := &seat.Desktop
 	known := sessionID == agentapi.SessionID || sessionID == d.InstanceID // DCV's gateway knows the session by the instance
 	if !known || !enterable(d) {
-		events, err := refuse(seat, "A token was refused: no such session.", now)
+		events, err := refuse(seat, "A token was refused: no such session.", now, "client", client)
 		return Verdict{Message: "there is no such session"}, events, err
 	}
 	t := find(d.Tokens, token)
 	if why := refusal(t, client, now); why != "" {
-		events, err := refuse(seat, "A token was refused: "+why+".", now)
+		events, err := refuse(seat, "A token was refused: "+why+".", now, "client", client)
 		return Verdict{Message: why}, events, err
 	}
-	verdict := Verdict{OK: true, Username: seat.Role}
+	verdict := Verdict{OK: true, Username: cmp.Or(t.As, m.Blueprint.Owner(seat.Role))}
 	if t.Client != "" {
 		return verdict, nil, errUnchanged
 	}
 	t.Client, t.UsedAt = client, now
 	return verdict, []greenroom.Event{{At: now, Kind: greenroom.EventVerified, Role: seat.Role, Attempt: d.Attempt,
-		Message: nameOf(seat) + "'s token was accepted.", Data: map[string]string{"client": client}}}, nil
+		Message: whose(t, seat) + " token was accepted.", Data: map[string]string{"client": client, "user": verdict.Username}}}, nil
 }
 
 // enterable reports whether participants may be in the desktop now.
 func enterable(d *greenroom.Desktop) bool {
 	return d.Phase == greenroom.Ready || d.Phase == greenroom.InUse
+}
+
+// RefuseQuestion is the verdict on a question that is none, with its entry on the timeline.
+func (s *Service) RefuseQuestion(ctx context.Context, secret, why string) (Verdict, error) {
+	_, _, err := s.asDesktop(ctx, forVerifier, secret, func(_ *greenroom.Meeting, seat *greenroom.Seat, now time.Time) ([]greenroom.Event, error) {
+		return refuse(seat, "A malformed question about a token was refused.", now)
+	})
+	if errors.Is(err, greenroom.ErrForbidden) {
+		why, err = "this desktop is not known", nil
+	}
+	return Verdict{Message: why}, err
 }
 
 func find(tokens []greenroom.Token, token string) *greenroom.Token {

@@ -99,7 +99,7 @@ func (s *Service) Admit(ctx context.Context, hostname, token, client string) (Ve
 		}
 		var events []greenroom.Event
 		var err error
-		verdict, events, err = redeem(seat, agentapi.SessionID, token, address.Unmap().WithZone("").String(), now)
+		verdict, events, err = redeem(m, seat, agentapi.SessionID, token, address.Unmap().WithZone("").String(), now)
 		return events, err
 	})
 	if err != nil || !verdict.OK {

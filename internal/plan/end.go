@@ -19,6 +19,7 @@ func (p *planner) decideEnd() {
 			p.end(greenroom.Expired, "The meeting's time and overtime are used up.", map[string]string{"limit": stamp(limit)})
 		}
 	case p.timeIsUp(r):
+	case p.m.Used() && !p.m.Blueprint.Reports(): // nobody knows who is there: the end ends it
 	case p.m.Used():
 		since := p.emptySince()
 		if p.due(since.Add(time.Duration(r.EmptyAfter)), "nobody being connected for "+r.EmptyAfter.String()) {

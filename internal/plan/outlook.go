@@ -52,7 +52,7 @@ func startingOutlook(m *greenroom.Meeting, s *greenroom.Seat, now time.Time) (ti
 		}[d.Phase], d.Tries)
 	}
 	waits := stageWaitsFor[d.Phase]
-	if d.Phase == greenroom.Proving && m.Blueprint.Protocol == "novnc" && d.Agent.ReadyAt.IsZero() {
+	if d.Phase == greenroom.Proving && m.Blueprint.Reports() && d.Agent.ReadyAt.IsZero() {
 		waits = "the desktop's agent to report that its screen is up, at the latest"
 	}
 	return stageBegan(d).Add(stageDeadline(m, d.Phase)), "waits for " + waits + "; then the desktop is replaced"

@@ -43,6 +43,12 @@ func Resume(m *greenroom.Meeting, why string, evidence map[string]string, now ti
 	return greenroom.Event{At: now, Kind: greenroom.EventResumed, Message: why, Data: evidence}
 }
 
+// letIn is when the participant of a desktop that cannot report was let in: that is all that is known of its use.
+func (p *planner) letIn(s *greenroom.Seat) (time.Time, bool) {
+	ready, _ := s.Desktop.Entered(greenroom.Ready)
+	return s.EnteredAt, !p.m.Blueprint.Reports() && !ready.IsZero() && !s.EnteredAt.Before(ready)
+}
+
 // letGo ends a parking. Stages under way get their whole time again: that nobody looked on is no fault of theirs.
 func letGo(m *greenroom.Meeting, now time.Time) {
 	if m.ParkedUntil.IsZero() {
@@ -62,7 +68,12 @@ func (p *planner) noteUse() {
 	for i := range p.m.Seats {
 		s := &p.m.Seats[i]
 		a := &s.Desktop.Agent
-		if s.Desktop.Phase != greenroom.Ready || a.Connections == 0 && a.ConnectedAt.IsZero() {
+		if s.Desktop.Phase != greenroom.Ready {
+			continue
+		}
+		if entered, ok := p.letIn(s); ok && s.UsedAt.IsZero() {
+			s.UsedAt = entered
+		} else if !ok && a.Connections == 0 && a.ConnectedAt.IsZero() {
 			continue
 		}
 		if s.UsedAt.IsZero() {

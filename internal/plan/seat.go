@@ -166,7 +166,7 @@ func (p *planner) proving(s *greenroom.Seat) {
 	d := &s.Desktop
 	switch {
 	case !p.inTime(s):
-	case p.m.Blueprint.Protocol == "novnc" && d.Agent.ReadyAt.IsZero():
+	case p.m.Blueprint.Reports() && d.Agent.ReadyAt.IsZero():
 		// the agent's report wakes the meeting; the stage's deadline bounds the wait
 	case p.due(d.RetryAt, "another proof"):
 		p.effect(Prove, s, "name and machine are there")
@@ -238,6 +238,9 @@ func (p *planner) clear(s *greenroom.Seat) {
 		p.effect(Unpublish, s, "the desktop is going")
 	}
 	exists, certain := p.exists(s)
+	if exists && p.wrappingUp(s) {
+		return
+	}
 	if exists && retry && (d.RemovalAskedAt.IsZero() || p.due(d.RemovalAskedAt.Add(removalRetry), "a removal that shows no effect")) {
 		p.effect(Terminate, s, "the desktop is going")
 	}

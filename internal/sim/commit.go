@@ -212,9 +212,11 @@ func (l *life) unlawful(b *book, prev, next *greenroom.Meeting) string {
 		case data:
 		case connected:
 			return "and somebody is connected"
-		case b.was[greenroom.EventConnected] == 0:
+		case b.was[greenroom.EventConnected] == 0 && (next.Blueprint.Reports() || b.was[greenroom.EventEntered] == 0):
 			return "and nobody ever came"
 		case graceOver:
+		case !next.Blueprint.Reports():
+			return "and nobody can know that it was empty"
 		case at.Before(l.emptySince(next).Add(time.Duration(r.EmptyAfter))):
 			return "and somebody was there shortly before"
 		}

@@ -130,7 +130,7 @@ func (l *life) makeBlueprint() greenroom.Blueprint {
 	b.Provider = "sim"
 	b.Seats = []string{"teacher", "student", "guest"}[:1+l.rng.IntN(3)]
 	if l.rng.IntN(2) == 0 {
-		b.Protocol = "dcv"
+		b.Protocol, b.Agent = "dcv", "none"
 	}
 	if l.rng.IntN(4) > 0 {
 		b.Rules.StageDeadline = nil // the same, by default

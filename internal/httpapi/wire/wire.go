@@ -45,6 +45,16 @@ type SessionData struct {
 	URL string `json:"url" doc:"s3:// or https://, without a password." example:"s3://recordings/k3v9_teacher.zip"`
 }
 
+// Visit asks for a way into a seat's desktop for somebody who is not its participant.
+type Visit struct {
+	As string `json:"as" enum:"host,observer" doc:"A host sees and does everything; an observer sees and hears."`
+}
+
+// Way is a way in.
+type Way struct {
+	URL string `json:"url" doc:"Good for one entry, soon. It is a secret."`
+}
+
 // Meeting is a meeting as its organiser sees it: the join links are secrets.
 type Meeting struct {
 	ID        string               `json:"id" doc:"12 to 32 lower-case letters and digits."`

@@ -1,0 +1,61 @@
+package meetings
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"greenroom"
+	"greenroom/internal/agentapi"
+	"greenroom/internal/dcv"
+)
+
+// Visit gives an organiser a way into a seat's desktop as its host or as an observer: other users of the session than
+// its participant, whose rights stand in a file that the agent wrote. A visit is no use of the desktop. What a desktop
+// lets in who is not its participant is on the timeline.
+func (s *Service) Visit(ctx context.Context, id, role, as string) (string, error) {
+	if as != agentapi.Host && as != agentapi.Observer {
+		var bad greenroom.InvalidError
+		bad.Add("as", "must be %s or %s", agentapi.Host, agentapi.Observer)
+		return "", bad.Err()
+	}
+	token := greenroom.NewSecret()
+	m, err := s.change(ctx, id, func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error) {
+		seat := m.Seat(role)
+		switch {
+		case seat == nil:
+			return nil, fmt.Errorf("seat %q: %w", clip(role), greenroom.ErrNotFound)
+		case m.Blueprint.Protocol != "dcv" || !m.Blueprint.Reports():
+			return nil, &greenroom.UserError{Message: "Hosts and observers can enter desktops of the protocol dcv that run greenroom's agent; this meeting's do not.", Cause: greenroom.ErrConflict}
+		case seat.Desktop.Phase != greenroom.Ready && seat.Desktop.Phase != greenroom.InUse:
+			return nil, &greenroom.UserError{Message: "The desktop of this seat is not ready; try again when it is.", Cause: greenroom.ErrConflict}
+		}
+		d := &seat.Desktop
+		d.Tokens = append(trim(d.Tokens, now), greenroom.Token{Hash: greenroom.HashSecret(token), As: as, ExpiresAt: now.Add(greenroom.TokenLife)})
+		return []greenroom.Event{{At: now, Kind: greenroom.EventEntered, Role: role, Attempt: d.Attempt,
+			Message: "The organiser was given a way in as " + as + ".", Data: map[string]string{"user": as}}}, nil
+	})
+	if err != nil {
+		return "", err
+	}
+	return dcv.EntryURL(m.Seat(role).Desktop.Hostname, s.Links.DesktopPort, token), nil
+}
+
+// whose names the bearer of a token, in the possessive.
+func whose(t *greenroom.Token, seat *greenroom.Seat) string {
+	switch t.As {
+	case agentapi.Host:
+		return "A host's"
+	case agentapi.Observer:
+		return "An observer's"
+	}
+	return nameOf(seat) + "'s"
+}
+
+// participants counts the connections of the seat's own person. Desktops of one user name nobody.
+func participants(connections []agentapi.Connection) []agentapi.Connection {
+	return slices.DeleteFunc(slices.Clone(connections), func(c agentapi.Connection) bool {
+		return c.User == agentapi.Host || c.User == agentapi.Observer
+	})
+}
