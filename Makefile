@@ -6,7 +6,7 @@ SHELL := bash
 # The version comes from git. In a tree that git does not answer for (an archive, somebody else's clone) the build goes on without.
 export GOFLAGS := $(GOFLAGS) -buildvcs=$(shell git status --porcelain >/dev/null 2>&1 && echo auto || echo false)
 
-.PHONY: help demo dev build assets test test-go test-browser check fmt lint bench simulate mutations chaos clean
+.PHONY: help demo dev build agents assets test test-go test-browser check fmt lint bench simulate mutations chaos clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -21,6 +21,12 @@ dev: build ## Serve from this tree with its data in .cache/dev, verbosely, and w
 
 build: assets ## Build bin/greenroom
 	go build -o bin/greenroom ./cmd/greenroom
+
+agents: ## Build bin/agents/: greenroom-agent for Linux and Windows, amd64 and arm64
+	@for os in linux windows; do for arch in amd64 arm64; do \
+		out=bin/agents/greenroom-agent-$$os-$$arch; [ $$os = linux ] || out=$$out.exe; \
+		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch go build -trimpath -ldflags '-s -w' -o $$out ./cmd/greenroom-agent; \
+	done; done
 
 assets: ## Bundle the pages' scripts and styles
 	@scripts/setup.sh build

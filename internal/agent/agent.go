@@ -21,6 +21,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"greenroom"
+	"greenroom/internal/agent/hooks"
+	"greenroom/internal/agent/link"
 	"greenroom/internal/agentapi"
 )
 
@@ -32,12 +34,6 @@ type Config struct {
 	Version  string       // told when enrolling
 	Logger   *slog.Logger
 }
-
-// Why a desktop ends by itself. Both are a good end.
-var (
-	errRetired  = errors.New("the desktop belongs to nothing any more")
-	errKillTime = errors.New("the desktop reached its greatest age")
-)
 
 // Bounds of the end: everything together stays below two seconds.
 const (
@@ -61,9 +57,9 @@ func Run(ctx context.Context, cfg Config) error {
 	ended := d.run(ctx)
 	leftover := d.end()
 	switch {
-	case errors.Is(ended, errKillTime):
+	case errors.Is(ended, link.ErrKillTime):
 		leftover = errors.Join(leftover, os.RemoveAll(d.dir))
-	case ctx.Err() != nil, errors.Is(ended, errRetired):
+	case ctx.Err() != nil, errors.Is(ended, link.ErrRetired):
 	default:
 		return errors.Join(ended, leftover)
 	}
@@ -76,12 +72,13 @@ type desktop struct {
 	dir     string
 	lock    *os.File
 	data    agentapi.UserData
-	report  *watched[agentapi.Report]
-	notice  *watched[notice]
-	control *control
-	key     *identity
+	report  *link.Watched[agentapi.Report]
+	notice  *link.Watched[link.Notice]
+	control *link.Control
+	key     *link.Identity
 	family  *family
 	screen  *screen
+	turns   *hooks.Turns
 	server  *server
 }
 
@@ -97,7 +94,7 @@ func open(cfg Config) (*desktop, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := readUserData()
+	data, err := userData()
 	if err != nil {
 		return nil, err
 	}
@@ -107,19 +104,28 @@ func open(cfg Config) (*desktop, error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return nil, fmt.Errorf("become the reaper of the desktop's processes: %w", err)
 	}
-	d := &desktop{cfg: cfg, dir: dir, lock: lock, data: data, report: newWatched(agentapi.Report{}), notice: newWatched(notice{})}
-	if d.control, err = newControl(data); err != nil {
+	d := &desktop{cfg: cfg, dir: dir, lock: lock, data: data, report: link.NewWatched(agentapi.Report{}), notice: link.NewWatched(link.Notice{})}
+	if d.control, err = link.NewControl(userData); err != nil {
 		return nil, err
 	}
-	if d.key, err = newIdentity(d.control, data.InstanceID, cfg.Version, cfg.Logger); err != nil {
+	key, err := link.NewKey()
+	if err != nil {
+		return nil, err
+	}
+	if d.key, err = link.NewIdentity(d.control, key, data.InstanceID, cfg.Version, cfg.Logger); err != nil {
 		return nil, err
 	}
 	d.family = newFamily()
 	d.screen = &screen{dir: dir, display: -1, size: data.Screen, applications: data.Applications, family: d.family,
 		environ: environ(cfg.Environ, dir), report: d.report, logger: cfg.Logger}
+	d.turns = newTurns(d)
+	d.screen.warmUp = d.turns.WarmUp
 	d.server = newServer(d)
 	return d, nil
 }
+
+// userData reads what the machine was told at birth, from the working directory.
+func userData() (agentapi.UserData, error) { return link.ReadUserData("user-data.json") }
 
 // lockFile makes sure that one agent runs in a directory, whatever crashed when it was started.
 func lockFile(name string) (*os.File, error) {
@@ -153,13 +159,15 @@ func environ(from []string, dir string) []string {
 
 // run does everything at once, until the first thing ends.
 func (d *desktop) run(ctx context.Context) error {
+	reporter := link.Reporter{Control: d.control, Identity: d.key, Report: d.report, Notice: d.notice, Logger: d.cfg.Logger}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return d.family.reap(ctx) })
 	g.Go(func() error { return d.screen.run(ctx) })
-	g.Go(func() error { return d.key.run(ctx) })
-	g.Go(func() error { return d.sendReports(ctx) })
-	g.Go(func() error { return untilKillTime(ctx, d.data.KillAt) })
+	g.Go(func() error { return d.key.Run(ctx) })
+	g.Go(func() error { return reporter.Run(ctx) })
+	g.Go(func() error { return link.UntilKillTime(ctx, d.data.KillAt) })
 	g.Go(func() error { return d.server.run(ctx) })
+	g.Go(func() error { return d.turns.Run(ctx, nil) })
 	g.Go(func() error {
 		<-ctx.Done()
 		d.goodbye(context.Cause(ctx))
@@ -170,15 +178,15 @@ func (d *desktop) run(ctx context.Context) error {
 
 // goodbye tells the open pages why their desktop goes, and closes them.
 func (d *desktop) goodbye(cause error) {
-	last, _ := d.notice.get()
+	last, _ := d.notice.Get()
 	sentence := cmp.Or(last.Ending, "This desktop is being closed.")
 	switch {
-	case errors.Is(cause, errKillTime):
+	case errors.Is(cause, link.ErrKillTime):
 		sentence = "This desktop reached its greatest age and is being closed."
 	case errors.Is(cause, errScreenEnded):
 		sentence = "The screen of this desktop ended unexpectedly."
 	}
-	d.notice.update(func(n *notice) { n.Ending = sentence })
+	d.notice.Update(func(n *link.Notice) { n.Ending = sentence })
 	ctx, cancel := context.WithTimeout(context.Background(), goodbyeTime)
 	defer cancel()
 	d.server.close(ctx, sentence)
@@ -196,22 +204,6 @@ func (d *desktop) end() error {
 	err := d.family.end(ctx, termGrace)
 	d.screen.cleanUp(ctx)
 	return err
-}
-
-// untilKillTime returns errKillTime then. The clock is read again now and then, because a timer stands still
-// while a machine sleeps.
-func untilKillTime(ctx context.Context, killAt time.Time) error {
-	for {
-		left := time.Until(killAt.Round(0))
-		if left <= 0 {
-			return errKillTime
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(min(left, 10*time.Second)):
-		}
-	}
 }
 
 // Inherited is the listener that a provider reserved and handed to the agent's process as its third file.

@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"greenroom"
+	"greenroom/internal/agent/link"
+	"greenroom/internal/agentapi"
+	"greenroom/internal/dcv"
 )
 
 // cookieOfSession holds a session's id. The prefix makes browsers insist on Secure, Path=/ and this very host.
@@ -95,9 +98,9 @@ func (s *server) enter(w http.ResponseWriter, r *http.Request, token string) {
 		s.refuse(w, http.StatusForbidden, "This link does not open the desktop", "The token in the address is not one that greenroom gave out.")
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), callTime)
+	ctx, cancel := context.WithTimeout(r.Context(), link.CallTime)
 	defer cancel()
-	ok, message, err := s.control.verify(ctx, token, client)
+	ok, message, err := s.verify(ctx, token, client)
 	if err != nil {
 		s.logger.Warn("token could not be checked", "err", err)
 		s.wait(w, r, "The control plane cannot be reached", "Your token could not be checked just now. The desktop is running, and nothing is lost.")
@@ -112,6 +115,16 @@ func (s *server) enter(w http.ResponseWriter, r *http.Request, token string) {
 	}
 	http.SetCookie(w, &http.Cookie{Name: cookieOfSession, Value: s.sessions.add(), Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
 	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+// verify asks whether token is good for a participant at client, as a DCV server would.
+func (s *server) verify(ctx context.Context, token, client string) (ok bool, message string, err error) {
+	e, err := s.control.Facts()
+	if err != nil {
+		return false, "", err
+	}
+	_, ok, message, err = dcv.Verify(ctx, s.control.HTTP, e.VerifyURL, agentapi.SessionID, token, client)
+	return ok, message, err
 }
 
 // page is what the templates show.
@@ -145,7 +158,7 @@ func (s *server) render(w http.ResponseWriter, status int, name string, p page) 
 
 // returnURL is the lobby, if it is known and a web address.
 func (s *server) returnURL() string {
-	e, err := s.control.facts()
+	e, err := s.control.Facts()
 	if err != nil {
 		return ""
 	}

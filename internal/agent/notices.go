@@ -18,7 +18,7 @@ type standing struct {
 }
 
 func (s *server) standing() (standing, <-chan struct{}) {
-	n, changed := s.notice.get()
+	n, changed := s.notice.Get()
 	return standing{EndsAt: n.EndsAt, Ending: n.Ending, ReturnURL: s.returnURL()}, changed
 }
 

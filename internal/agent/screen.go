@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"greenroom"
+	"greenroom/internal/agent/link"
 	"greenroom/internal/agentapi"
 	"greenroom/internal/procs"
 )
@@ -50,7 +51,8 @@ type screen struct {
 	applications []string
 	environ      []string
 	family       *family
-	report       *watched[agentapi.Report]
+	report       *link.Watched[agentapi.Report]
+	warmUp       func(context.Context) error // what is to be done before anybody comes
 	logger       *slog.Logger
 
 	server  *child
@@ -66,9 +68,12 @@ func (s *screen) run(ctx context.Context) error {
 	starting, cancel := context.WithTimeout(ctx, startTime)
 	err := s.start(starting)
 	cancel()
+	if err == nil {
+		err = s.warmUp(ctx)
+	}
 	if err != nil && ctx.Err() == nil {
 		s.logger.Error("desktop cannot start", "err", err)
-		s.report.update(func(r *agentapi.Report) {
+		s.report.Update(func(r *agentapi.Report) {
 			r.Error = greenroom.Sentence(err, "The desktop's screen could not be started: "+err.Error()+".")
 			r.Permanent = errors.Is(err, greenroom.ErrPermanent)
 		})
@@ -77,7 +82,7 @@ func (s *screen) run(ctx context.Context) error {
 	}
 	if err == nil {
 		s.logger.Info("desktop is ready", "took", time.Since(began))
-		s.report.update(func(r *agentapi.Report) { r.Ready = true })
+		s.report.Update(func(r *agentapi.Report) { r.Ready = true })
 	}
 	if s.server == nil {
 		return nil

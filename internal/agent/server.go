@@ -17,6 +17,7 @@ import (
 	"github.com/pires/go-proxyproto"
 	"golang.org/x/net/netutil"
 
+	"greenroom/internal/agent/link"
 	"greenroom/internal/agentapi"
 )
 
@@ -39,9 +40,9 @@ var static embed.FS
 type server struct {
 	listener net.Listener
 	http     *http.Server
-	control  *control
-	report   *watched[agentapi.Report]
-	notice   *watched[notice]
+	control  *link.Control
+	report   *link.Watched[agentapi.Report]
+	notice   *link.Watched[link.Notice]
 	title    string
 	role     string
 	version  string
@@ -61,7 +62,7 @@ func newServer(d *desktop) *server {
 		sockets: sockets{open: map[string]socket{}},
 		notices: make(chan struct{}, maxNotices), verifies: make(chan struct{}, maxVerifies), closing: make(chan struct{}),
 	}
-	conf := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: d.key.serve, NextProtos: []string{"http/1.1"}}
+	conf := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: d.key.Serve, NextProtos: []string{"http/1.1"}}
 	proxied := &proxyproto.Listener{Listener: d.cfg.Listener, ConnPolicy: trustControlPlane, ReadHeaderTimeout: headerTime}
 	s.listener = tls.NewListener(netutil.LimitListener(proxied, maxClients), conf)
 	s.http = &http.Server{
@@ -150,7 +151,7 @@ func (s *server) close(ctx context.Context, reason string) {
 // versionPage is what the probe looks at: the desktop is there once its screen is.
 func (s *server) versionPage(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	if report, _ := s.report.get(); !report.Ready {
+	if report, _ := s.report.Get(); !report.Ready {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		_, _ = io.WriteString(w, "the screen is not up yet\n")
 		return

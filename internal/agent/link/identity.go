@@ -1,4 +1,4 @@
-package agent
+package link
 
 import (
 	"context"
@@ -17,29 +17,41 @@ import (
 	"greenroom/internal/agentapi"
 )
 
-// identity is the desktop's own key, which never leaves this process, and its certificate.
-type identity struct {
-	control   *control
-	enrolment agentapi.Enrolment
-	key       *ecdsa.PrivateKey
-	current   atomic.Pointer[tls.Certificate]
-	enrolled  chan struct{} // closed once the control plane knows us
-	logger    *slog.Logger
+// Identity is the desktop's own key, which never leaves the machine, and its certificate.
+type Identity struct {
+	Enrolment agentapi.Enrolment // what Run says; complete it before
+	// Install puts a new certificate where it is served, if that is not here. An error is tried again. It may be nil.
+	Install func(chain string) error
+
+	control  *Control
+	key      *ecdsa.PrivateKey
+	current  atomic.Pointer[tls.Certificate]
+	enrolled chan struct{} // closed once the control plane knows us
+	logger   *slog.Logger
 }
 
-func newIdentity(c *control, instance, version string, logger *slog.Logger) (*identity, error) {
+// NewKey makes a key for a desktop.
+func NewKey() (*ecdsa.PrivateKey, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("make a key: %w", err)
 	}
-	i := &identity{control: c, key: key, enrolled: make(chan struct{}), logger: logger}
+	return key, nil
+}
+
+// NewIdentity is that of the desktop on the machine instance, with a key of its own.
+func NewIdentity(c *Control, key *ecdsa.PrivateKey, instance, version string, logger *slog.Logger) (*Identity, error) {
+	i := &Identity{control: c, key: key, enrolled: make(chan struct{}), logger: logger}
 	request, err := i.request() // without a name: which one is ours is what the enrolment tells
-	i.enrolment = agentapi.Enrolment{InstanceID: instance, CertificateRequest: request, Version: version}
+	i.Enrolment = agentapi.Enrolment{InstanceID: instance, CertificateRequest: request, Version: version}
 	return i, err
 }
 
+// Enrolled is closed once the control plane knows the desktop.
+func (i *Identity) Enrolled() <-chan struct{} { return i.enrolled }
+
 // request is a certificate request of our key for names.
-func (i *identity) request(names ...string) (string, error) {
+func (i *Identity) request(names ...string) (string, error) {
 	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{DNSNames: names}, i.key)
 	if err != nil {
 		return "", fmt.Errorf("make a certificate request: %w", err)
@@ -47,8 +59,8 @@ func (i *identity) request(names ...string) (string, error) {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})), nil
 }
 
-// run enrols, fetches the certificate, and renews it when two thirds of its life are over.
-func (i *identity) run(ctx context.Context) error {
+// Run enrols, fetches the certificate, and renews it when two thirds of its life are over.
+func (i *Identity) Run(ctx context.Context) error {
 	e, ok := i.enrol(ctx)
 	if !ok {
 		return nil
@@ -75,10 +87,10 @@ func (i *identity) run(ctx context.Context) error {
 
 // enrol tries until the control plane accepts or ctx ends. A refusal is tried again too: the provider's
 // answer may not be saved yet, or the control plane may be coming back from a backup.
-func (i *identity) enrol(ctx context.Context) (agentapi.Enrolled, bool) {
+func (i *Identity) enrol(ctx context.Context) (agentapi.Enrolled, bool) {
 	last := ""
-	for pause := (backoff{50 * time.Millisecond, 2 * time.Second}); ; {
-		e, err := i.control.enrol(ctx, i.enrolment)
+	for pause := (Backoff{50 * time.Millisecond, 2 * time.Second}); ; {
+		e, err := i.control.enrol(ctx, i.Enrolment)
 		if err == nil {
 			i.logger.Info("enrolled", "hostname", e.Hostname)
 			return e, true
@@ -87,22 +99,25 @@ func (i *identity) enrol(ctx context.Context) (agentapi.Enrolled, bool) {
 			last = err.Error()
 			i.logger.Warn("enrolment is tried again", "err", err)
 		}
-		if !pause.wait(ctx) {
+		if !pause.Wait(ctx) {
 			return agentapi.Enrolled{}, false
 		}
 	}
 }
 
 // obtain makes a certificate of chain, and asks for one as long as there is none.
-func (i *identity) obtain(ctx context.Context, chain, hostname string) (*tls.Certificate, bool) {
+func (i *Identity) obtain(ctx context.Context, chain, hostname string) (*tls.Certificate, bool) {
 	last := ""
-	for pause := (backoff{100 * time.Millisecond, 30 * time.Second}); ; {
+	for pause := (Backoff{100 * time.Millisecond, 30 * time.Second}); ; {
 		var err error
 		if chain == "" {
 			chain, err = i.fetch(ctx, hostname)
 		}
 		if err == nil && chain != "" {
 			cert, bad := i.pair(chain, hostname)
+			if bad == nil && i.Install != nil {
+				bad = i.Install(chain)
+			}
 			if bad == nil {
 				return cert, true
 			}
@@ -112,14 +127,14 @@ func (i *identity) obtain(ctx context.Context, chain, hostname string) (*tls.Cer
 			last = err.Error()
 			i.logger.Warn("certificate is asked for again", "err", err)
 		}
-		if !pause.wait(ctx) {
+		if !pause.Wait(ctx) {
 			return nil, false
 		}
 	}
 }
 
 // fetch asks for a certificate. The answer is empty while it is being made.
-func (i *identity) fetch(ctx context.Context, hostname string) (string, error) {
+func (i *Identity) fetch(ctx context.Context, hostname string) (string, error) {
 	request, err := i.request(hostname)
 	if err != nil {
 		return "", err
@@ -128,7 +143,7 @@ func (i *identity) fetch(ctx context.Context, hostname string) (string, error) {
 }
 
 // pair joins the PEM chain with our key. A chain for another key or name is an error.
-func (i *identity) pair(chain, hostname string) (*tls.Certificate, error) {
+func (i *Identity) pair(chain, hostname string) (*tls.Certificate, error) {
 	cert := &tls.Certificate{PrivateKey: i.key}
 	for block, rest := pem.Decode([]byte(chain)); block != nil; block, rest = pem.Decode(rest) {
 		cert.Certificate = append(cert.Certificate, block.Bytes)
@@ -147,8 +162,8 @@ func (i *identity) pair(chain, hostname string) (*tls.Certificate, error) {
 	return cert, leaf.VerifyHostname(hostname)
 }
 
-// serve is tls.Config's GetCertificate.
-func (i *identity) serve(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+// Serve is tls.Config's GetCertificate.
+func (i *Identity) Serve(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if cert := i.current.Load(); cert != nil {
 		return cert, nil
 	}
