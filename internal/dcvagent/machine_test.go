@@ -1,0 +1,293 @@
+package dcvagent_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"greenroom"
+	"greenroom/internal/agentapi"
+	"greenroom/internal/certs/localca"
+	"greenroom/internal/httpapi"
+	"greenroom/internal/httpx"
+	"greenroom/internal/journal"
+	"greenroom/internal/meetings"
+	"greenroom/internal/plan"
+	"greenroom/internal/store/memstore"
+	"greenroom/internal/testenv/dcvtest"
+)
+
+func TestMain(m *testing.M) {
+	if code, ok := dcvtest.Main(); ok {
+		os.Exit(code)
+	}
+	os.Exit(m.Run())
+}
+
+// program is the real greenroom-agent, as make agents builds it.
+var program = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "greenroom-agent")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "greenroom-agent")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "greenroom/cmd/greenroom-agent")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return path, nil
+})
+
+// machine is one desktop's machine: the stand-in for DCV, the real agent, and the real control plane over TLS.
+type machine struct {
+	t       *testing.T
+	dcv     *dcvtest.Server
+	store   *memstore.Store
+	service *meetings.Service
+	journal *journal.Journal
+	front   *httptest.Server
+	roots   *x509.CertPool
+	id      string // of the meeting
+	killAt  time.Time
+	dir     string
+	log     *lockedBuffer
+	cmd     *exec.Cmd
+	ended   chan struct{}
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Buffer.Write(p)
+}
+
+func (b *lockedBuffer) text() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.String()
+}
+
+type planner struct{ store *memstore.Store }
+
+func (p planner) Explain(ctx context.Context, id string) (plan.Decision, error) {
+	m, err := p.store.Meeting(ctx, id)
+	return plan.Plan(plan.Snapshot{Meeting: m, Zone: "desk.localhost"}, time.Now()), err
+}
+
+// boot has a machine that was just launched, and no agent on it yet.
+func boot(t *testing.T, v dcvtest.Version) *machine {
+	t.Helper()
+	m := &machine{t: t, store: memstore.New(), journal: journal.New(), dir: t.TempDir(), log: &lockedBuffer{}, killAt: time.Now().Add(12 * time.Hour), roots: x509.NewCertPool()}
+	authority, err := localca.Open(filepath.Join(m.dir, "ca"), "desk.localhost")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.roots.AppendCertsFromPEM(authority.RootPEM())
+	m.front = httptest.NewUnstartedServer(nil)
+	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
+	blueprint := greenroom.DefaultBlueprint()
+	blueprint.Protocol, blueprint.Provider = "dcv", "test"
+	m.front.StartTLS()
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: m.front.Certificate().Raw})
+	m.service = meetings.New(meetings.Options{Store: m.store, Blueprints: []greenroom.Blueprint{blueprint}, Kick: m.journal.Publish, Explainer: planner{m.store},
+		Issuer: authority, Keys: meetings.Keys{Master: []byte("master")}, Logger: logger,
+		Links: meetings.Links{PublicURL: m.front.URL, ControlURL: m.front.URL, ControlCA: string(ca), VideoURL: "https://meet.example.com/{id}", DesktopPort: 8443}})
+	mux := http.NewServeMux()
+	httpapi.Register(mux, httpapi.Options{Service: m.service, Journal: m.journal, Logger: logger})
+	m.front.Config.Handler = httpx.Guard(mux, httpx.Options{Logger: logger, Hosts: httpx.NewHosts(m.front.Listener.Addr(), "")})
+	t.Cleanup(func() {
+		m.journal.Close()
+		m.front.CloseClientConnections()
+		m.front.Close()
+	})
+	meeting, _, err := m.service.Schedule(t.Context(), meetings.Schedule{Title: "Algebra; rm -rf /", StartsAt: "now", Duration: "1h",
+		Seats: []meetings.SeatInput{{Role: "teacher", Name: "Ada Lovelace"}}}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.id = meeting.ID
+	m.alter(func(d *greenroom.Desktop) {
+		d.Attempt, d.Phase, d.InstanceID = 1, greenroom.Booting, greenroom.InstanceIDFromToken(m.id)
+		d.Hostname = d.InstanceID + ".desk.localhost"
+	})
+	m.dcv = dcvtest.Start(t, v)
+	for _, d := range []string{"hooks/warmup.d", "hooks/end.d", "state"} {
+		if err := os.MkdirAll(filepath.Join(m.dir, d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return m
+}
+
+func (m *machine) alter(f func(d *greenroom.Desktop)) {
+	m.t.Helper()
+	for {
+		meeting, err := m.store.Meeting(m.t.Context(), m.id)
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		f(&meeting.Seat("teacher").Desktop)
+		if _, err = m.store.Update(m.t.Context(), meeting, nil); err == nil {
+			return
+		}
+		if !errors.Is(err, greenroom.ErrConflict) {
+			m.t.Fatal(err)
+		}
+	}
+}
+
+// hook installs a hook: a shell script.
+func (m *machine) hook(name, script string) {
+	m.t.Helper()
+	if err := os.WriteFile(filepath.Join(m.dir, "hooks", name), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// userData is what the machine was told at birth, changed by f.
+func (m *machine) userData(f func(*agentapi.UserData)) string {
+	m.t.Helper()
+	m.alter(func(d *greenroom.Desktop) { d.KillAt = m.killAt })
+	meeting, err := m.store.Meeting(m.t.Context(), m.id)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	text, err := m.service.UserData(&meeting, meeting.Seat("teacher"))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	var data agentapi.UserData
+	if err := json.Unmarshal(text, &data); err != nil {
+		m.t.Fatal(err)
+	}
+	data.InstanceID = meeting.Seat("teacher").Desktop.InstanceID
+	if f != nil {
+		f(&data)
+	}
+	if text, err = json.Marshal(data); err != nil {
+		m.t.Fatal(err)
+	}
+	path := filepath.Join(m.dir, "user-data.json")
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		m.t.Fatal(err)
+	}
+	return path
+}
+
+// start starts the agent, which ends with the test.
+func (m *machine) start(f func(*agentapi.UserData)) {
+	m.t.Helper()
+	path, err := program()
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.run(path, "run", "-user-data", m.userData(f))
+}
+
+func (m *machine) run(path string, args ...string) {
+	m.t.Helper()
+	m.cmd = exec.Command(path, append(args, "-dcv-dir", m.dcv.Dir, "-hooks", filepath.Join(m.dir, "hooks"), "-state", filepath.Join(m.dir, "state"), "-dcv-address", m.dcv.Address())...)
+	m.cmd.Env = []string{"PATH=" + m.dcv.Bin + ":" + os.Getenv("PATH"), "MARK=" + m.dir}
+	m.cmd.Stdout, m.cmd.Stderr = m.log, m.log
+	if err := m.cmd.Start(); err != nil {
+		m.t.Fatal(err)
+	}
+	ended, cmd := make(chan struct{}), m.cmd
+	m.ended = ended
+	go func() {
+		_ = cmd.Wait()
+		close(ended)
+	}()
+	m.t.Cleanup(func() {
+		m.stop()
+		if m.t.Failed() {
+			m.t.Logf("the agent's log:\n%s", m.log.text())
+		}
+	})
+}
+
+func (m *machine) stop() {
+	_ = m.cmd.Process.Signal(syscall.SIGTERM)
+	<-m.ended
+}
+
+// await waits until ok holds for the desktop, for as long as a busy machine may take.
+func (m *machine) await(what string, ok func(greenroom.Desktop) bool) greenroom.Desktop {
+	m.t.Helper()
+	deadline := time.Now().Add(time.Minute)
+	for {
+		meeting, err := m.store.Meeting(m.t.Context(), m.id)
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		d := meeting.Seat("teacher").Desktop
+		if ok(d) {
+			return d
+		}
+		if time.Now().After(deadline) {
+			m.t.Fatalf("waited in vain for: %s; agent's facts %+v", what, d.Agent)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// ready waits for the agent's word, and then the desktop counts as proved.
+func (m *machine) ready() greenroom.Desktop {
+	m.t.Helper()
+	d := m.await("ready", func(d greenroom.Desktop) bool {
+		if d.Agent.Error != "" {
+			m.t.Fatalf("the desktop reports: %s", d.Agent.Error)
+		}
+		return !d.Agent.ReadyAt.IsZero()
+	})
+	m.alter(func(d *greenroom.Desktop) { d.Phase = greenroom.Ready; d.Timings[greenroom.Ready] = time.Now() })
+	return d
+}
+
+// token is a fresh one for the participant.
+func (m *machine) token() string {
+	m.t.Helper()
+	meeting, err := m.store.Meeting(m.t.Context(), m.id)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	st, err := m.service.Enter(m.t.Context(), m.id, "teacher", meeting.Seat("teacher").Key, "127.0.0.1")
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	u, err := url.Parse(st.URL)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return u.Query().Get("authToken")
+}
+
+func (m *machine) file(name string) string {
+	text, err := os.ReadFile(filepath.Join(m.dir, name))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(text))
+}
