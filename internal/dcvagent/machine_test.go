@@ -116,7 +116,11 @@ func boot(t *testing.T, v dcvtest.Version) *machine {
 		Links: meetings.Links{PublicURL: m.front.URL, ControlURL: m.front.URL, ControlCA: string(ca), VideoURL: "https://meet.example.com/{id}", DesktopPort: 8443}})
 	mux := http.NewServeMux()
 	httpapi.Register(mux, httpapi.Options{Service: m.service, Journal: m.journal, Logger: logger})
-	m.front.Config.Handler = httpx.Guard(mux, httpx.Options{Logger: logger, Hosts: httpx.NewHosts(m.front.Listener.Addr(), "")})
+	guarded := httpx.Guard(mux, httpx.Options{Logger: logger, Hosts: httpx.NewHosts(m.front.Listener.Addr(), "")})
+	m.front.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Host = m.front.Listener.Addr().String() // also by way of a proxy
+		guarded.ServeHTTP(w, r)
+	})
 	t.Cleanup(func() {
 		m.journal.Close()
 		m.front.CloseClientConnections()

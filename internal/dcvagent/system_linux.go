@@ -1,18 +1,18 @@
 package dcvagent
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"io"
 	"net"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
 	"strconv"
-	"strings"
 )
 
 // DefaultPaths are those of DCV on Linux.
@@ -108,8 +108,8 @@ func as(ctx context.Context, owner string, env, line []string) error {
 	return nil
 }
 
-// maxTable bounds what is read of the kernel's table of sockets.
-const maxTable = 1 << 20
+// maxRows bounds what is read of the kernel's table of sockets.
+const maxRows = 10_000
 
 // clients names the sockets that are connected to address's port, so that a change of them can be seen at little cost.
 func clients(address string) (string, bool) {
@@ -121,7 +121,7 @@ func clients(address string) (string, bool) {
 	if err != nil {
 		return "", false
 	}
-	suffix := fmt.Sprintf(":%04X", number)
+	local := fmt.Appendf(nil, ":%04X ", number)
 	names := fnv.New64a()
 	n := 0
 	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
@@ -129,19 +129,20 @@ func clients(address string) (string, bool) {
 		if err != nil {
 			continue // a kernel without IPv6
 		}
-		text, err := io.ReadAll(io.LimitReader(f, maxTable))
-		f.Close()
-		if err != nil {
-			return "", false
-		}
-		for line := range strings.Lines(string(text)) {
-			fields := strings.Fields(line)
-			const local, remote, state = 1, 2, 3
-			if len(fields) > state && fields[state] == "01" && strings.HasSuffix(fields[local], suffix) {
-				_, _ = io.WriteString(names, fields[remote]) // a hash takes everything
+		rows := bufio.NewScanner(f)
+		for i := 0; i < maxRows && rows.Scan(); i++ {
+			// "  1: LOCAL:PORT REMOTE:PORT STATE …": most rows are told apart without taking them to pieces
+			at := bytes.Index(rows.Bytes(), local)
+			if at < 0 {
+				continue
+			}
+			rest := bytes.Fields(rows.Bytes()[at+len(local):])
+			if len(rest) > 1 && len(rest[1]) == 2 && string(rest[1]) == "01" { // connected, and this was the local side
+				_, _ = names.Write(rest[0]) // a hash takes everything
 				n++
 			}
 		}
+		f.Close()
 	}
 	return fmt.Sprintf("%d %x", n, names.Sum64()), true
 }

@@ -11,7 +11,7 @@ import (
 
 // How often is looked.
 const (
-	glance     = time.Second      // at the sockets, which costs next to nothing
+	glance     = 2 * time.Second  // at the sockets, which costs next to nothing
 	lookEvery  = 2 * time.Second  // at the connections, where sockets tell nothing, and for a while after they changed
 	lookSeldom = 15 * time.Second // at the connections, sockets or not
 	afterwards = 10 * time.Second // that while: DCV lists a client some time after its socket is there

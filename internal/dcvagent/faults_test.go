@@ -1,0 +1,214 @@
+package dcvagent_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"greenroom"
+	"greenroom/internal/agentapi"
+	"greenroom/internal/testenv/dcvtest"
+)
+
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	modern := dcvtest.Version{ReloadsCertificates: true}
+
+	t.Run("AnAgentThatIsKilledGoesOnAsTheSame", func(t *testing.T) {
+		t.Parallel()
+		m := boot(t, modern)
+		m.start(nil)
+		first := m.ready()
+		conn, _, err := m.dcv.Enter(m.roots, first.Hostname, m.token())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		m.await("a connection", func(d greenroom.Desktop) bool { return d.Agent.Connections == 1 })
+		_ = m.cmd.Process.Signal(syscall.SIGKILL)
+		<-m.ended
+		restarts := m.restarts()
+		conn.Close()
+		m.run(m.cmd.Path, "run", "-user-data", filepath.Join(m.dir, "user-data.json"))
+		d := m.await("that it left", func(d greenroom.Desktop) bool { return d.Agent.Connections == 0 })
+		if d.Agent.KeyHash != first.Agent.KeyHash {
+			t.Error("it came back as somebody else")
+		}
+		if m.restarts() != restarts {
+			t.Error("DCV was restarted for a configuration that stood already")
+		}
+	})
+	t.Run("NobodyIsThrownOutForAConfiguration", func(t *testing.T) {
+		t.Parallel()
+		m := boot(t, modern)
+		m.start(nil)
+		d := m.ready()
+		conn, _, err := m.dcv.Enter(m.roots, d.Hostname, m.token())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		m.stop()
+		restarts := m.restarts()
+		if err := os.WriteFile(filepath.Join(m.dcv.Dir, "dcv.conf"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		m.run(m.cmd.Path, "run", "-user-data", filepath.Join(m.dir, "user-data.json"))
+		m.await("the problem", func(d greenroom.Desktop) bool { return strings.Contains(d.Agent.Problem, "somebody is connected") })
+		if m.restarts() != restarts {
+			t.Error("DCV was restarted under a participant")
+		}
+		conn.Close()
+		m.await("no problem", func(d greenroom.Desktop) bool { return d.Agent.Problem == "" })
+		if m.restarts() != restarts+1 {
+			t.Errorf("%d restarts", m.restarts()-restarts)
+		}
+	})
+	t.Run("WhatCannotBeReadIsNoEmptyDesktop", func(t *testing.T) {
+		t.Parallel()
+		m := boot(t, modern)
+		m.start(nil)
+		d := m.ready()
+		conn, _, err := m.dcv.Enter(m.roots, d.Hostname, m.token())
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.await("a connection", func(d greenroom.Desktop) bool { return d.Agent.Connections == 1 })
+		m.set(func(s *dcvtest.Server) { s.Garbled = true })
+		conn.Close()
+		d = m.await("the problem", func(d greenroom.Desktop) bool { return d.Agent.Problem != "" })
+		if d.Agent.Connections != 1 || len(d.Agent.Problem) > 1000 || strings.Contains(d.Agent.Problem, "\x1b") {
+			t.Errorf("connections %d, problem %.100q", d.Agent.Connections, d.Agent.Problem)
+		}
+		m.set(func(s *dcvtest.Server) { s.Garbled = false })
+		m.await("nobody", func(d greenroom.Desktop) bool { return d.Agent.Connections == 0 && d.Agent.Problem == "" })
+	})
+	t.Run("AControlPlaneThatIsAwayHearsItLater", func(t *testing.T) {
+		t.Parallel()
+		m := boot(t, modern)
+		proxy := newProxy(t, m.front.Listener.Addr().String())
+		m.start(func(d *agentapi.UserData) { d.ControlURL = "https://" + proxy.listener.Addr().String() })
+		d := m.ready()
+		conn, _, err := m.dcv.Enter(m.roots, d.Hostname, m.token()) // by the verifier's own way
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.await("a connection", func(d greenroom.Desktop) bool { return d.Agent.Connections == 1 })
+		proxy.cut(true)
+		conn.Close()
+		m.until("it notices", func() bool { return strings.Contains(m.log.text(), "reports wait") })
+		proxy.cut(false)
+		m.await("nobody", func(d greenroom.Desktop) bool { return d.Agent.Connections == 0 })
+	})
+	t.Run("AWrongSecretEnrolsNobody", func(t *testing.T) {
+		t.Parallel()
+		m := boot(t, modern)
+		m.start(func(d *agentapi.UserData) { d.Secret = d.Secret[:len(d.Secret)-4] + "AAAA" })
+		m.until("it is refused", func() bool { return strings.Contains(m.log.text(), "401") })
+		if d := m.await("", func(greenroom.Desktop) bool { return true }); d.Agent.KeyHash != "" {
+			t.Error("it is enrolled")
+		}
+		if _, err := os.Stat(filepath.Join(m.dcv.Dir, "greenroom.perm")); err == nil {
+			t.Error("DCV was configured all the same")
+		}
+	})
+	t.Run("AFailingHookIsToldWithItsWords", func(t *testing.T) {
+		t.Parallel()
+		m := boot(t, modern)
+		m.hook("warmup.d/10-hostile", `yes 'noise' | head -c 3000000; printf '\033]0;title\007the disk is full'; exit 3`)
+		m.start(nil)
+		d := m.await("the error", func(d greenroom.Desktop) bool { return d.Agent.Error != "" })
+		if !strings.Contains(d.Agent.Error, "10-hostile") || !strings.Contains(d.Agent.Error, "the disk is full") || strings.Contains(d.Agent.Error, "\x1b") || len(d.Agent.Error) > 400 {
+			t.Errorf("the error is %q", d.Agent.Error)
+		}
+	})
+	t.Run("ALicenceThatIsMissingIsReported", func(t *testing.T) {
+		t.Parallel()
+		m := boot(t, dcvtest.Version{ReloadsCertificates: true, Licence: "Unlicensed"})
+		m.start(nil)
+		d := m.await("the licence", func(d greenroom.Desktop) bool { return d.Agent.Licence != "" })
+		if d.Agent.Licence != "unlicensed" {
+			t.Errorf("licence %q", d.Agent.Licence)
+		}
+	})
+	t.Run("TheParticipantIsToldAndAnExtensionMovesIt", func(t *testing.T) {
+		t.Parallel()
+		m := boot(t, modern)
+		meeting, err := m.store.Meeting(t.Context(), m.id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		meeting.EndsAt = time.Now().Add(time.Minute - 5*time.Second)
+		if _, err := m.store.Update(t.Context(), meeting, nil); err != nil {
+			t.Fatal(err)
+		}
+		m.start(nil)
+		m.until("a notice", func() bool { return strings.Contains(m.told(), "one minute") })
+		if meeting, err = m.store.Meeting(t.Context(), m.id); err != nil {
+			t.Fatal(err)
+		}
+		meeting.EndsAt = time.Now().Add(5*time.Minute + 2*time.Second)
+		if _, err := m.store.Update(t.Context(), meeting, nil); err != nil {
+			t.Fatal(err)
+		}
+		m.until("the notice of the new end", func() bool { return strings.Contains(m.told(), "5 minutes") })
+	})
+}
+
+// TestFrugal measures the real program at rest. Its bounds are those of the product; a busy machine makes it no hungrier.
+func TestFrugal(t *testing.T) {
+	t.Parallel()
+	m := boot(t, dcvtest.Version{ReloadsCertificates: true})
+	m.start(nil)
+	m.ready()
+	time.Sleep(12 * time.Second) // what follows readiness, and a heartbeat
+	began, before := time.Now(), m.cpu(false)
+	children := m.cpu(true)
+	time.Sleep(20 * time.Second)
+	share := float64(m.cpu(false)-before) / float64(time.Since(began))
+	withChildren := share + float64(m.cpu(true)-children)/float64(time.Since(began))
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", m.cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rss := 0
+	for line := range strings.Lines(string(status)) {
+		if f := strings.Fields(line); f[0] == "VmRSS:" {
+			rss, _ = strconv.Atoi(f[1])
+		}
+	}
+	info, err := os.Stat(m.cmd.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%.3f %% of a core (%.3f %% with DCV's command lines), %.1f MiB, binary of %.1f MiB", 100*share, 100*withChildren, float64(rss)/1024, float64(info.Size())/(1<<20))
+	if share > 0.005 || rss > 20<<10 || info.Size() > 12<<20 {
+		t.Error("it takes more than it may")
+	}
+}
+
+// TestCrossBuilds builds the program for every system it is for.
+func TestCrossBuilds(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("building four programs takes a while")
+	}
+	for _, target := range []string{"linux/amd64", "linux/arm64", "windows/amd64", "windows/arm64"} {
+		system, arch, _ := strings.Cut(target, "/")
+		cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(t.TempDir(), "agent"), "greenroom/cmd/greenroom-agent")
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+system, "GOARCH="+arch)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", target, err, out)
+			continue
+		}
+		if info, err := os.Stat(cmd.Args[6]); err != nil || info.Size() > 12<<20 {
+			t.Errorf("%s: %v bytes, %v", target, info.Size(), err)
+		}
+	}
+}
