@@ -35,6 +35,7 @@ require (
 	github.com/riverqueue/river/riverdriver/riverdatabasesql v0.51.1
 	github.com/riverqueue/river/riverdriver/riversqlite v0.49.0
 	github.com/rogpeppe/go-internal v1.16.0
+	github.com/smallstep/pkcs7 v0.2.3
 	github.com/smallstep/truststore v0.13.0
 	github.com/spf13/cobra v1.10.2
 	go.uber.org/zap v1.28.0

@@ -137,13 +137,19 @@ func (a *app) open(ctx context.Context) error {
 	if a.ec2, err = a.openEC2(ctx, owner); err != nil {
 		return err
 	}
-	a.openCore(control, master)
+	if err := a.openCore(control, master); err != nil {
+		return err
+	}
 	return a.openAccess(ctx)
 }
 
 // openCore makes what moves meetings and what people ask.
-func (a *app) openCore(control, master string) {
+func (a *app) openCore(control, master string) error {
 	cfg := a.Config
+	identify, err := identifier(cfg)
+	if err != nil {
+		return err
+	}
 	a.advancer = &advance.Advancer{
 		Meetings: a.store, Providers: a.providers(), Records: a.names, Zone: cfg.Zone, Now: time.Now, Logger: a.Logger, Measure: a.metrics.measure,
 		Prober: a.prober(),
@@ -152,9 +158,10 @@ func (a *app) openCore(control, master string) {
 		Store: a.store, Blueprints: cfg.Blueprints, Kick: a.kick, Explainer: a.advancer, Issuer: a.certs.issuer,
 		Keys:   meetings.Keys{Master: []byte(master)},
 		Links:  meetings.Links{PublicURL: cfg.Public(a.listeners.http.Addr()), ControlURL: control, VideoURL: cfg.VideoURL, DesktopPort: a.desktopPort(), Zone: cfg.Zone},
-		Logger: a.Logger,
+		Logger: a.Logger, Identify: identify,
 	})
 	a.advancer.UserData = a.service.UserData
+	return nil
 }
 
 // kick asks for Advance soon.

@@ -39,6 +39,7 @@ func (c *Config) keys() []key {
 		{"resolver_networks", "Networks or addresses from which Amazon DCV connection gateways may ask where a session is (`POST /resolveSession`); empty: nobody may.", &c.ResolverNetworks},
 		{"video_url", "Address of a meeting's video room, with `{id}` for the meeting; empty is none.", &c.VideoURL},
 		{"api_token_file", "File with the organisers' API tokens, as `greenroom token` writes it; empty: no token is needed, on loopback only.", &c.APITokenFile},
+		{"identity_certificates", "File with AWS's certificates for instance identity documents (RSA-2048, PEM) of the regions in use; desktops on EC2 cannot enrol without.", &c.IdentityCerts},
 		{"log_level", "`debug`, `info`, `warn` or `error`.", &c.LogLevel},
 		{"dns.provider", "Who serves the zone: `embedded`, greenroom itself; `rfc2136`, a name server that takes signed updates; `route53`; `cloudflare`. See docs/dns.md.", &c.DNS.Provider},
 		{"dns.server", "With rfc2136: the primary name server, host and port.", &c.DNS.Server},

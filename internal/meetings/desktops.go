@@ -140,6 +140,10 @@ func (s *Service) Enrol(ctx context.Context, secret string, in agentapi.Enrolmen
 		case d.Agent.KeyHash == key:
 			return nil, errUnchanged
 		}
+		if why := s.impostor(m, d, in, now); why != "" {
+			refused = true
+			return refuse(seat, why, now, "instance", clip(in.InstanceID))
+		}
 		d.Agent.KeyHash, d.Agent.EnrolledAt = key, now
 		s.names.put(d.Hostname, m.Handle(seat))
 		return []greenroom.Event{{At: now, Kind: greenroom.EventEnrolled, Role: seat.Role, Attempt: d.Attempt,

@@ -32,7 +32,7 @@ type explainer interface {
 	Explain(ctx context.Context, id string) (plan.Decision, error)
 }
 
-// Options are what a Service is made of. All fields but the last two are required.
+// Options are what a Service is made of. All fields up to Logger are required.
 type Options struct {
 	Store      keeper
 	Blueprints []greenroom.Blueprint
@@ -42,8 +42,10 @@ type Options struct {
 	Keys       Keys
 	Links      Links
 	Logger     *slog.Logger
-	Now        func() time.Time // nil is time.Now; a simulation has its own
-	NewID      func() string    // of a new meeting; nil is greenroom.NewMeetingID
+	Identify   func(document, signature string) (MachineIdentity, error) // checks what AWS signed for a machine; nil: no machine of EC2 may enrol
+	Account    string                                                    // the AWS account of machines, if it is known
+	Now        func() time.Time                                          // nil is time.Now; a simulation has its own
+	NewID      func() string                                             // of a new meeting; nil is greenroom.NewMeetingID
 }
 
 // Service carries out what people and desktops ask for. Its methods may be called at once.
