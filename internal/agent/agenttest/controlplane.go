@@ -28,6 +28,7 @@ type ControlPlane struct {
 	sync.Mutex
 	CertificateLife time.Duration // of what it signs
 	Slow            bool          // it signs at the second time of asking, and only a request that names the desktop alone
+	Hooks           string        // of the desktops whose user data it makes
 	Roots           *x509.CertPool
 
 	server  *httptest.Server
@@ -47,6 +48,7 @@ type Machine struct {
 	Signed   int               // certificates
 	Asked    int               // for certificates
 	ReadyAt  time.Time         // when a report first said so
+	Data     string            // where the session's data lies, as the desktop told
 }
 
 // NewControlPlane starts one that ends with the test.
@@ -58,6 +60,7 @@ func NewControlPlane(t testing.TB) *ControlPlane {
 	mux.HandleFunc("POST "+agentapi.EnrolPath, c.enrol)
 	mux.HandleFunc("POST "+agentapi.ReportPath, c.report)
 	mux.HandleFunc("POST "+agentapi.CertificatePath, c.certificate)
+	mux.HandleFunc("PUT "+agentapi.SessionDataPath, c.sessionData)
 	mux.HandleFunc("POST /dcv/verify/{secret}", c.verify)
 	c.server = httptest.NewServer(mux)
 	t.Cleanup(func() { c.server.Close() })
@@ -92,7 +95,7 @@ func (c *ControlPlane) UserData(h greenroom.Handle, killAt time.Time, applicatio
 	}
 	text, _ := json.Marshal(agentapi.UserData{
 		InstanceID: greenroom.InstanceIDFromToken(h.Token()), ControlURL: c.URL(), Secret: h.Token(), KillAt: killAt,
-		Protocol: "novnc", Screen: "1024x768", Applications: applications, Title: "Algebra", Role: h.Role,
+		Protocol: "novnc", Screen: "1024x768", Applications: applications, Title: "Algebra", Role: h.Role, Hooks: c.Hooks,
 	})
 	return text
 }
@@ -201,7 +204,8 @@ func (c *ControlPlane) enrol(w http.ResponseWriter, r *http.Request) {
 	}
 	m.Enrolled = true
 	answer(w, agentapi.Enrolled{AgentToken: "agent " + token, Hostname: Hostname(token), VerifyURL: c.URL() + "/dcv/verify/" + token,
-		ReturnURL: c.URL() + "/join/" + token, Certificate: c.sign(in.CertificateRequest, token)})
+		ReturnURL: c.URL() + "/join/" + token, Certificate: c.sign(in.CertificateRequest, token),
+		Meeting: agentapi.Meeting{ID: "k3v9", Title: "Algebra", Role: "teacher"}, WrapUp: 30})
 }
 
 func (c *ControlPlane) report(w http.ResponseWriter, r *http.Request) {
@@ -235,6 +239,19 @@ func (c *ControlPlane) certificate(w http.ResponseWriter, r *http.Request) {
 	}
 	c.machine[bearer(r)].Asked++
 	answer(w, agentapi.Certificate{Certificate: c.sign(in.CertificateRequest, bearer(r))})
+}
+
+func (c *ControlPlane) sessionData(w http.ResponseWriter, r *http.Request) {
+	c.Lock()
+	defer c.Unlock()
+	var in agentapi.SessionData
+	m := c.caller(r)
+	if err := json.NewDecoder(r.Body).Decode(&in); err != nil || m == nil {
+		http.Error(w, "refused", http.StatusForbidden)
+		return
+	}
+	m.Data = in.URL
+	w.WriteHeader(http.StatusNoContent)
 }
 
 func bearer(r *http.Request) string {
