@@ -28,8 +28,8 @@ func TestVerify(t *testing.T) {
 	otherDocument, otherSignature := ours.Sign(t, other)
 	forged, forgedSignature := theirs.Sign(t, want)
 	for name, c := range map[string]struct{ document, signature string }{
-		"another document under the signature": {otherDocument, signature},
-		"another signature for the document":   {document, otherSignature},
+		"another document under the signature":                      {otherDocument, signature},
+		"another signature for the document":                        {document, otherSignature},
 		"signed by somebody else, who brings the certificate along": {forged, forgedSignature},
 		"a blank more":        {document + " ", signature},
 		"no signature":        {document, ""},

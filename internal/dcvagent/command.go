@@ -19,19 +19,17 @@ const (
 	maxOutput   = 256 << 10
 )
 
-// bounded keeps the beginning of what a program writes.
+// bounded keeps the beginning of what a program writes. It embeds no buffer, whose ReadFrom would know no bound.
 type bounded struct {
-	bytes.Buffer
+	kept bytes.Buffer
 	over bool
 }
 
 func (b *bounded) Write(p []byte) (int, error) {
-	if room := maxOutput - b.Len(); len(p) > room {
-		b.over = true
-		b.Buffer.Write(p[:max(0, room)])
-		return len(p), nil
-	}
-	return b.Buffer.Write(p)
+	room := maxOutput - b.kept.Len()
+	b.over = b.over || len(p) > room
+	b.kept.Write(p[:min(len(p), room)])
+	return len(p), nil
 }
 
 // call runs a program in bounded time and returns what it printed.
@@ -47,12 +45,12 @@ func call(ctx context.Context, name string, args ...string) ([]byte, error) {
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("%s %s: %w", name, strings.Join(args, " "), ctx.Err())
 	case err != nil:
-		said := strings.Join(strings.Fields(complaint.String()+" "+out.String()), " ")
+		said := strings.Join(strings.Fields(complaint.kept.String()+" "+out.kept.String()), " ")
 		return nil, fmt.Errorf("%s %s: %w: %.200s", name, strings.Join(args, " "), err, said)
 	case out.over:
 		return nil, fmt.Errorf("%s %s: it printed more than %d bytes", name, strings.Join(args, " "), maxOutput)
 	}
-	return out.Bytes(), nil
+	return out.kept.Bytes(), nil
 }
 
 // session is DCV's console session.
