@@ -156,7 +156,7 @@ func newLife(t *testing.T, start time.Duration) *life {
 	}
 	now := time.Now().UTC()
 	b := greenroom.DefaultBlueprint()
-	b.Protocol = "dcv"
+	b.Protocol, b.Agent = "dcv", "none"
 	m := greenroom.Meeting{ID: greenroom.NewMeetingID(), Version: 1, Title: "Algebra", StartsAt: now.Add(start), EndsAt: now.Add(start + time.Hour), Blueprint: b, WakeAt: now}
 	for _, role := range b.Seats {
 		m.Seats = append(m.Seats, greenroom.Seat{Role: role, Key: greenroom.NewSecret(), Desktop: greenroom.Desktop{

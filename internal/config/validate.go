@@ -92,10 +92,12 @@ func judgeDesktop(bad *greenroom.InvalidError, prefix string, b greenroom.Bluepr
 	if b.Provider == "local" && b.Agent == "none" {
 		bad.Add(prefix+".agent", "must be greenroom with the provider local: nothing else runs its desktops")
 	}
-	if b.Hooks != "" && !filepath.IsAbs(b.Hooks) && !(len(b.Hooks) > 2 && b.Hooks[1] == ':') {
+	if b.Hooks != "" && !filepath.IsAbs(b.Hooks) && !windowsPath.MatchString(b.Hooks) {
 		bad.Add(prefix+".hooks", "must be an absolute path on the desktop's machine, and is %q", b.Hooks)
 	}
 }
+
+var windowsPath = regexp.MustCompile(`^[A-Za-z]:[/\\]`)
 
 // judgeExposure keeps a server that everybody may command from being reachable by everybody.
 func (c Config) judgeExposure(bad *greenroom.InvalidError) {

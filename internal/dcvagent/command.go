@@ -159,7 +159,7 @@ func named(o map[string]any) jsonObject {
 }
 
 // maxField bounds a text that is passed on.
-const maxField = 256
+const maxField = 128
 
 func (o jsonObject) text(name string) string {
 	switch v := o[name].(type) {

@@ -40,9 +40,6 @@ type Paths struct {
 	Address string // where DCV serves, as seen from the machine
 }
 
-// errPoweredOff ends a run whose machine was told to go.
-var errPoweredOff = errors.New("the machine is being shut down")
-
 // Run looks after one machine until ctx ends or the machine is shut down. Only what keeps it from starting at all is an error.
 func Run(ctx context.Context, cfg Config) error {
 	if err := os.MkdirAll(cfg.Paths.State, 0o755); err != nil {
@@ -125,7 +122,10 @@ func (a *agent) run(ctx context.Context) error {
 	g.Go(func() error { return link.UntilKillTime(ctx, a.born.data.KillAt) })
 	g.Go(func() error { return a.key.Run(ctx) })
 	g.Go(func() error { return reporter.Run(ctx) })
-	g.Go(func() error { return a.prepare(ctx) })
+	g.Go(func() error {
+		a.prepare(ctx)
+		return nil
+	})
 	g.Go(func() error { return a.tellTime(ctx) })
 	g.Go(func() error { return a.wrapUp(ctx) })
 	return g.Wait()
@@ -133,16 +133,16 @@ func (a *agent) run(ctx context.Context) error {
 
 // prepare makes the desktop ready, and then watches who is connected. What goes wrong is reported: the control plane
 // decides what becomes of the machine.
-func (a *agent) prepare(ctx context.Context) error {
+func (a *agent) prepare(ctx context.Context) {
 	select {
 	case <-ctx.Done():
-		return nil
+		return
 	case <-a.key.Enrolled():
 	}
 	began := time.Now()
 	err := a.ready(ctx)
 	if ctx.Err() != nil {
-		return nil
+		return
 	}
 	if err != nil {
 		a.Logger.Error("desktop cannot be made ready", "err", err)
@@ -150,12 +150,11 @@ func (a *agent) prepare(ctx context.Context) error {
 			r.Error = greenroom.Sentence(err, "The desktop could not be made ready: "+err.Error()+".")
 			r.Permanent = errors.Is(err, greenroom.ErrPermanent)
 		})
-		return nil
+		return
 	}
 	a.Logger.Info("desktop is ready", "took", time.Since(began))
 	a.report.Update(func(r *agentapi.Report) { r.Ready, r.Problem = true, "" })
 	a.watch(ctx)
-	return nil
 }
 
 func (a *agent) ready(ctx context.Context) error {

@@ -103,7 +103,7 @@ func (p *proxy) pass(from net.Conn, to string) {
 	if dead {
 		return
 	}
-	go io.Copy(onward, from) //nolint:errcheck // it ends with the connections
+	go io.Copy(onward, from) // it ends with the connections
 	_, _ = io.Copy(from, onward)
 }
 

@@ -113,12 +113,13 @@ func (r Run) one(ctx context.Context, name string) (string, error) {
 	select {
 	case err = <-ended:
 	case <-ctx.Done():
+		err = ctx.Err()
 		killGroup(cmd)
 		select {
-		case <-ended:
+		case killed := <-ended:
+			err = errors.Join(err, killed)
 		case <-time.After(killTime): // it cannot be killed now; it is left behind
 		}
-		err = ctx.Err()
 	}
 	text := out.text()
 	if err == nil {

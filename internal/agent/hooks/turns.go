@@ -76,7 +76,7 @@ func (t *Turns) Run(ctx context.Context, early <-chan time.Time) error {
 	}
 	e, err := t.Control.Facts()
 	if err != nil {
-		return nil //nolint:nilerr // a desktop that never enrolled has nothing to end
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.WrapUp.Duration())
 	defer cancel()

@@ -92,7 +92,7 @@ type reply struct {
 // Start starts the server with the machine, as systemd does; it ends with the test.
 func Start(t testing.TB, v Version) *Server {
 	t.Helper()
-	root, err := os.MkdirTemp("", "dcvtest") // a socket's path must be short
+	root, err := os.MkdirTemp("", "dcvtest") //nolint:usetesting // a socket's path must be short
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func Start(t testing.TB, v Version) *Server {
 		t.Fatal(err)
 	}
 	server := &http.Server{Handler: http.HandlerFunc(s.serveCommand)}
-	go server.Serve(lines) //nolint:errcheck // it ends with the test
+	go server.Serve(lines)
 	if s.listener, err = tls.Listen("tcp", "127.0.0.1:0", &tls.Config{GetCertificate: s.certificate}); err != nil {
 		t.Fatal(err)
 	}
