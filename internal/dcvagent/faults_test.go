@@ -3,7 +3,6 @@ package dcvagent_test
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -190,25 +189,5 @@ func TestFrugal(t *testing.T) {
 	t.Logf("%.3f %% of a core (%.3f %% with DCV's command lines), %.1f MiB, binary of %.1f MiB", 100*share, 100*withChildren, float64(rss)/1024, float64(info.Size())/(1<<20))
 	if share > 0.005 || rss > 20<<10 || info.Size() > 12<<20 {
 		t.Error("it takes more than it may")
-	}
-}
-
-// TestCrossBuilds builds the program for every system it is for.
-func TestCrossBuilds(t *testing.T) {
-	t.Parallel()
-	if testing.Short() {
-		t.Skip("building four programs takes a while")
-	}
-	for _, target := range []string{"linux/amd64", "linux/arm64", "windows/amd64", "windows/arm64"} {
-		system, arch, _ := strings.Cut(target, "/")
-		cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(t.TempDir(), "agent"), "greenroom/cmd/greenroom-agent")
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+system, "GOARCH="+arch)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("%s: %v\n%s", target, err, out)
-			continue
-		}
-		if info, err := os.Stat(cmd.Args[6]); err != nil || info.Size() > 12<<20 {
-			t.Errorf("%s: %v bytes, %v", target, info.Size(), err)
-		}
 	}
 }

@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,6 +43,9 @@ func TestEndHooksAreWaitedFor(t *testing.T) {
 				c.change(&m.Seats[i].Desktop)
 			}
 			d := decide(m, start.Add(time.Minute+c.after))
+			if _, next := plan.Outlook(&m, m.Seat("teacher"), start.Add(time.Minute+c.after)); strings.Contains(next, "end hooks") == c.goes {
+				t.Errorf("people are told: %s", next)
+			}
 			if goes := slices.Contains(verbs(d), "terminate teacher"); goes != c.goes {
 				t.Errorf("%v, wake %v: %s", verbs(d), d.Wake, d.Why)
 			}

@@ -19,7 +19,7 @@ func Outlook(m *greenroom.Meeting, s *greenroom.Seat, now time.Time) (time.Time,
 	case d.Phase.Starting():
 		return startingOutlook(m, s, now)
 	case d.Phase == greenroom.Terminating, d.Phase == greenroom.Failed && !d.Cleared:
-		return removalOutlook(d, now)
+		return removalOutlook(m, d, now)
 	case d.Phase == greenroom.Failed:
 		return failedOutlook(m, s)
 	case m.EndReason != "":
@@ -58,13 +58,16 @@ func startingOutlook(m *greenroom.Meeting, s *greenroom.Seat, now time.Time) (ti
 	return stageBegan(d).Add(stageDeadline(m, d.Phase)), "waits for " + waits + "; then the desktop is replaced"
 }
 
-func removalOutlook(d *greenroom.Desktop, now time.Time) (time.Time, string) {
+func removalOutlook(m *greenroom.Meeting, d *greenroom.Desktop, now time.Time) (time.Time, string) {
 	after := ""
 	if d.Phase == greenroom.Failed {
 		after = "; then it is replaced if there is time and hope"
 	}
 	if d.RetryAt.After(now) {
 		return d.RetryAt, fmt.Sprintf("the removal is tried again after %d failed tries%s", d.Tries, after)
+	}
+	if until, ok := wrapUpUntil(m, d); ok && until.After(now) {
+		return until, "the machine is removed, at once when its end hooks have ended (wrap_up)"
 	}
 	if !d.RemovalAskedAt.IsZero() {
 		return d.RemovalAskedAt.Add(removalRetry), "the removal is asked for again if the machine is still there" + after
