@@ -28,7 +28,10 @@ func (s *Service) UserData(m *greenroom.Meeting, seat *greenroom.Seat) ([]byte, 
 		Secret:   s.enrolment(m, seat),
 		KillAt:   seat.Desktop.KillAt,
 		Protocol: m.Blueprint.Protocol, Screen: m.Blueprint.Screen, Applications: m.Blueprint.Applications,
-		Hooks: m.Blueprint.Hooks, User: m.Blueprint.Owner(seat.Role),
+		Hooks: m.Blueprint.Hooks,
+	}
+	if m.Blueprint.Protocol == "dcv" {
+		data.User = m.Blueprint.Owner(seat.Role)
 	}
 	if !seat.Desktop.Launch.Together() { // what machines that start together are told is the same for all, and at every try
 		data.Title, data.Role = m.Title, seat.Role
