@@ -43,13 +43,13 @@ func openProvider(ctx context.Context, cfg config.Config, owner string, store *s
 		if err != nil {
 			return nil, fmt.Errorf("load AWS configuration: %w", err)
 		}
-		return route53dns.New(route53dns.Options{Zone: cfg.Zone, ZoneID: d.ZoneID, Owner: owner, AWS: aws, TTL: ttl}), nil
+		return route53dns.New(route53dns.Options{Zone: cfg.Zone, ZoneID: d.ZoneID, Owner: owner, AWS: aws, Endpoint: d.Endpoint, TTL: ttl}), nil
 	case "cloudflare":
 		token, err := store.Open(ctx, "dns.token", d.Token.Reveal())
 		if err != nil {
 			return nil, err
 		}
-		return cloudflaredns.New(cloudflaredns.Options{Zone: cfg.Zone, ZoneID: d.ZoneID, Owner: owner, Token: token.Get, Proxied: d.Proxied, TTL: ttl}), nil
+		return cloudflaredns.New(cloudflaredns.Options{Zone: cfg.Zone, ZoneID: d.ZoneID, Owner: owner, Token: token.Get, Proxied: d.Proxied, TTL: ttl, BaseURL: d.Endpoint}), nil
 	}
 	return nil, fmt.Errorf("there is no DNS provider %q", d.Provider)
 }
@@ -78,7 +78,7 @@ func (a *app) openZone(ctx context.Context, owner string) error {
 	return nil
 }
 
-// prober asks our own server of an embedded zone, and of any other every server that it is delegated to; then it connects
+// prober asks our own server of an embedded zone, and of any other every server that is configured or that it is delegated to; then it connects
 // to the listener for desktops, or, where there is none in between, to the desktop itself.
 func (a *app) prober() *probe.Prober {
 	o := probe.Options{NameAddress: a.wildcard(), Port: a.desktopPort(), Roots: a.certs.shown()}
@@ -87,8 +87,11 @@ func (a *app) prober() *probe.Prober {
 	}
 	if a.zone != nil {
 		o.DNSServers = []string{a.listeners.dnsTCP.Addr().String()}
-	} else {
-		o.Servers, o.Resolver, o.Proxied = probe.NewDelegation(a.Config.Zone).Servers, a.Config.DNS.Resolver, a.Config.DNS.Proxied
+		return probe.New(o)
+	}
+	o.DNSServers, o.Resolver, o.Proxied = a.Config.DNS.Servers, a.Config.DNS.Resolver, a.Config.DNS.Proxied
+	if len(o.DNSServers) == 0 {
+		o.Servers = probe.NewDelegation(a.Config.Zone).Servers
 	}
 	return probe.New(o)
 }

@@ -49,7 +49,9 @@ type DNS struct {
 	Token         Secret // cloudflare
 	Proxied       bool   // cloudflare
 	TTL           greenroom.Duration
-	Resolver      string // host:port; asked last in a proof; empty is none
+	Servers       []string // host:port of the servers that a proof asks; empty: those that the zone is delegated to
+	Resolver      string   // host:port; asked last in a proof; empty is none
+	Endpoint      string   // of route53's or cloudflare's API; empty: the provider's own
 }
 
 // Certificates says who issues them.

@@ -2,7 +2,10 @@ package config
 
 import (
 	"encoding/base64"
+	"fmt"
 	"net"
+	"net/netip"
+	"net/url"
 	"regexp"
 	"strings"
 	"time"
@@ -11,9 +14,10 @@ import (
 	"greenroom/internal/secrets"
 )
 
-// dnsKeys says which keys below dns a provider knows, beside provider, ttl and resolver.
+// dnsKeys says which keys below dns a provider knows, beside provider, ttl, servers and resolver.
 var dnsKeys = map[string][]string{
-	"rfc2136": {"dns.server", "dns.tsig_name", "dns.tsig_secret"}, "route53": {"dns.zone_id"}, "cloudflare": {"dns.zone_id", "dns.token", "dns.proxied"},
+	"rfc2136": {"dns.server", "dns.tsig_name", "dns.tsig_secret"}, "route53": {"dns.zone_id", "dns.endpoint"},
+	"cloudflare": {"dns.zone_id", "dns.token", "dns.proxied", "dns.endpoint"},
 }
 
 var (
@@ -32,6 +36,17 @@ func (c Config) judgeDNS(bad *greenroom.InvalidError) {
 	oneOf(bad, "dns.provider", d.Provider, "embedded", "rfc2136", "route53", "cloudflare")
 	if d.Resolver != "" && !validHostPort(d.Resolver) {
 		bad.Add("dns.resolver", "must be an address and a port, such as 1.1.1.1:53, or empty, and is %q", d.Resolver)
+	}
+	for i, s := range d.Servers {
+		if !validHostPort(s) {
+			bad.Add(fmt.Sprintf("dns.servers[%d]", i), "must be an address and a port, such as 192.0.2.1:53, and is %q", s)
+		}
+	}
+	if len(d.Servers) > 0 && d.Provider == "embedded" {
+		bad.Add("dns.servers", "has no meaning with dns.provider embedded: greenroom itself is the server")
+	}
+	if d.Endpoint != "" && !validEndpoint(d.Endpoint) {
+		bad.Add("dns.endpoint", "must be an https:// address, or an http:// address of this machine, and is %q", d.Endpoint)
 	}
 	if ttl := time.Duration(d.TTL); ttl < leastTTL || ttl > mostTTL {
 		bad.Add("dns.ttl", "must be 1m to 24h, and is %s", d.TTL)
@@ -56,7 +71,7 @@ func (c Config) judgeDNS(bad *greenroom.InvalidError) {
 	}
 	for key, given := range map[string]bool{
 		"dns.server": d.Server != "", "dns.tsig_name": d.TSIGName != "", "dns.tsig_secret": d.TSIGSecret != "", "dns.zone_id": d.ZoneID != "",
-		"dns.token": d.Token != "", "dns.proxied": d.Proxied,
+		"dns.token": d.Token != "", "dns.proxied": d.Proxied, "dns.endpoint": d.Endpoint != "",
 	} {
 		if given && !contains(dnsKeys[d.Provider], key) {
 			bad.Add(key, "has no meaning with dns.provider %s", d.Provider)
@@ -86,6 +101,16 @@ func contains(list []string, s string) bool {
 		}
 	}
 	return false
+}
+
+// validEndpoint reports whether the address is one that secrets may be sent to.
+func validEndpoint(s string) bool {
+	u, err := url.Parse(s)
+	if err != nil || !validLink(s) || u.RawQuery != "" || u.Fragment != "" {
+		return false
+	}
+	address, err := netip.ParseAddr(u.Hostname())
+	return u.Scheme == "https" || u.Hostname() == "localhost" || err == nil && address.IsLoopback()
 }
 
 func validHostPort(s string) bool {
