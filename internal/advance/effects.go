@@ -59,7 +59,7 @@ func (a *Advancer) perform(ctx context.Context, m greenroom.Meeting, e plan.Effe
 		proof := a.Prober.Probe(ctx, d.Hostname, address)
 		o.Proof = &proof
 	case plan.Unpublish:
-		o.Err = a.Records.DeleteRecords(ctx, []string{d.Hostname})
+		o.Err = dns.Explain(a.Records.DeleteRecords(ctx, []string{d.Hostname}))
 	case plan.Terminate:
 		o.Err = a.terminate(ctx, m, d.InstanceID)
 	case plan.Launch:
@@ -83,7 +83,7 @@ func (a *Advancer) publish(ctx context.Context, d *greenroom.Desktop) error {
 	if err != nil {
 		return fmt.Errorf("%w: the provider gave the address %q", greenroom.ErrPermanent, d.Address)
 	}
-	return a.Records.SetRecords(ctx, []dns.Record{{Name: d.Hostname, Address: address}})
+	return dns.Explain(a.Records.SetRecords(ctx, []dns.Record{{Name: d.Hostname, Address: address}}))
 }
 
 func (a *Advancer) terminate(ctx context.Context, m greenroom.Meeting, instance string) error {

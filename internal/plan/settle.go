@@ -65,7 +65,7 @@ func settle(s *greenroom.Seat, zone string, o Outcome, now time.Time) *greenroom
 			return nil
 		}
 		if o.Err != nil {
-			return retry(s, "The name could not be written yet.", o.Err, now)
+			return namingFailed(s, o.Err, now)
 		}
 		return advance(s, greenroom.Proving, "The name "+d.Hostname+" is written.", now)
 	case Prove:
@@ -99,6 +99,16 @@ func queued(s *greenroom.Seat, o Outcome, now time.Time) *greenroom.Event {
 	e := retry(s, "The machine waits for its turn: the provider starts only so many at once, and others start earlier.", o.Err, now)
 	s.Desktop.Tries, s.Desktop.RetryAt, s.Desktop.TurnAt = tries, o.TurnAt, o.TurnAt
 	return e
+}
+
+// namingFailed treats a name that was not written. One that somebody else has is not waited for: the next desktop has another.
+func namingFailed(s *greenroom.Seat, err error, now time.Time) *greenroom.Event {
+	if !errors.Is(err, greenroom.ErrConflict) {
+		return retry(s, "The name could not be written yet.", err, now)
+	}
+	e := fail(s, "The zone has a record of "+s.Desktop.Hostname+" that is not greenroom's; it was left alone, and the desktop needs another name.", now)
+	e.Data["cause"] = err.Error()
+	return &e
 }
 
 // launchFailed treats a refusal. That this call launched nothing does not say that no other did, with the same
