@@ -38,7 +38,7 @@ type Options struct {
 	Roots     *x509.CertPool        // to trust for the authority and what it signs; nil: the system's
 	Limits    *Limits               // nil: what is known of the directory's authority
 	Patience  time.Duration         // of Issue before it says certs.ErrPending; 7 s, since agents wait 10 s
-	CheckEdge time.Duration         // how often the edge's certificate is looked at; 10 min
+	CheckEdge time.Duration         // how often the edge's certificate is looked at, if it lives for hours; 10 min
 	Logger    *slog.Logger
 }
 
@@ -222,13 +222,41 @@ func (a *Authority) failed(name string, cause error) error {
 	return fault.err
 }
 
-// ManageEdge gets the certificate of greenroom's own edge for names, in the background, and keeps it renewed
+// ManageEdge gets the certificate of greenroom's own edge for name, in the background, and keeps it renewed
 // until Close. A certificate of an earlier run serves at once.
-func (a *Authority) ManageEdge(names ...string) error {
-	if err := a.config.ManageAsync(a.ctx, names); err != nil {
+func (a *Authority) ManageEdge(name string) error {
+	if err := a.config.ManageAsync(a.ctx, []string{name}); err != nil {
 		return fmt.Errorf("manage the edge's certificate: %w", err)
 	}
+	a.wg.Go(func() { a.upkeep(name) })
 	return nil
+}
+
+// looksPerLife is how often a certificate is looked at while it is good, at least.
+const looksPerLife = 24
+
+// upkeep looks more often than the cache does by itself at certificates that live less than some hours: authorities of
+// one's own give such ones, and would have them expire between two looks.
+func (a *Authority) upkeep(name string) {
+	for {
+		wait := time.Second // until there is one
+		for _, c := range a.cache.AllMatchingCertificates(name) {
+			wait = max(wait, min(a.o.CheckEdge, c.Leaf.NotAfter.Sub(c.Leaf.NotBefore)/looksPerLife))
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-a.ctx.Done():
+			timer.Stop()
+			return
+		}
+		if wait >= a.o.CheckEdge {
+			continue // the cache looks itself
+		}
+		if err := a.cache.RenewManagedCertificates(a.ctx); err != nil && a.ctx.Err() == nil {
+			a.o.Logger.Error("the edge's certificate could not be renewed", "err", err)
+		}
+	}
 }
 
 // GetCertificate is for tls.Config of the edge.

@@ -254,7 +254,7 @@ func TestFailures(t *testing.T) {
 // TestEdge gets a wildcard that lives half a minute and sees it renewed while a session goes on.
 func TestEdge(t *testing.T) {
 	t.Parallel()
-	r := setup(t, pebbletest.Options{Life: 30 * time.Second}, func(o *acmecerts.Options) { o.CheckEdge = 5 * time.Second })
+	r := setup(t, pebbletest.Options{Life: 30 * time.Second})
 	if err := r.ManageEdge("*." + domain); err != nil {
 		t.Fatal(err)
 	}
