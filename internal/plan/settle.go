@@ -106,6 +106,7 @@ func namingFailed(s *greenroom.Seat, err error, now time.Time) *greenroom.Event 
 	if !errors.Is(err, greenroom.ErrConflict) {
 		return retry(s, "The name could not be written yet.", err, now)
 	}
+	s.Desktop.Unpublished = true // nothing of ours can be there
 	e := fail(s, "The zone has a record of "+s.Desktop.Hostname+" that is not greenroom's; it was left alone, and the desktop needs another name.", now)
 	e.Data["cause"] = err.Error()
 	return &e
