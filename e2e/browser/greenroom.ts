@@ -3,6 +3,7 @@
 import { test as base, chromium, expect, type BrowserContext, type Page } from "@playwright/test";
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { get } from "node:https";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -43,6 +44,44 @@ async function endAll(url: string): Promise<void> {
   for (const { id } of meetings) await fetch(`${url}/api/v1/meetings/${id}/end`, { method: "POST" });
 }
 
+// certificateLife is that of an ACME authority's certificates, in seconds: enough for a proof, which wants a minute of it.
+const certificateLife = 120;
+
+// startPebble runs Pebble, the ACME authority of Let's Encrypt's own tests, which looks for challenges at a name server.
+async function startPebble(data: string, nameServer: string): Promise<{ root: string; env: Record<string, string>; stop: () => void }> {
+  const [port, management] = await Promise.all([freePort(), freePort()]);
+  const at = (name: string): string => path.join(data, name);
+  execFileSync("go", ["build", "-o", at("pebble"), "github.com/letsencrypt/pebble/v2/cmd/pebble"]);
+  const goroot = execFileSync("go", ["env", "GOROOT"], { encoding: "utf8" }).trim();
+  execFileSync("go", ["run", path.join(goroot, "src/crypto/tls/generate_cert.go"), "--host", "127.0.0.1", "--ca", "--ecdsa-curve", "P256"], { cwd: data, stdio: "ignore" });
+  const profiles = { default: { description: "short", validityPeriod: certificateLife } };
+  const pebble = {
+    listenAddress: `127.0.0.1:${port}`, managementListenAddress: `127.0.0.1:${management}`, certificate: at("cert.pem"), privateKey: at("key.pem"),
+    httpPort: 5002, tlsPort: 5001, keyAlgorithm: "ecdsa", profiles,
+  };
+  writeFileSync(at("pebble.json"), JSON.stringify({ pebble }));
+  const log = openSync(at("pebble.log"), "a");
+  const server = spawn(at("pebble"), ["-config", at("pebble.json"), "-dnsserver", nameServer], {
+    stdio: ["ignore", log, log], env: { ...process.env, PEBBLE_VA_NOSLEEP: "1", PEBBLE_WFE_NONCEREJECT: "0" },
+  });
+  const own = readFileSync(at("cert.pem"), "utf8");
+  let root = "";
+  await until("Pebble", async () => {
+    if (server.exitCode !== null) throw new Error(readFileSync(at("pebble.log"), "utf8"));
+    return new Promise((resolve) => {
+      get(`https://127.0.0.1:${management}/roots/0`, { ca: own }, (answer) => {
+        answer.setEncoding("utf8").on("data", (s: string) => (root += s)).on("end", () => resolve(answer.statusCode === 200));
+      }).once("error", () => resolve(false));
+    });
+  });
+  writeFileSync(at("roots.pem"), own + root);
+  return {
+    root,
+    env: { GREENROOM_CERTIFICATES_ISSUER: "acme", GREENROOM_CERTIFICATES_DIRECTORY_URL: `https://127.0.0.1:${port}/dir`, GREENROOM_CERTIFICATES_ROOTS_FILE: at("roots.pem") },
+    stop: () => server.kill("SIGKILL"),
+  };
+}
+
 // running lists the commands of processes that carry a desktop's mark below a data directory.
 export function running(data: string): string[] {
   const found: string[] = [];
@@ -60,22 +99,26 @@ export function running(data: string): string[] {
 
 export const test = base.extend<
   { people: (name: string, options?: Parameters<typeof chromium.launch>[0] & { phone?: boolean; dark?: boolean }) => Promise<Page> },
-  { greenroom: Greenroom; access: "direct" | "gateway" }
+  { greenroom: Greenroom; access: "direct" | "gateway"; issuer: "local" | "acme" }
 >({
   // access is how desktops are reached; a spec says test.use({ access: "gateway" }) for the other way.
   access: ["direct", { option: true, scope: "worker" }],
 
+  // issuer is who signs what browsers see; "acme" is an authority of the test's own.
+  issuer: ["local", { option: true, scope: "worker" }],
+
   greenroom: [
-    async ({ access }, use) => {
+    async ({ access, issuer }, use) => {
       const data = mkdtempSync(path.join(tmpdir(), "greenroom-browser-"));
       const home = path.join(data, "home");
       const [http, desktops, dns] = await Promise.all([freePort(), freePort(), freePort()]);
       const url = `http://127.0.0.1:${http}`;
       const log = openSync(path.join(data, "serve.log"), "a");
+      const acme = issuer === "acme" ? await startPebble(data, `127.0.0.1:${dns}`) : undefined;
       const server: ChildProcess = spawn(
         binary,
         ["serve", "--data-dir", data, "--listen", `127.0.0.1:${http}`, "--desktop-listen", `127.0.0.1:${desktops}`, "--dns-listen", `127.0.0.1:${dns}`],
-        { stdio: ["ignore", log, log], env: { ...process.env, GREENROOM_PUBLIC_URL: url, GREENROOM_ACCESS: access } },
+        { stdio: ["ignore", log, log], env: { ...process.env, GREENROOM_PUBLIC_URL: url, GREENROOM_ACCESS: access, ...acme?.env } },
       );
       try {
         await until("the server", () => {
@@ -85,7 +128,7 @@ export const test = base.extend<
         const store = path.join(home, ".pki", "nssdb");
         mkdirSync(store, { recursive: true });
         const authority = path.join(data, "authority.pem");
-        writeFileSync(authority, await (await fetch(`${url}/ca.pem`)).text());
+        writeFileSync(authority, acme ? acme.root : await (await fetch(`${url}/ca.pem`)).text());
         execFileSync("certutil", ["-N", "-d", `sql:${store}`, "--empty-password"]);
         execFileSync("certutil", ["-A", "-d", `sql:${store}`, "-t", "C,,", "-n", "greenroom test", "-i", authority]);
         await use({ url, data, home });
@@ -94,11 +137,12 @@ export const test = base.extend<
         const ended = new Promise((r) => server.once("exit", r));
         server.kill("SIGTERM");
         await ended;
+        acme?.stop();
       }
       await until("every desktop to be gone", () => running(data).length === 0);
       rmSync(data, { recursive: true, force: true });
     },
-    { scope: "worker", timeout: 60_000 },
+    { scope: "worker", timeout: 120_000 },
   ],
 
   // people gives each name a browser profile of its own.

@@ -5,6 +5,7 @@ package pebbletest
 import (
 	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"io"
 	"log"
 	"net/http"
@@ -35,6 +36,7 @@ type Authority struct {
 	Directory string         // its URL
 	Roots     *x509.CertPool // to trust for its HTTPS and for what it signs
 
+	roots  []*x509.Certificate // those in Roots
 	server *httptest.Server
 	o      Options
 
@@ -59,7 +61,7 @@ func Start(tb testing.TB, o Options) *Authority {
 	a := &Authority{o: o, Roots: x509.NewCertPool()}
 	a.server = httptest.NewTLSServer(a)
 	tb.Cleanup(a.server.Close)
-	a.Roots.AddCert(a.server.Certificate())
+	a.trust(a.server.Certificate())
 	a.Directory = a.server.URL + wfe.DirectoryPath
 	a.Forget(tb)
 	return a
@@ -95,10 +97,26 @@ func (a *Authority) Forget(tb testing.TB) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	a.Roots.AddCert(root)
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.trust(root)
 	a.pebble = front.Handler()
+}
+
+func (a *Authority) trust(root *x509.Certificate) {
+	a.roots = append(a.roots, root)
+	a.Roots.AddCert(root)
+}
+
+// PEM is Roots for a file.
+func (a *Authority) PEM() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var out []byte
+	for _, root := range a.roots {
+		out = append(out, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Raw})...)
+	}
+	return string(out)
 }
 
 // Refuse makes it refuse every new order; nil ends that.
