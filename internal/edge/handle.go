@@ -43,7 +43,7 @@ func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case isLook(r):
 		e.pass(w, r, way)
 	case !way.Open:
-		e.refuse(w, http.StatusServiceUnavailable, message{Heading: "This desktop is not ready yet", Text: "It is being looked at before anybody is let in.", Way: way, Retry: true})
+		e.refuse(w, http.StatusServiceUnavailable, message{Heading: "This desktop is not ready yet", Text: "It is being checked from outside, so that you get in at the first try.", Way: way, Retry: true})
 	default:
 		e.serve(w, r, way)
 	}
@@ -65,7 +65,7 @@ func (e *Edge) serve(w http.ResponseWriter, r *http.Request, way meetings.Way) {
 	if !e.holds(r, way) {
 		e.counts.refused.Add(1)
 		e.refuse(w, http.StatusForbidden, message{Heading: "This desktop opens from the lobby", Way: way,
-			Text: "This page was opened without a token, and a token is what the lobby gives you. Go there and choose Enter."})
+			Text: "The address of a desktop lets nobody in by itself: the lobby gives you a way in that is yours alone. Go there and choose Enter."})
 		return
 	}
 	e.pass(w, r, way)
@@ -81,7 +81,7 @@ func (e *Edge) admit(w http.ResponseWriter, r *http.Request, way meetings.Way, t
 	}
 	if token == "" || len(token) > maxToken {
 		e.counts.refused.Add(1)
-		e.refuse(w, http.StatusForbidden, message{Heading: "This link does not open the desktop", Text: "The token in the address is not one that greenroom gave out.", Way: way})
+		e.refuse(w, http.StatusForbidden, message{Heading: "This link does not open the desktop", Text: "The token in the address is not one that greenroom gave out." + freshToken, Way: way})
 		return false
 	}
 	verdict, pass, err := e.o.Desktops.Admit(r.Context(), way.Hostname, token, client)
@@ -92,7 +92,7 @@ func (e *Edge) admit(w http.ResponseWriter, r *http.Request, way meetings.Way, t
 	}
 	if !verdict.OK {
 		e.counts.refused.Add(1)
-		e.refuse(w, http.StatusForbidden, message{Heading: "This link does not open the desktop", Text: sentence(verdict.Message), Way: way})
+		e.refuse(w, http.StatusForbidden, message{Heading: "This link does not open the desktop", Text: sentence(verdict.Message) + freshToken, Way: way})
 		return false
 	}
 	http.SetCookie(w, &http.Cookie{Name: cookieOfPass, Value: pass, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
@@ -100,6 +100,9 @@ func (e *Edge) admit(w http.ResponseWriter, r *http.Request, way meetings.Way, t
 	w.Header().Set("Referrer-Policy", "no-referrer")
 	return true
 }
+
+// freshToken is what a person can do whose token is no good.
+const freshToken = " The lobby gives you a new one."
 
 // holds reports whether the request has a pass to this desktop.
 func (e *Edge) holds(r *http.Request, way meetings.Way) bool {

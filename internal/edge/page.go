@@ -20,9 +20,13 @@ type message struct {
 	Retry         bool         // the page tries again by itself
 }
 
-const style = `:root{color-scheme:light dark}body{font:1.0625rem/1.6 system-ui,sans-serif;margin:0;min-height:100vh;display:grid;place-items:center;padding:1.5rem;box-sizing:border-box}` +
-	`main{max-width:34rem}h1{font-size:1.5rem;line-height:1.25;margin:.25rem 0 1rem}.kicker{margin:0;opacity:.7}` +
-	`a{display:inline-block;padding:.6rem 1rem;border:2px solid;border-radius:.5rem;color:inherit;text-decoration:none;font-weight:600}`
+// style has the colours of greenroom's own pages. Nothing is fetched: those are on another host.
+const style = `:root{color-scheme:light dark;--paper:#f7f6f2;--card:#fff;--ink:#1b201d;--soft:#59625c;--line:#e3e1d9;--accent:#17694b;--on-accent:#fff}` +
+	`@media(prefers-color-scheme:dark){:root{--paper:#101411;--card:#181e1a;--ink:#e6ebe7;--soft:#a4aea7;--line:#2a322d;--accent:#5cc998;--on-accent:#06281a}}` +
+	`*{box-sizing:border-box}body{font:1.0625rem/1.6 Inter,system-ui,sans-serif;background:var(--paper);color:var(--ink);margin:0;min-height:100vh;display:grid;place-items:center;padding:1.25rem}` +
+	`main{width:100%;max-width:34rem;background:var(--card);border:1px solid var(--line);border-radius:.75rem;padding:1.75rem}` +
+	`h1{font-size:1.5rem;line-height:1.25;margin:.25rem 0 1rem}p{margin:0 0 1rem}p:last-child{margin:0}.kicker,.soft{color:var(--soft)}.kicker{margin:0}.role{text-transform:capitalize}` +
+	`a{display:inline-block;padding:.6rem 1.1rem;border-radius:.5rem;background:var(--accent);color:var(--on-accent);text-decoration:none;font-weight:600}a:focus-visible{outline:3px solid var(--ink);outline-offset:2px}`
 
 var page = template.Must(template.New("").Parse(`<!doctype html>
 <html lang="en">
@@ -36,10 +40,10 @@ var page = template.Must(template.New("").Parse(`<!doctype html>
 </head>
 <body>
 <main>
-{{with .Way.Title}}<p class="kicker">{{.}}{{with $.Way.Role}} · {{.}}{{end}}</p>{{end}}
+{{with .Way.Title}}<p class="kicker">{{.}}{{with $.Way.Role}} · <span class="role">{{.}}</span>{{end}}</p>{{end}}
 <h1>{{.Heading}}</h1>
 <p>{{.Text}}</p>
-{{if .Retry}}<p role="status">This page tries again by itself every two seconds.</p>{{end}}
+{{if .Retry}}<p class="soft" role="status">This page tries again by itself every two seconds.</p>{{end}}
 {{with .Way.LobbyURL}}<p><a href="{{.}}">Go to the lobby</a></p>{{end}}
 </main>
 </body>
