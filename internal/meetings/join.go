@@ -31,6 +31,7 @@ func (s *Service) Standing(ctx context.Context, id, role, key string) (Standing,
 func (s *Service) Enter(ctx context.Context, id, role, key, client string) (Standing, error) {
 	token := ""
 	m, err := s.change(ctx, id, func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error) {
+		token = "" // a try before this one may have lost its race
 		seat, err := admit(m, role, key)
 		if err != nil {
 			return nil, err

@@ -93,6 +93,7 @@ func (s *Service) Admit(ctx context.Context, hostname, token, client string) (Ve
 	}
 	h, verdict := m.Handle(seat), unknown
 	_, err = s.change(ctx, h.Meeting, func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error) {
+		verdict = unknown // a try before this one may have lost its race
 		seat := m.AnySeat(h.Role)
 		if seat == nil || m.Handle(seat) != h {
 			return nil, errUnchanged

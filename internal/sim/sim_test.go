@@ -71,6 +71,7 @@ var regressions = []struct {
 }{
 	{6290, "a seat that was added again had the tokens and secrets of the machines before it", "meetings: ASeatAddedAgainSharesNoSecretWithTheOneBefore"},
 	{1368, "a late publish overtook the removal of its record", "plan: a record that may still be being written is not removed before"},
+	{1171576, "who asked for the way in was sent nowhere when the desktop went in that very moment", "meetings: NobodyIsSentToADesktopThatWentMeanwhile"},
 	{8297, "an empty meeting ended while somebody had just connected", "plan: who has just connected keeps an empty meeting open"},
 }
 
