@@ -48,10 +48,14 @@ func (e *ThrottledError) Unwrap() error { return e.Err }
 // other programs that share zones, so that people and programs recognise it.
 func Mark(owner string) string { return "heritage=greenroom,greenroom/owner=" + owner }
 
-// Fits says why a zone cannot hold the record, or nil. Zone and name are without the final dot.
+// Wildcard is the name of the record that answers for every name below the zone that has none of its own.
+func Wildcard(zone string) string { return "*." + zone }
+
+// Fits says why a zone cannot hold the record, or nil. Zone and name are without the final dot. The zone's own wildcard
+// fits, and no other.
 func Fits(zone string, r Record) error {
 	switch {
-	case !ValidName(r.Name) || !strings.HasSuffix(r.Name, "."+zone):
+	case r.Name != Wildcard(zone) && (!ValidName(r.Name) || !strings.HasSuffix(r.Name, "."+zone)):
 		return fmt.Errorf("not a name in lower case below %s: %w", zone, greenroom.ErrPermanent)
 	case !r.Address.Is4():
 		return fmt.Errorf("%v is not an IPv4 address: %w", r.Address, greenroom.ErrPermanent)

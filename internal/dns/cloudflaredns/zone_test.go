@@ -35,7 +35,7 @@ func TestConformance(t *testing.T) {
 	for _, plan := range []cloudflare.Plan{cloudflare.Free, cloudflare.Pro} {
 		t.Run(plan.ID, func(t *testing.T) {
 			t.Parallel()
-			dnstest.Run(t, func(t *testing.T) dnstest.Harness {
+			harness := func(t *testing.T) dnstest.Harness {
 				s := cloudflare.New(t, "example.com")
 				s.Plan = plan
 				return dnstest.Harness{
@@ -47,7 +47,9 @@ func TestConformance(t *testing.T) {
 					Other:     func(*testing.T) dns.Zone { return open(s, "them") },
 					Published: func(t *testing.T, name string) (netip.Addr, bool) { return published(t, s, name) },
 				}
-			})
+			}
+			dnstest.Run(t, harness)
+			dnstest.RunWildcard(t, harness)
 		})
 	}
 }

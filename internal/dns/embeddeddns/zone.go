@@ -186,6 +186,9 @@ func (z *Zone) mayWrite(r dns.Record) error {
 }
 
 func (z *Zone) fits(name string, address netip.Addr) error {
+	if name == dns.Wildcard(z.apex) { // that is Options.Wildcard
+		return fmt.Errorf("the embedded zone keeps no wildcard: %w", greenroom.ErrPermanent)
+	}
 	return dns.Fits(z.apex, dns.Record{Name: name, Address: address})
 }
 

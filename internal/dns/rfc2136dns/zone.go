@@ -124,7 +124,17 @@ func (z *Zone) change(ctx context.Context, names []string, c change) []error {
 		}
 		rest, failed := z.ask(ctx, some, states, c.deletes)
 		errs = append(errs, failed...)
-		errs = append(errs, dns.Apart(rest, func(part []string) error { return z.update(ctx, c, states, part) })...)
+		errs = append(errs, dns.Apart(rest, func(part []string) error {
+			err := z.update(ctx, c, states, part)
+			if len(part) > 1 || states[part[0]] == absent || !errors.Is(err, greenroom.ErrConflict) {
+				return err
+			}
+			if c.deletes { // what had our mark was the wildcard, which answers for names that are not there
+				return nil
+			}
+			states[part[0]] = absent
+			return z.update(ctx, c, states, part)
+		})...)
 	}
 	return errs
 }

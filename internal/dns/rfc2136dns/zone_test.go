@@ -75,10 +75,12 @@ func ask(t *testing.T, server, name string, kind uint16) []miekg.RR {
 
 func TestStrictServer(t *testing.T) {
 	t.Parallel()
-	dnstest.Run(t, func(t *testing.T) dnstest.Harness {
+	strict := func(t *testing.T) dnstest.Harness {
 		p := startPrimary(t, domain)
 		return harness(p.address, func(_ *testing.T, rr miekg.RR) { p.plant(rr) })
-	})
+	}
+	dnstest.Run(t, strict)
+	dnstest.RunWildcard(t, strict)
 	dnstest.RunTexts(t, func(t *testing.T) dnstest.TextHarness { return textHarness(startPrimary(t, domain).address) })
 }
 
@@ -86,7 +88,7 @@ func TestStrictServer(t *testing.T) {
 func TestRealServer(t *testing.T) {
 	t.Parallel()
 	start := func(t *testing.T) string { return dnsserver.Start(t, domain, keyName, secret) }
-	dnstest.Run(t, func(t *testing.T) dnstest.Harness {
+	real := func(t *testing.T) dnstest.Harness {
 		server := start(t)
 		return harness(server, func(t *testing.T, rr miekg.RR) {
 			m := new(miekg.Msg).SetUpdate(miekg.Fqdn(domain))
@@ -97,7 +99,9 @@ func TestRealServer(t *testing.T) {
 				t.Fatalf("plant %v: %v, %v", rr, answer, err)
 			}
 		})
-	})
+	}
+	dnstest.Run(t, real)
+	dnstest.RunWildcard(t, real)
 	dnstest.RunTexts(t, func(t *testing.T) dnstest.TextHarness { return textHarness(start(t)) })
 }
 

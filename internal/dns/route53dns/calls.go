@@ -153,7 +153,7 @@ func (z *Zone) list(ctx context.Context) error {
 			return fmt.Errorf("list records: %w", err)
 		}
 		for _, s := range out.ResourceRecordSets {
-			n := strings.TrimSuffix(strings.ToLower(aws.ToString(s.Name)), ".")
+			n := plainName(aws.ToString(s.Name))
 			if strings.HasSuffix(n, "."+z.o.Zone) {
 				found[n] = append(found[n], s)
 			}
@@ -168,6 +168,11 @@ func (z *Zone) list(ctx context.Context) error {
 		z.names[n] = z.judge(sets)
 	}
 	return nil
+}
+
+// plainName is a name as we write it. Route 53 answers an asterisk as its octal code, and in DELETE takes both.
+func plainName(n string) string {
+	return strings.Replace(strings.TrimSuffix(strings.ToLower(n), "."), `\052.`, "*.", 1)
 }
 
 // judge tells whether a name is ours: an address and our mark and nothing else.

@@ -1,14 +1,17 @@
 package route53dns_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -51,6 +54,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w := &world{domain: fmt.Sprintf("z%d.example.com", zones.Add(1))}
 	proxy := httputil.NewSingleHostReverseProxy(target)
+	proxy.ModifyResponse = asteriskInOctal
 	s := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w.mu.Lock()
 		w.calls = append(w.calls, r.Method+" "+r.URL.Path)
@@ -72,6 +76,18 @@ func newWorld(t *testing.T) *world {
 	w.calls = nil
 	w.mu.Unlock()
 	return w
+}
+
+// asteriskInOctal answers wildcards as Route 53 does, and moto does not.
+func asteriskInOctal(r *http.Response) error {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return err
+	}
+	body = bytes.ReplaceAll(body, []byte("<Name>*."), []byte(`<Name>\052.`))
+	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	r.Header.Set("Content-Length", strconv.Itoa(len(body)))
+	return nil
 }
 
 func (w *world) open(owner string) *route53dns.Zone {
@@ -100,7 +116,7 @@ func (w *world) values(t *testing.T, name string, kind types.RRType) []string {
 			t.Fatal(err)
 		}
 		for _, s := range page.ResourceRecordSets {
-			if *s.Name == name+"." && s.Type == kind {
+			if strings.Replace(*s.Name, `\052.`, "*.", 1) == name+"." && s.Type == kind {
 				for _, r := range s.ResourceRecords {
 					all = append(all, strings.Trim(*r.Value, `"`))
 				}
@@ -124,7 +140,7 @@ func (w *world) plant(t *testing.T, r dns.Record) {
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	dnstest.Run(t, func(t *testing.T) dnstest.Harness {
+	harness := func(t *testing.T) dnstest.Harness {
 		w := newWorld(t)
 		return dnstest.Harness{
 			Zone: w.open("us"), Domain: w.domain, Plant: w.plant,
@@ -137,7 +153,9 @@ func TestConformance(t *testing.T) {
 				return netip.Addr{}, false
 			},
 		}
-	})
+	}
+	dnstest.Run(t, harness)
+	dnstest.RunWildcard(t, harness)
 }
 
 func TestTexts(t *testing.T) {
