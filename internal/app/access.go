@@ -23,8 +23,8 @@ const ownPort = 8443
 // byGateway reports whether browsers come to greenroom's own edge and not to the desktops themselves.
 func (a *app) byGateway() bool { return a.Config.Access == "gateway" }
 
-// wildcard is the address that all desktops' names have; not valid if each has its own.
-func (a *app) wildcard() netip.Addr {
+// edgeAddress is the address that all desktops' names have; not valid if each has its own.
+func (a *app) edgeAddress() netip.Addr {
 	if !a.byGateway() {
 		return netip.Addr{}
 	}
@@ -44,9 +44,16 @@ func (a *app) desktopPort() int {
 }
 
 func (a *app) zoneOptions(owner string) embeddeddns.Options {
-	return embeddeddns.Options{
-		Zone: a.Config.Zone, Owner: owner, Records: zoneRecords{a.store, a.replicas.named}, Shared: a.replicas != nil, Wildcard: a.wildcard(),
+	o := embeddeddns.Options{
+		Zone: a.Config.Zone, Owner: owner, Records: zoneRecords{a.store, a.replicas.named}, Shared: a.replicas != nil, Wildcard: a.edgeAddress(),
 	}
+	if a.replicas != nil {
+		o.Texts = a.store
+	}
+	for _, s := range a.Config.DNS.OwnServers() {
+		o.NameServers = append(o.NameServers, embeddeddns.NameServer(s))
+	}
+	return o
 }
 
 // openAccess makes what the way to desktops needs beyond their names.
@@ -54,15 +61,34 @@ func (a *app) openAccess(ctx context.Context) error {
 	if !a.byGateway() {
 		return nil
 	}
-	a.advancer.Records = behindEdge{a.names, func(ctx context.Context, name string) error {
-		_, err := a.service.Way(ctx, name)
-		return err
-	}}
+	if a.zone == nil {
+		a.wildcard = &wildcard{zone: a.names, record: dns.Record{Name: dns.Wildcard(a.Config.Zone), Address: a.edgeAddress()}, logger: a.Logger}
+	}
+	a.advancer.Records = behindEdge{a.names, a.way}
 	if a.certs.edge != nil {
 		return nil
 	}
 	a.edge = &edge.Keeper{Issue: a.certs.local.IssueWildcard, Life: edgeLife, Logger: a.Logger}
 	return a.edge.Open(ctx)
+}
+
+// way reports why a desktop's name does not lead to it through the edge, or nil.
+func (a *app) way(ctx context.Context, name string) error {
+	if a.wildcard != nil {
+		if err := a.wildcard.there(ctx); err != nil {
+			return err
+		}
+	}
+	_, err := a.service.Way(ctx, name)
+	return err
+}
+
+// sweptRecords is the zone as the sweep sees it. Under direct access a wildcard that gateway access left behind is an orphan.
+func (a *app) sweptRecords() dns.Zone {
+	if a.wildcard == nil {
+		return a.names
+	}
+	return besideWildcard{a.names, a.wildcard.record.Name}
 }
 
 // addAccess adds what serves the listener for desktops.

@@ -69,6 +69,7 @@ type app struct {
 	ec2       *ec2compute.Provider // nil if nothing uses it
 	advancer  *advance.Advancer
 	replicas  *replicas
+	wildcard  *wildcard    // the record, with access by gateway in a provider's zone; nil otherwise
 	edge      *edge.Keeper // of the certificate with access by gateway; nil otherwise
 	service   *meetings.Service
 }
@@ -198,7 +199,7 @@ func (a *app) run(ctx context.Context, handler http.Handler) error {
 		group.Add("feed", a.replicas.feed.Run)
 	}
 	group.Add("engine", a.engine.Run)
-	sweeper := &advance.Sweeper{Store: a.store, Providers: a.providers(), Records: a.names, Kick: a.kick, Logger: a.Logger}
+	sweeper := &advance.Sweeper{Store: a.store, Providers: a.providers(), Records: a.sweptRecords(), Kick: a.kick, Logger: a.Logger}
 	group.Add("sweep", func(ctx context.Context) error { return a.sweep(ctx, sweeper) })
 	group.Add("http", func(ctx context.Context) error { return a.serveHTTP(ctx, handler) })
 	a.Logger.Info("greenroom serves", "config", a.Config)
@@ -209,6 +210,9 @@ func (a *app) sweep(ctx context.Context, s *advance.Sweeper) error {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
+		if a.wildcard != nil {
+			_ = a.wildcard.keep(ctx) // it tells itself, and whoever waits for it
+		}
 		if err := s.Sweep(ctx); err == nil {
 			a.metrics.swept.SetToCurrentTime()
 		} else if ctx.Err() == nil {

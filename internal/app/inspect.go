@@ -25,7 +25,10 @@ func Certificates(cfg config.Config) doctor.Certificates {
 	store := secrets.New(secrets.Options{AWS: awssecrets.New(), Logger: slog.New(slog.DiscardHandler)})
 	out := doctor.Certificates{Zone: cfg.Zone}
 	kept := map[string]string{}
-	for key, secret := range map[string]config.Secret{"database": cfg.Database, "certificates.eab_key": cfg.Certificates.EABKey, "certificates.token": cfg.Certificates.Token} {
+	for key, secret := range map[string]config.Secret{
+		"database": cfg.Database, "certificates.eab_key": cfg.Certificates.EABKey, "certificates.token": cfg.Certificates.Token,
+		"dns.token": cfg.DNS.Token, "dns.tsig_secret": cfg.DNS.TSIGSecret,
+	} {
 		if secrets.IsReference(secret.Reveal()) {
 			kept[key] = secret.Reveal()
 		}

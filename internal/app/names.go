@@ -36,7 +36,7 @@ func openProvider(ctx context.Context, cfg config.Config, owner string, store *s
 			return nil, err
 		}
 		return rfc2136dns.New(rfc2136dns.Options{
-			Zone: cfg.Zone, Server: d.Server, KeyName: d.TSIGName, Secret: secret.Get, Algorithm: d.TSIGAlgorithm, Owner: owner, TTL: ttl,
+			Zone: cfg.Zone, Server: d.Server, KeyName: d.TSIGName, Secret: secret.Get, Refused: secret.Refused, Algorithm: d.TSIGAlgorithm, Owner: owner, TTL: ttl,
 		}), nil
 	case "route53":
 		aws, err := awsconfig.LoadDefaultConfig(ctx)
@@ -49,7 +49,7 @@ func openProvider(ctx context.Context, cfg config.Config, owner string, store *s
 		if err != nil {
 			return nil, err
 		}
-		return cloudflaredns.New(cloudflaredns.Options{Zone: cfg.Zone, ZoneID: d.ZoneID, Owner: owner, Token: token.Get, Proxied: d.Proxied, TTL: ttl, BaseURL: d.Endpoint}), nil
+		return cloudflaredns.New(cloudflaredns.Options{Zone: cfg.Zone, ZoneID: d.ZoneID, Owner: owner, Token: token.Get, Refused: token.Refused, Proxied: d.Proxied, TTL: ttl, BaseURL: d.Endpoint}), nil
 	}
 	return nil, fmt.Errorf("there is no DNS provider %q", d.Provider)
 }
@@ -81,7 +81,7 @@ func (a *app) openZone(ctx context.Context, owner string) error {
 // prober asks our own server of an embedded zone, and of any other every server that is configured or that it is delegated to; then it connects
 // to the listener for desktops, or, where there is none in between, to the desktop itself.
 func (a *app) prober() *probe.Prober {
-	o := probe.Options{NameAddress: a.wildcard(), Port: a.desktopPort(), Roots: a.certs.shown()}
+	o := probe.Options{NameAddress: a.edgeAddress(), Port: a.desktopPort(), Roots: a.certs.shown()}
 	if a.listensForDesktops() {
 		o.DesktopAddr = a.listeners.desktops.Addr().String()
 	}

@@ -45,9 +45,10 @@ type DNS struct {
 	TSIGName      string
 	TSIGSecret    Secret
 	TSIGAlgorithm string
-	ZoneID        string // of route53 and cloudflare; empty is found by name
-	Token         Secret // cloudflare
-	Proxied       bool   // cloudflare
+	ZoneID        string   // of route53 and cloudflare; empty is found by name
+	Token         Secret   // cloudflare
+	Proxied       bool     // cloudflare
+	NameServers   []string // embedded: name=address of each server that the zone is delegated to
 	TTL           greenroom.Duration
 	Servers       []string // host:port of the servers that a proof asks; empty: those that the zone is delegated to
 	Resolver      string   // host:port; asked last in a proof; empty is none

@@ -2,11 +2,13 @@ package config
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,7 +18,8 @@ import (
 
 // dnsKeys says which keys below dns a provider knows, beside provider, ttl, servers and resolver.
 var dnsKeys = map[string][]string{
-	"rfc2136": {"dns.server", "dns.tsig_name", "dns.tsig_secret"}, "route53": {"dns.zone_id", "dns.endpoint"},
+	"embedded": {"dns.name_servers"},
+	"rfc2136":  {"dns.server", "dns.tsig_name", "dns.tsig_secret"}, "route53": {"dns.zone_id", "dns.endpoint"},
 	"cloudflare": {"dns.zone_id", "dns.token", "dns.proxied", "dns.endpoint"},
 }
 
@@ -51,10 +54,12 @@ func (c Config) judgeDNS(bad *greenroom.InvalidError) {
 	if ttl := time.Duration(d.TTL); ttl < leastTTL || ttl > mostTTL {
 		bad.Add("dns.ttl", "must be 1m to 24h, and is %s", d.TTL)
 	}
-	if dnsKeys[d.Provider] != nil && (c.Zone == "localhost" || strings.HasSuffix(c.Zone, ".localhost")) {
+	if dnsKeys[d.Provider] != nil && d.Provider != "embedded" && (c.Zone == "localhost" || strings.HasSuffix(c.Zone, ".localhost")) {
 		bad.Add("zone", "must be a zone that %s serves, such as desk.example.com: %s is this machine's own", d.Provider, c.Zone)
 	}
 	switch d.Provider {
+	case "embedded":
+		c.judgeNameServers(bad)
 	case "rfc2136":
 		d.judgeRFC2136(bad)
 	case "route53":
@@ -71,12 +76,67 @@ func (c Config) judgeDNS(bad *greenroom.InvalidError) {
 	}
 	for key, given := range map[string]bool{
 		"dns.server": d.Server != "", "dns.tsig_name": d.TSIGName != "", "dns.tsig_secret": d.TSIGSecret != "", "dns.zone_id": d.ZoneID != "",
-		"dns.token": d.Token != "", "dns.proxied": d.Proxied, "dns.endpoint": d.Endpoint != "",
+		"dns.token": d.Token != "", "dns.proxied": d.Proxied, "dns.endpoint": d.Endpoint != "", "dns.name_servers": len(d.NameServers) > 0,
 	} {
 		if given && !contains(dnsKeys[d.Provider], key) {
 			bad.Add(key, "has no meaning with dns.provider %s", d.Provider)
 		}
 	}
+}
+
+// mostServers is more than any zone has.
+const mostServers = 13
+
+// judgeNameServers judges the servers of a zone that greenroom itself serves.
+func (c Config) judgeNameServers(bad *greenroom.InvalidError) {
+	if len(c.DNS.NameServers) > mostServers {
+		bad.Add("dns.name_servers", "must be at most %d servers", mostServers)
+	}
+	seen := map[string]bool{}
+	for i, text := range c.DNS.NameServers {
+		key := fmt.Sprintf("dns.name_servers[%d]", i)
+		s, err := nameServer(text)
+		switch {
+		case err != nil:
+			bad.Add(key, "must be a name in lower case and its IPv4 address, such as ns1.desk.example.com=192.0.2.1, and is %q", text)
+		case seen[s.Name]:
+			bad.Add(key, "stands twice: a server with several addresses needs a name for each")
+		case s.Name == c.Zone:
+			bad.Add(key, "must not be the zone itself, but for instance ns1.%s", c.Zone)
+		}
+		seen[s.Name] = true
+	}
+}
+
+// NameServer is one of the servers that the embedded zone is delegated to.
+type NameServer struct {
+	Name    string
+	Address netip.Addr
+}
+
+func nameServer(text string) (NameServer, error) {
+	name, address, _ := strings.Cut(text, "=")
+	a, err := netip.ParseAddr(address)
+	if err != nil || !a.Is4() || a.IsUnspecified() || !validName(name) {
+		return NameServer{}, errors.New("not a name and an IPv4 address")
+	}
+	return NameServer{name, a}, nil
+}
+
+func validName(name string) bool {
+	labels := strings.Split(name, ".")
+	return len(name) <= 253 && len(labels) >= 2 && !slices.ContainsFunc(labels, func(l string) bool { return !zoneLabel.MatchString(l) })
+}
+
+// OwnServers are the embedded zone's, as Validate has seen them.
+func (d DNS) OwnServers() []NameServer {
+	var out []NameServer
+	for _, text := range d.NameServers {
+		if s, err := nameServer(text); err == nil {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 func (d DNS) judgeRFC2136(bad *greenroom.InvalidError) {

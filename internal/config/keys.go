@@ -49,6 +49,7 @@ func (c *Config) keys() []key {
 		{"dns.zone_id", "With route53 and cloudflare: the id of the zone; empty: it is found by its name.", &c.DNS.ZoneID},
 		{"dns.token", "With cloudflare: an API token with the rights Zone Read and DNS Edit for the zone.", &c.DNS.Token},
 		{"dns.proxied", "With cloudflare: browsers reach desktops through Cloudflare's edge.", &c.DNS.Proxied},
+		{"dns.name_servers", "With embedded: the servers that the zone is delegated to, the first the primary, each a name and its IPv4 address, such as `ns1.desk.example.com=192.0.2.1`. Empty: `ns` below the zone, on this machine.", &c.DNS.NameServers},
 		{"dns.ttl", "How long resolvers may remember a desktop's address; not with embedded.", &c.DNS.TTL},
 		{"dns.servers", "The zone's servers that a proof asks, host and port; empty: those that the zone is delegated to. For a zone that this machine's resolver does not know. Not with embedded.", &c.DNS.Servers},
 		{"dns.resolver", "A public resolver that a proof asks last, such as `1.1.1.1:53`; empty is none. Not with embedded.", &c.DNS.Resolver},

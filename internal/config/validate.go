@@ -154,8 +154,7 @@ var zoneLabel = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 const longestHost = 20
 
 func validZone(zone string) bool {
-	labels := strings.Split(zone, ".")
-	return len(zone)+longestHost <= 253 && len(labels) >= 2 && !slices.ContainsFunc(labels, func(l string) bool { return !zoneLabel.MatchString(l) })
+	return len(zone)+longestHost <= 253 && validName(zone)
 }
 
 // validDatabase judges the form only; the server judges the rest. The value holds a password: no message quotes it.

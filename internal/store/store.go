@@ -60,7 +60,12 @@ type Store interface {
 	Records(ctx context.Context) ([]Record, error)
 	Record(ctx context.Context, name string) (Record, error)
 
-	// Forget drops idempotency keys older than before. Meetings stay.
+	// PutText and DeleteText keep the texts that the embedded zone shows, each once; Texts returns those of a name, ordered.
+	PutText(ctx context.Context, name, text string, at time.Time) error
+	DeleteText(ctx context.Context, name, text string) error
+	Texts(ctx context.Context, name string) ([]string, error)
+
+	// Forget drops idempotency keys and texts older than before. Meetings stay.
 	Forget(ctx context.Context, before time.Time) error
 
 	// Ping reports whether the store can be read and written now.

@@ -47,6 +47,9 @@ func (z *Zone) guard(r *http.Request, next option.MiddlewareNext) (*http.Respons
 	}
 	r.Header.Set("Authorization", "Bearer "+token)
 	answer, err := next(r)
+	if err == nil {
+		z.note(answer.Header)
+	}
 	if err == nil && answer.StatusCode == http.StatusTooManyRequests {
 		z.pacer.Silence(time.Now().Add(retryAfter(answer.Header)))
 	}
@@ -75,6 +78,9 @@ func (z *Zone) classify(err error) error {
 	case e.StatusCode == http.StatusTooManyRequests:
 		return &dns.ThrottledError{Until: z.pacer.Quiet(), Err: said}
 	case e.StatusCode == http.StatusUnauthorized || e.StatusCode == http.StatusForbidden || has(e, codeBadHeaders, codeNoCredentials):
+		if z.o.Refused != nil {
+			z.o.Refused()
+		}
 		return &greenroom.UserError{
 			Message: "Cloudflare does not let this token (dns.token) change the zone: it needs the rights Zone Read and DNS Edit for it; look with greenroom doctor.",
 			Cause:   fmt.Errorf("%w: %w", greenroom.ErrForbidden, said),

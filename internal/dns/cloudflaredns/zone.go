@@ -29,6 +29,7 @@ type Options struct {
 	ZoneID  string // of the zone at Cloudflare; empty: it is looked for by name
 	Owner   string // the mark of our records; any other is left alone
 	Token   func(ctx context.Context) (string, error)
+	Refused func()        // is told when Cloudflare did not accept the token; may be nil
 	Proxied bool          // browsers go through Cloudflare's edge
 	TTL     time.Duration // of records that are not proxied; 1 min
 	BaseURL string        // of the API; empty: Cloudflare's own
@@ -65,6 +66,7 @@ type Zone struct {
 
 	mu   sync.Mutex
 	info *Info
+	said dns.Facts // what answers say beside their results
 
 	records map[string][]known // by name; listMu is held
 	listed  time.Time
@@ -180,7 +182,11 @@ func (z *Zone) SetRecords(ctx context.Context, records []dns.Record) error {
 			}
 		}
 	})
-	if err := z.look(ctx, knownFor); err != nil {
+	err := z.look(ctx, knownFor)
+	if err == nil && slices.ContainsFunc(names, func(name string) bool { return z.foreign(name) != nil }) {
+		err = z.look(ctx, unknownFor) // it may be gone
+	}
+	if err != nil {
 		return errors.Join(append(errs, dns.All(names, err)...)...)
 	}
 	mine := names[:0:0]

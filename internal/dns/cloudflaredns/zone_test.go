@@ -113,6 +113,21 @@ func TestFaults(t *testing.T) {
 		}
 	})
 
+	t.Run("ARefusedTokenIsTold", func(t *testing.T) {
+		t.Parallel()
+		s := cloudflare.New(t, "example.com")
+		o, refused := options(s, "us"), 0
+		o.Refused = func() { refused++ }
+		z := cloudflaredns.New(o)
+		if err := set(z, t, "a"); err != nil || refused > 0 {
+			t.Fatalf("%v, refused %d times", err, refused)
+		}
+		o.Token = func(context.Context) (string, error) { return "of yesterday", nil }
+		if err := set(cloudflaredns.New(o), t, "b"); err == nil || refused == 0 {
+			t.Errorf("%v, refused %d times", err, refused)
+		}
+	})
+
 	t.Run("ATokenThatIsReplacedServesAtOnce", func(t *testing.T) {
 		t.Parallel()
 		s := cloudflare.New(t, "example.com")

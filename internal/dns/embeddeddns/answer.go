@@ -3,10 +3,12 @@ package embeddeddns
 import (
 	"errors"
 	"net/netip"
+	"strings"
 
 	miekg "github.com/miekg/dns"
 
 	"greenroom"
+	"greenroom/internal/dns"
 )
 
 const (
@@ -81,11 +83,19 @@ func (z *Zone) fill(m *miekg.Msg, q miekg.Question) {
 	name := canonical(q.Name)
 	z.mu.RLock()
 	address, exists := z.find(name)
-	texts := z.textRecords(q.Name)
+	texts := textRecords(q.Name, z.texts[name])
 	serial := z.serial
 	z.mu.RUnlock()
-	if z.wildcard.IsValid() && name != z.apex && name != z.serverName() {
+	if z.wildcard.IsValid() && name != z.apex && !z.server(name).IsValid() {
 		address, exists = z.wildcard, true
+	}
+	if z.keptTexts != nil && strings.HasPrefix(name, challengeLabel) {
+		values, err := z.lookTexts(name)
+		if err != nil {
+			m.Rcode, m.Authoritative = miekg.RcodeServerFailure, false
+			return
+		}
+		texts, exists = textRecords(q.Name, values), exists || len(values) > 0
 	}
 	if !exists && z.looks != nil && z.mayBeKept(name) {
 		r, err := z.look(name)
@@ -106,9 +116,7 @@ func (z *Zone) fill(m *miekg.Msg, q miekg.Question) {
 	case q.Qtype == miekg.TypeSOA && name == z.apex:
 		m.Answer = []miekg.RR{z.soa(q.Name, serial)}
 	case q.Qtype == miekg.TypeNS && name == z.apex:
-		server := miekg.Fqdn(z.serverName())
-		m.Answer = []miekg.RR{&miekg.NS{Hdr: header(q.Name, miekg.TypeNS, recordTTL), Ns: server}}
-		m.Extra = append([]miekg.RR{addressRecord(server, z.nameServer)}, m.Extra...)
+		z.fillServers(m, q.Name)
 	case q.Qtype == miekg.TypeANY:
 		// The small answer of RFC 8482. A refusal would make resolvers try again elsewhere.
 		m.Answer = []miekg.RR{&miekg.HINFO{Hdr: header(q.Name, miekg.TypeHINFO, recordTTL), Cpu: "RFC8482"}}
@@ -118,13 +126,24 @@ func (z *Zone) fill(m *miekg.Msg, q miekg.Question) {
 	}
 }
 
+// fillServers answers with the zone's servers, and with the addresses of those that nobody else can know.
+func (z *Zone) fillServers(m *miekg.Msg, owner string) {
+	for _, s := range z.servers {
+		name := miekg.Fqdn(s.Name)
+		m.Answer = append(m.Answer, &miekg.NS{Hdr: header(owner, miekg.TypeNS, recordTTL), Ns: name})
+		if dns.Below(z.apex, s.Name) {
+			m.Extra = append([]miekg.RR{addressRecord(name, s.Address)}, m.Extra...)
+		}
+	}
+}
+
 // find reports whether the name exists, if only because of names below it, and its address if it has one; z.mu is held.
 func (z *Zone) find(name string) (netip.Addr, bool) {
 	if r, ok := z.names[name]; ok {
 		return r.Address, true
 	}
-	if name == z.serverName() {
-		return z.nameServer, true
+	if address := z.server(name); address.IsValid() {
+		return address, true
 	}
 	return netip.Addr{}, name == z.apex || z.above[name] > 0 || len(z.texts[name]) > 0
 }
@@ -132,7 +151,7 @@ func (z *Zone) find(name string) (netip.Addr, bool) {
 func (z *Zone) soa(owner string, serial uint32) miekg.RR {
 	return &miekg.SOA{
 		Hdr: header(owner, miekg.TypeSOA, negativeTTL),
-		Ns:  miekg.Fqdn(z.serverName()), Mbox: miekg.Fqdn("hostmaster." + z.apex),
+		Ns:  miekg.Fqdn(z.servers[0].Name), Mbox: miekg.Fqdn("hostmaster." + z.apex),
 		Serial: serial, Refresh: 3600, Retry: 600, Expire: 86400, Minttl: negativeTTL,
 	}
 }

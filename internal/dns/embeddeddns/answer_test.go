@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	miekg "github.com/miekg/dns"
 
+	"greenroom"
+	"greenroom/internal/dns"
 	"greenroom/internal/dns/embeddeddns"
 )
 
@@ -392,5 +395,40 @@ func BenchmarkOverUDP(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// TestDelegatedZoneNamesItsServers: what the parent delegates to is what the zone says of itself.
+func TestDelegatedZoneNamesItsServers(t *testing.T) {
+	t.Parallel()
+	inside, outside := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("198.51.100.1")
+	z, err := embeddeddns.Open(t.Context(), embeddeddns.Options{
+		Zone: domain, Owner: "us", Records: &memory{}, Wildcard: netip.MustParseAddr("192.0.2.80"),
+		NameServers: []embeddeddns.NameServer{{Name: "ns1.net." + domain, Address: inside}, {Name: "ns2.elsewhere.example", Address: outside}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tcp := &net.TCPAddr{}
+	m := ask(t, z, question(domain, miekg.TypeNS), tcp)
+	var servers []string
+	for _, rr := range m.Answer {
+		servers = append(servers, rr.(*miekg.NS).Ns)
+	}
+	if !slices.Equal(servers, []string{"ns1.net." + domain + ".", "ns2.elsewhere.example."}) {
+		t.Errorf("the servers are %q", servers)
+	}
+	if len(m.Extra) != 1 || m.Extra[0].Header().Name != "ns1.net."+domain+"." || !m.Extra[0].(*miekg.A).A.Equal(inside.AsSlice()) {
+		t.Errorf("the glue is %v", m.Extra)
+	}
+	if m := ask(t, z, question("ns1.net."+domain, miekg.TypeA), tcp); len(m.Answer) != 1 || !m.Answer[0].(*miekg.A).A.Equal(inside.AsSlice()) {
+		t.Errorf("its own server has %v", m.Answer)
+	}
+	if m := ask(t, z, question(domain, miekg.TypeSOA), tcp); len(m.Answer) != 1 || m.Answer[0].(*miekg.SOA).Ns != "ns1.net."+domain+"." {
+		t.Errorf("the primary is in %v", m.Answer)
+	}
+	err = z.SetRecords(t.Context(), []dns.Record{{Name: "ns1.net." + domain, Address: outside}})
+	if !errors.Is(err, greenroom.ErrConflict) {
+		t.Errorf("a desktop took a server's name: %v", err)
 	}
 }

@@ -146,27 +146,33 @@ func (z *Zone) unlearn(name string) {
 
 // mayBeKept reports whether a record can have the name.
 func (z *Zone) mayBeKept(name string) bool {
-	return z.fits(name, netip.IPv4Unspecified()) == nil && name != z.serverName()
+	return z.fits(name, netip.IPv4Unspecified()) == nil && !z.server(name).IsValid()
 }
 
 // look asks the store for a name that is not known here, within bounds: errBusy beyond them. ErrNotFound if
 // there is none.
 func (z *Zone) look(name string) (Record, error) {
-	found, err, _ := z.looks.flight.Do(name, func() (any, error) {
-		if !z.looks.rate.Allow() {
-			return Record{}, errBusy
+	return bounded(z.looks, name, func(ctx context.Context) (Record, error) { return z.lookNow(ctx, name) })
+}
+
+// bounded makes one look within bounds: errBusy beyond them.
+func bounded[T any](l *looks, name string, look func(context.Context) (T, error)) (T, error) {
+	found, err, _ := l.flight.Do(name, func() (any, error) {
+		var none T
+		if !l.rate.Allow() {
+			return none, errBusy
 		}
 		select {
-		case z.looks.slots <- struct{}{}:
-			defer func() { <-z.looks.slots }()
+		case l.slots <- struct{}{}:
+			defer func() { <-l.slots }()
 		default:
-			return Record{}, errBusy
+			return none, errBusy
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), lookTime)
 		defer cancel()
-		return z.lookNow(ctx, name)
+		return look(ctx)
 	})
-	return found.(Record), err
+	return found.(T), err
 }
 
 // lookNow reads the record and serves it from now on, unless a change was on its way meanwhile: then what was

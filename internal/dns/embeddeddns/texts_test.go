@@ -2,6 +2,7 @@ package embeddeddns_test
 
 import (
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 	"greenroom/internal/dns/dnstest"
 	"greenroom/internal/dns/embeddeddns"
+	"greenroom/internal/store/memstore"
 )
 
 func texts(t *testing.T, z *embeddeddns.Zone, name string) (all []string, rcode int) {
@@ -28,6 +30,30 @@ func TestTexts(t *testing.T) {
 		return dnstest.TextHarness{Texts: z, Domain: domain, Published: func(t *testing.T, name string) []string {
 			all, _ := texts(t, z, name)
 			return all
+		}}
+	})
+}
+
+// TestTextsOfReplicas shows through one replica what was added through another.
+func TestTextsOfReplicas(t *testing.T) {
+	t.Parallel()
+	dnstest.RunTexts(t, func(t *testing.T) dnstest.TextHarness {
+		kept, records := memstore.New(), &memory{}
+		replica := func() *embeddeddns.Zone {
+			z, err := embeddeddns.Open(t.Context(), embeddeddns.Options{Zone: domain, Owner: "us", Records: records, Shared: true, Texts: kept})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return z
+		}
+		first, second := replica(), replica()
+		return dnstest.TextHarness{Texts: first, Domain: domain, Published: func(t *testing.T, name string) []string {
+			here, _ := texts(t, first, name)
+			there, rcode := texts(t, second, name)
+			if !slices.Equal(here, there) || len(there) == 0 && rcode != miekg.RcodeNameError {
+				t.Errorf("one replica answers %q, the other %q, %s", here, there, miekg.RcodeToString[rcode])
+			}
+			return there
 		}}
 	})
 }

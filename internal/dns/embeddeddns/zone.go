@@ -31,24 +31,39 @@ type records interface {
 	Record(ctx context.Context, name string) (Record, error) // greenroom.ErrNotFound if there is none
 }
 
+// texts is what keeps proofs of control where several processes answer for the zone.
+type texts interface {
+	PutText(ctx context.Context, name, text string, at time.Time) error
+	DeleteText(ctx context.Context, name, text string) error
+	Texts(ctx context.Context, name string) ([]string, error)
+}
+
+// NameServer is one of the zone's servers.
+type NameServer struct {
+	Name    string     // without the final dot; below the zone or not
+	Address netip.Addr // IPv4
+}
+
 // Options of a Zone.
 type Options struct {
-	Zone       string     // what the server answers for, without the final dot
-	Owner      string     // the mark of our records; those with another are served and never changed
-	Records    records    // where they are kept
-	Shared     bool       // others write to Records, too: what is not known here is looked up there
-	NameServer netip.Addr // IPv4 address of ns.<zone>, the zone's own server; 127.0.0.1 if not given
-	Wildcard   netip.Addr // IPv4 address that every name below the zone is answered with, whatever is kept; none if not given
+	Zone        string       // what the server answers for, without the final dot
+	Owner       string       // the mark of our records; those with another are served and never changed
+	Records     records      // where they are kept
+	Shared      bool         // others write to Records, too: what is not known here is looked up there
+	Texts       texts        // where proofs of control are kept; nil: in memory, for this process alone
+	NameServers []NameServer // that the zone is delegated to, the first the primary; ns.<zone> at 127.0.0.1 if not given
+	Wildcard    netip.Addr   // IPv4 address that every name below the zone is answered with, whatever is kept; none if not given
 }
 
 // Zone is a zone and the server that answers for it.
 type Zone struct {
-	apex       string // lower case, without the final dot
-	owner      string
-	nameServer netip.Addr
-	wildcard   netip.Addr
-	kept       records
-	looks      *looks // nil if nobody else writes to kept
+	apex      string // lower case, without the final dot
+	owner     string
+	servers   []NameServer
+	wildcard  netip.Addr
+	kept      records
+	keptTexts texts  // nil: z.texts is all there is
+	looks     *looks // nil if nobody else writes to kept
 
 	writing sync.Mutex // held from keeping a change to serving it, so that both see the same order
 
@@ -72,7 +87,7 @@ func Open(ctx context.Context, o Options) (*Zone, error) {
 		return nil, fmt.Errorf("zone %q is not a domain name in lower case: %w", o.Zone, greenroom.ErrPermanent)
 	}
 	z := &Zone{
-		apex: o.Zone, owner: o.Owner, nameServer: o.NameServer, wildcard: o.Wildcard, kept: o.Records,
+		apex: o.Zone, owner: o.Owner, servers: o.NameServers, wildcard: o.Wildcard, kept: o.Records, keptTexts: o.Texts,
 		names: map[string]Record{}, above: map[string]int{}, texts: map[string][]string{},
 		// Nobody may transfer the zone, so the serial need not be kept: the time is above all earlier ones.
 		serial: uint32(time.Now().Unix()),
@@ -80,8 +95,15 @@ func Open(ctx context.Context, o Options) (*Zone, error) {
 	if o.Shared {
 		z.looks = newLooks()
 	}
-	if !z.nameServer.IsValid() {
-		z.nameServer = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	if len(z.servers) == 0 {
+		z.servers = []NameServer{{"ns." + z.apex, netip.AddrFrom4([4]byte{127, 0, 0, 1})}}
+	}
+	for _, s := range z.servers {
+		if strings.HasSuffix(s.Name, "."+z.apex) {
+			for name := range z.between(s.Name) {
+				z.above[name]++
+			}
+		}
 	}
 	if err := z.Reload(ctx); err != nil {
 		return nil, err
@@ -174,7 +196,7 @@ func (z *Zone) mayWrite(r dns.Record) error {
 	if err := z.fits(r.Name, r.Address); err != nil {
 		return err
 	}
-	if r.Name == z.serverName() {
+	if z.server(r.Name).IsValid() {
 		return fmt.Errorf("the zone's own server has this name: %w", greenroom.ErrConflict)
 	}
 	z.mu.RLock()
@@ -258,7 +280,15 @@ func (z *Zone) touch() {
 	z.serial = max(z.serial+1, uint32(time.Now().Unix()))
 }
 
-func (z *Zone) serverName() string { return "ns." + z.apex }
+// server is the address of the zone's server of that name, not valid if it has none such.
+func (z *Zone) server(name string) netip.Addr {
+	for _, s := range z.servers {
+		if s.Name == name {
+			return s.Address
+		}
+	}
+	return netip.Addr{}
+}
 
 // canonical is the form in which names are compared.
 func canonical(name string) string { return strings.TrimSuffix(strings.ToLower(name), ".") }

@@ -52,8 +52,8 @@ func (z *Zone) exchange(ctx context.Context, m *miekg.Msg) (*miekg.Msg, error) {
 			network, tries = "tcp", 2
 			continue
 		}
-		if answer != nil && answer.Rcode == miekg.RcodeNotAuth {
-			return answer, nil // the server did not accept our signature, so its answer has none that holds
+		if answer != nil && (answer.Rcode == miekg.RcodeNotAuth || answer.Rcode == miekg.RcodeRefused) {
+			return answer, nil // the server did not accept our signature or looked at none, so its answer has none that holds
 		}
 		if err == nil && answer.IsTsig() == nil {
 			err = errors.New("the answer is not signed")

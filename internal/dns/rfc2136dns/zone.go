@@ -29,6 +29,7 @@ type Options struct {
 	Server    string // host:port of the primary
 	KeyName   string // of the TSIG key
 	Secret    func(ctx context.Context) (string, error)
+	Refused   func()        // is told when the server did not accept the key; may be nil
 	Algorithm string        // of the key: hmac-sha256 (default), -sha224, -sha384, -sha512, -sha1
 	Owner     string        // the mark of our records; any other is left alone
 	TTL       time.Duration // 1 min
@@ -188,27 +189,7 @@ func (z *Zone) update(ctx context.Context, c change, states map[string]state, na
 	case miekg.RcodeYXDomain, miekg.RcodeYXRrset, miekg.RcodeNXRrset, miekg.RcodeNameError:
 		return fmt.Errorf("a record that is not ours has this name: %w", greenroom.ErrConflict)
 	}
-	return z.refusal(answer.Rcode)
-}
-
-// refusal is what a server's refusal means.
-func (z *Zone) refusal(code int) error {
-	said := fmt.Errorf("%s answers %s", z.o.Server, miekg.RcodeToString[code])
-	switch code {
-	case miekg.RcodeNotAuth, miekg.RcodeNotZone:
-		return &greenroom.UserError{
-			Message: fmt.Sprintf("The name server %s (dns.server) does not keep the zone %s, or does not know the key %s (dns.tsig_name, dns.tsig_secret, dns.tsig_algorithm).", z.o.Server, z.apex, z.key),
-			Cause:   fmt.Errorf("%w: %w", greenroom.ErrForbidden, said),
-		}
-	case miekg.RcodeRefused:
-		return &greenroom.UserError{
-			Message: fmt.Sprintf("The name server %s (dns.server) refuses: allow the key %s to update and to transfer %s.", z.o.Server, z.key, z.apex),
-			Cause:   fmt.Errorf("%w: %w", greenroom.ErrForbidden, said),
-		}
-	case miekg.RcodeFormatError, miekg.RcodeNotImplemented:
-		return fmt.Errorf("%w: %w", greenroom.ErrPermanent, said)
-	}
-	return said
+	return z.refusal(answer)
 }
 
 func (z *Zone) records(name string, address netip.Addr) []miekg.RR {
@@ -275,7 +256,7 @@ func (z *Zone) RemoveText(ctx context.Context, name, text string) error {
 func (z *Zone) plainUpdate(ctx context.Context, m *miekg.Msg) error {
 	answer, err := z.exchange(ctx, m)
 	if err == nil && answer.Rcode != miekg.RcodeSuccess {
-		err = z.refusal(answer.Rcode)
+		err = z.refusal(answer)
 	}
 	return err
 }
@@ -289,7 +270,7 @@ func (z *Zone) texts(ctx context.Context, name string) ([]string, error) {
 		return nil, err
 	}
 	if answer.Rcode != miekg.RcodeSuccess && answer.Rcode != miekg.RcodeNameError {
-		return nil, z.refusal(answer.Rcode)
+		return nil, z.refusal(answer)
 	}
 	var all []string
 	for _, rr := range answer.Answer {
@@ -337,7 +318,7 @@ func (z *Zone) transfer(ctx context.Context, each func(miekg.RR) error) error {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case failed != nil && strings.Contains(failed.Error(), "bad xfr rcode"):
-		return z.refusal(miekg.RcodeRefused)
+		return z.whyNoTransfer(ctx)
 	}
 	return failed
 }

@@ -131,6 +131,39 @@ func TestManyNamesAreFewMessages(t *testing.T) {
 	}
 }
 
+// TestSignaturesThatDoNotHold asks a server that many use what it says of them.
+func TestSignaturesThatDoNotHold(t *testing.T) {
+	t.Parallel()
+	server := dnsserver.Start(t, domain, keyName, secret)
+	for name, c := range map[string]struct {
+		words   string
+		refused bool
+		alter   func(o *rfc2136dns.Options)
+	}{
+		"wrong secret": {"dns.tsig_secret", true, func(o *rfc2136dns.Options) {
+			o.Secret = func(context.Context) (string, error) { return "d3Jvbmc=", nil }
+		}},
+		"unknown key":     {"does not know the key unknown.", true, func(o *rfc2136dns.Options) { o.KeyName = "unknown" }},
+		"other algorithm": {"dns.tsig_algorithm", true, func(o *rfc2136dns.Options) { o.Algorithm = "hmac-sha1" }},
+		"not its zone":    {"has to keep the zone elsewhere.example", false, func(o *rfc2136dns.Options) { o.Within = "elsewhere.example" }},
+	} {
+		o, refused := options(server, "us"), false
+		o.Refused = func() { refused = true }
+		c.alter(&o)
+		facts, errs := rfc2136dns.New(o).Inspect(t.Context())
+		if err := errors.Join(errs...); !errors.Is(err, greenroom.ErrForbidden) || !strings.Contains(err.Error(), c.words) || refused != c.refused {
+			t.Errorf("%s: %v, refused %v", name, err, refused)
+		}
+		if len(facts.NameServers) > 0 {
+			t.Errorf("%s: %+v", name, facts)
+		}
+	}
+	facts, errs := open(server, "us").Inspect(t.Context())
+	if len(errs) > 0 || len(facts.NameServers) != 1 || facts.NameServers[0] != "ns."+domain || facts.Seen.Sub(facts.Clock).Abs() > time.Minute {
+		t.Errorf("%+v, %v", facts, errs)
+	}
+}
+
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	a := []dns.Record{{Name: "a." + domain, Address: netip.MustParseAddr("192.0.2.1")}}

@@ -55,13 +55,21 @@ func (z *Zone) classify(err error) error {
 		return &greenroom.UserError{Message: fmt.Sprintf("Route 53 knows no hosted zone %s (dns.zone_id) of this account.", z.o.ZoneID), Cause: fmt.Errorf("%w: %w", greenroom.ErrForbidden, said)}
 	case status(err) == http.StatusForbidden || status(err) == http.StatusUnauthorized:
 		return &greenroom.UserError{
-			Message: "AWS does not let these credentials change the zone: they need route53:ChangeResourceRecordSets and ListResourceRecordSets on it, and ListHostedZonesByName, GetHostedZone and GetChange; look with greenroom doctor.",
+			Message: fmt.Sprintf("AWS refuses %s to these credentials: they need route53:ChangeResourceRecordSets, ListResourceRecordSets and GetHostedZone on the zone, GetChange, and, without dns.zone_id, ListHostedZonesByName.", action(err)),
 			Cause:   fmt.Errorf("%w: %w", greenroom.ErrForbidden, said),
 		}
 	case status(err) >= 400 && status(err) < 500:
 		return fmt.Errorf("%w: %w", greenroom.ErrPermanent, said)
 	}
 	return said
+}
+
+// action is the right that a call needs.
+func action(err error) string {
+	if e, ok := errors.AsType[*smithy.OperationError](err); ok {
+		return "route53:" + e.OperationName
+	}
+	return "Route 53"
 }
 
 func status(err error) int {

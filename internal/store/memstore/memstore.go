@@ -27,7 +27,8 @@ type Store struct {
 	keys     map[string]used
 	settings map[string]string
 	records  map[string]store.Record
-	written  int // events so far
+	texts    map[string]map[string]time.Time // by name and text, when each was written
+	written  int                             // events so far
 }
 
 // row holds a copy that no caller can change: what comes in is cloned, and so is what goes out by the contract. What a saved
@@ -53,7 +54,7 @@ var _ store.Store = (*Store)(nil)
 func New() *Store {
 	return &Store{
 		meetings: map[string]*row{}, keys: map[string]used{},
-		settings: map[string]string{}, records: map[string]store.Record{},
+		settings: map[string]string{}, records: map[string]store.Record{}, texts: map[string]map[string]time.Time{},
 	}
 }
 
@@ -359,6 +360,38 @@ func (s *Store) Record(ctx context.Context, name string) (store.Record, error) {
 	return r, nil
 }
 
+// PutText implements store.Store.
+func (s *Store) PutText(ctx context.Context, name, text string, at time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if s.texts[name] == nil {
+		s.texts[name] = map[string]time.Time{}
+	}
+	s.texts[name][text] = at
+	return nil
+}
+
+// DeleteText implements store.Store.
+func (s *Store) DeleteText(ctx context.Context, name, text string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	delete(s.texts[name], text)
+	return nil
+}
+
+// Texts implements store.Store.
+func (s *Store) Texts(ctx context.Context, name string) ([]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.texts[name])), ctx.Err()
+}
+
 // Forget implements store.Store.
 func (s *Store) Forget(ctx context.Context, before time.Time) error {
 	s.mu.Lock()
@@ -367,6 +400,9 @@ func (s *Store) Forget(ctx context.Context, before time.Time) error {
 		return err
 	}
 	maps.DeleteFunc(s.keys, func(_ string, u used) bool { return u.at.Before(before) })
+	for _, texts := range s.texts {
+		maps.DeleteFunc(texts, func(_ string, at time.Time) bool { return at.Before(before) })
+	}
 	return nil
 }
 

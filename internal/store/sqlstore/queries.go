@@ -38,6 +38,11 @@ const (
 	selectRecords = `select name, address, owner from records order by name`
 	selectRecord  = `select name, address, owner from records where name = ?`
 
+	upsertText  = `insert into texts (name, value, at) values (?, ?, ?) on conflict (name, value) do update set at = excluded.at`
+	deleteText  = `delete from texts where name = ? and value = ?`
+	deleteTexts = `delete from texts where at < ?`
+	selectTexts = `select value from texts where name = ? order by value`
+
 	upsertPulse = `insert into pulse (id, at) values (1, ?) on conflict (id) do update set at = excluded.at`
 
 	savepoint         = `savepoint one_write`
@@ -48,11 +53,11 @@ const (
 // writes lists what the writer runs: prepared once, on its one connection.
 var writes = []string{
 	insertMeeting, updateMeeting, selectHead, selectMeeting, updateJob, insertEvent, insertKey, selectKey, deleteKeys,
-	insertSetting, selectSetting, upsertRecord, deleteRecord, upsertPulse, savepoint, releaseSavepoint, rollbackSavepoint,
+	insertSetting, selectSetting, upsertRecord, deleteRecord, upsertText, deleteText, deleteTexts, upsertPulse, savepoint, releaseSavepoint, rollbackSavepoint,
 }
 
 // reads lists what the readers run.
-var reads = []string{selectMeeting, selectKey, selectDue, selectEvents, selectRecent, selectSetting, selectRecords, selectRecord}
+var reads = []string{selectMeeting, selectKey, selectDue, selectEvents, selectRecent, selectSetting, selectRecords, selectRecord, selectTexts}
 
 // statements are prepared queries by their text.
 type statements map[string]*sql.Stmt

@@ -179,6 +179,18 @@ func (s *Store) Record(caller context.Context, name string) (store.Record, error
 	return r, nil
 }
 
+// Texts implements store.Store.
+func (s *Store) Texts(caller context.Context, name string) ([]string, error) {
+	ctx, cancel := s.bound(caller)
+	defer cancel()
+	rows, err := s.reads[selectTexts].QueryContext(ctx, name)
+	found, err := collect(rows, err, func(r *sql.Rows) (text string, err error) { return text, r.Scan(&text) })
+	if err != nil {
+		return nil, fmt.Errorf("texts of %s: %w", name, s.explain(caller, err))
+	}
+	return found, nil
+}
+
 func scanRecord(row interface{ Scan(...any) error }) (store.Record, error) {
 	var r store.Record
 	var address string

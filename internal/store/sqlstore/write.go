@@ -212,11 +212,31 @@ func (s *Store) DeleteRecords(ctx context.Context, names []string) error {
 	return err
 }
 
+// PutText implements store.Store.
+func (s *Store) PutText(ctx context.Context, name, text string, at time.Time) error {
+	return s.submit(ctx, "text", func(ctx context.Context, t *turn) error {
+		_, err := t.exec(ctx, upsertText, name, text, at.UnixMicro())
+		return err
+	})
+}
+
+// DeleteText implements store.Store.
+func (s *Store) DeleteText(ctx context.Context, name, text string) error {
+	return s.submit(ctx, "text", func(ctx context.Context, t *turn) error {
+		_, err := t.exec(ctx, deleteText, name, text)
+		return err
+	})
+}
+
 // Forget implements store.Store.
 func (s *Store) Forget(ctx context.Context, before time.Time) error {
 	err := s.submit(ctx, "forget", func(ctx context.Context, t *turn) error {
-		_, err := t.exec(ctx, deleteKeys, before.UnixMicro())
-		return err
+		for _, query := range []string{deleteKeys, deleteTexts} {
+			if _, err := t.exec(ctx, query, before.UnixMicro()); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+	"time"
 
 	"greenroom"
 	"greenroom/internal/store"
@@ -91,6 +92,34 @@ func recordIsAsItIsNow(t *testing.T, s store.Store) {
 	if _, err := s.Record(ctx, b.Name); err == nil || errors.Is(err, greenroom.ErrNotFound) {
 		t.Errorf("a cancelled look says %v", err)
 	}
+}
+
+func textsComeAndGo(t *testing.T, s store.Store) {
+	const name, other = "_acme-challenge.desk.localhost", "_acme-challenge.i-1.desk.localhost"
+	want := func(name string, want ...string) {
+		t.Helper()
+		if got, err := s.Texts(t.Context(), name); err != nil || !slices.Equal(got, want) {
+			t.Errorf("the texts of %s are %q, want %q; %v", name, got, want, err)
+		}
+	}
+	done := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	want(name)
+	done(s.PutText(t.Context(), name, "b", start))
+	done(s.PutText(t.Context(), name, "A", start.Add(-time.Hour)))
+	done(s.PutText(t.Context(), name, "b", start))
+	done(s.PutText(t.Context(), other, "b", start))
+	want(name, "A", "b")
+	done(s.Forget(t.Context(), start.Add(-time.Minute)))
+	want(name, "b")
+	done(s.DeleteText(t.Context(), name, "b"))
+	done(s.DeleteText(t.Context(), name, "b"))
+	want(name)
+	want(other, "b")
 }
 
 func sameRecords(t *testing.T, want, got []store.Record) {

@@ -46,6 +46,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"SettingIsFirstWriterWins":                 settingIsFirstWriterWins,
 		"RecordsRoundTrip":                         recordsRoundTrip,
 		"RecordIsAsItIsNow":                        recordIsAsItIsNow,
+		"TextsComeAndGo":                           textsComeAndGo,
 		"PingAnswers":                              pingAnswers,
 	} {
 		t.Run(name, func(t *testing.T) {
