@@ -23,10 +23,11 @@ import (
 
 func (p *program) doctor() *cobra.Command {
 	var s settings
-	var account bool
+	var account, noWrite bool
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Look whether this machine has what greenroom needs",
+		Long:  "Looks at this machine, and at the zone and the certificates that the configuration names, for a minute at most. In a zone of a DNS provider it writes a record greenroom-doctor-… and removes it again.",
 		Args:  none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := s.load(p.getenv)
@@ -41,11 +42,13 @@ func (p *program) doctor() *cobra.Command {
 				return err
 			}
 			o := doctor.Options{
-				DataDir: cfg.DataDir, Zone: cfg.Zone, Listen: cfg.Listen, Desktops: cfg.DesktopListen, DNS: cfg.DNSListen,
+				DataDir: cfg.DataDir, Zone: cfg.Zone, Listen: cfg.Listen,
+				Names:        app.Names(cfg, !noWrite),
 				Server:       c.Server,
 				Stuck:        stuckFindings(c),
 				Certificates: app.Certificates(cfg),
 			}
+			o.Desktops, o.DNS = app.Listens(cfg)
 			if cfg.Certificates.Issuer == "local" {
 				o.Trusted = func(ctx context.Context) (bool, error) { return app.Trusted(ctx, cfg, p.getenv("HOME")) }
 			}
@@ -64,6 +67,7 @@ func (p *program) doctor() *cobra.Command {
 	}
 	s.add(cmd)
 	cmd.Flags().BoolVar(&account, "aws", false, "look at the AWS account instead: credentials, permissions, image, quotas, network")
+	cmd.Flags().BoolVar(&noWrite, "no-write", false, "write no test record")
 	return cmd
 }
 

@@ -114,13 +114,21 @@ func checkToken(ctx context.Context, store *secrets.Store, cfg config.Config, ro
 
 const resolvConf = "/etc/resolv.conf"
 
-// lookupCAA asks this machine's resolver for the CAA records of name, or of what is nearest above it.
-func lookupCAA(ctx context.Context, name string) (doctor.CAA, error) {
+// systemResolver is this machine's first, host:port; empty if there is none.
+func systemResolver() string {
 	conf, err := miekg.ClientConfigFromFile(resolvConf)
 	if err != nil || len(conf.Servers) == 0 {
+		return ""
+	}
+	return net.JoinHostPort(conf.Servers[0], conf.Port)
+}
+
+// lookupCAA asks this machine's resolver for the CAA records of name, or of what is nearest above it.
+func lookupCAA(ctx context.Context, name string) (doctor.CAA, error) {
+	server := systemResolver()
+	if server == "" {
 		return doctor.CAA{}, fmt.Errorf("%s names no resolver", resolvConf)
 	}
-	server := net.JoinHostPort(conf.Servers[0], conf.Port)
 	for at := strings.TrimSuffix(name, "."); at != ""; _, at, _ = strings.Cut(at, ".") {
 		q := new(miekg.Msg)
 		q.SetQuestion(miekg.Fqdn(at), miekg.TypeCAA)

@@ -17,6 +17,18 @@ type listeners struct {
 	dnsUDP                 net.PacketConn
 }
 
+// Listens are the addresses on which a server with this configuration listens for browsers on their way to desktops, and for
+// questions to its zone; empty if it does not: browsers connect to the desktops themselves, or somebody else serves the zone.
+func Listens(cfg config.Config) (desktops, names string) {
+	if cfg.DNS.Provider == "embedded" {
+		return cfg.DesktopListen, cfg.DNSListen
+	}
+	if cfg.Access == "gateway" {
+		return cfg.DesktopListen, ""
+	}
+	return "", ""
+}
+
 func listen(ctx context.Context, cfg config.Config) (*listeners, error) {
 	var l listeners
 	var lc net.ListenConfig
@@ -24,14 +36,14 @@ func listen(ctx context.Context, cfg config.Config) (*listeners, error) {
 	if l.http, err = lc.Listen(ctx, "tcp", cfg.Listen); err != nil {
 		return nil, taken("listen", cfg.Listen, err)
 	}
-	embedded := cfg.DNS.Provider == "embedded"
-	if embedded || cfg.Access == "gateway" { // or browsers connect to the desktops themselves
+	desktops, names := Listens(cfg)
+	if desktops != "" {
 		if l.desktops, err = lc.Listen(ctx, "tcp", cfg.DesktopListen); err != nil {
 			l.close()
 			return nil, taken("desktop_listen", cfg.DesktopListen, err)
 		}
 	}
-	if !embedded {
+	if names == "" {
 		return &l, nil
 	}
 	if l.dnsTCP, err = lc.Listen(ctx, "tcp", cfg.DNSListen); err != nil {

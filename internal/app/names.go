@@ -23,6 +23,7 @@ import (
 type provided interface {
 	dns.Provider
 	dns.Texts
+	Inspect(ctx context.Context) (dns.Facts, []error)
 }
 
 // openProvider opens the zone that cfg names. It makes no call to the provider.

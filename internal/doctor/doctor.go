@@ -37,14 +37,16 @@ type Options struct {
 	DataDir      string
 	Zone         string
 	Listen       string // host:port; pages and API, TCP
-	Desktops     string // TCP
-	DNS          string // UDP and TCP
+	Desktops     string // TCP; empty: nothing listens there
+	DNS          string // UDP and TCP; empty: the same
 	Applications []string
 
 	// Server asks the server for its version and clock; an error means that it does not run.
 	Server func(ctx context.Context) (version string, now time.Time, err error)
 	// Stuck asks the server which meetings do not move. It is asked only when the server runs.
 	Stuck func(ctx context.Context) ([]Finding, error)
+	// Names in a zone that is not this machine's alone.
+	Names Names
 	// Certificates of other issuers than the local authority.
 	Certificates Certificates
 	// Trusted reports whether the local authority is trusted by this machine's browsers; nil where it signs nothing that they see.
@@ -54,13 +56,23 @@ type Options struct {
 // lookTimeout bounds each look at something that may not answer.
 const lookTimeout = 3 * time.Second
 
-// Check looks at everything, in the order in which problems should be solved.
+// checkTime bounds all looks together.
+const checkTime = 55 * time.Second
+
+// Check looks at everything, within a minute, and returns what it found in the order in which problems should be solved.
 func Check(ctx context.Context, o Options) []Finding {
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	zone := make(chan []Finding, 1)
+	go func() { zone <- o.Names.check(ctx) }()
 	running, server := serverFinding(ctx, o)
 	out := programs(o.Applications)
 	out = append(out, dataDir(o.DataDir), clock(ctx, o), loopback(ctx))
 	out = append(out, ports(ctx, o, running)...)
-	out = append(out, names(ctx, o.Zone))
+	if o.Names.Zone == "" {
+		out = append(out, names(ctx, o.Zone))
+	}
+	out = append(out, <-zone...)
 	if o.Trusted != nil {
 		out = append(out, authority(ctx, o))
 	}
@@ -176,6 +188,9 @@ func ports(ctx context.Context, o Options, running bool) []Finding {
 		{"port for DNS", "udp", o.DNS, "--dns-listen"},
 		{"port for DNS", "tcp", o.DNS, "--dns-listen"},
 	} {
+		if p.address == "" {
+			continue
+		}
 		f := Finding{Check: p.check + " (" + p.network + ")", OK: true, Detail: p.address + " is free"}
 		err := bindable(ctx, p.network, p.address)
 		switch {

@@ -47,7 +47,7 @@ func (a *attempt) servers(ctx context.Context) ([]string, error) {
 
 // askResolver reports whether a public resolver knows the name, now that every server of the zone does.
 func (a *attempt) askResolver(ctx context.Context) (string, bool) {
-	m, err := exchange(ctx, a.o.Resolver, a.hostname, true)
+	m, err := Ask(ctx, a.o.Resolver, a.hostname, miekg.TypeA, true)
 	if err != nil {
 		return fmt.Sprintf("resolver %s gave no answer: %s", a.o.Resolver, plain(err)), false
 	}
@@ -68,7 +68,7 @@ func (a *attempt) right(got []netip.Addr) bool {
 
 // askOne reports whether that server answers with exactly the desktop's address, and if not, what it did.
 func (a *attempt) askOne(ctx context.Context, server string) (string, bool) {
-	m, err := exchange(ctx, server, a.hostname, false)
+	m, err := Ask(ctx, server, a.hostname, miekg.TypeA, false)
 	switch {
 	case err != nil:
 		return fmt.Sprintf("name server %s gave no answer: %s", server, plain(err)), false
@@ -93,9 +93,9 @@ func (a *attempt) expected() netip.Addr {
 	return a.address
 }
 
-// exchange asks over UDP, and over TCP if the answer is cut.
-func exchange(ctx context.Context, server, hostname string, recurse bool) (m *miekg.Msg, err error) {
-	q := new(miekg.Msg).SetQuestion(miekg.Fqdn(hostname), miekg.TypeA)
+// Ask asks one server over UDP, twice if need be, and over TCP if the answer is cut.
+func Ask(ctx context.Context, server, name string, kind uint16, recurse bool) (m *miekg.Msg, err error) {
+	q := new(miekg.Msg).SetQuestion(miekg.Fqdn(name), kind)
 	q.RecursionDesired = recurse
 	q.SetEdns0(miekg.DefaultMsgSize, false)
 	client := miekg.Client{Timeout: dnsTimeout}
