@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -23,7 +24,8 @@ type BackupReport struct {
 	backup.Manifest
 }
 
-// Backup writes a backup of the data directory to file: the database and the local authority. A server may be using
+// Backup writes a backup of the data directory to file: the database, the local authority, and the accounts and certificates of
+// others. A server may be using
 // the directory; it is not disturbed. The file appears whole, checked and durable, readable by its owner alone, or
 // not at all. One that is there is replaced only with force.
 func Backup(ctx context.Context, cfg config.Config, version, file string, force bool) (BackupReport, error) {
@@ -45,6 +47,11 @@ func Backup(ctx context.Context, cfg config.Config, version, file string, force 
 	for _, name := range []string{backup.AuthorityKey, backup.Authority} {
 		if err := copyIfThere(filepath.Join(cfg.DataDir, name), filepath.Join(dir, name)); err != nil {
 			return report, fmt.Errorf("copy the local authority: %w", err)
+		}
+	}
+	for _, name := range backup.Others {
+		if err := copyTree(cfg.DataDir, dir, name); err != nil {
+			return report, fmt.Errorf("copy certificates: %w", err)
 		}
 	}
 	tar := filepath.Join(dir, "backup.tar")
@@ -78,6 +85,24 @@ func copyIfThere(from, to string) error {
 		return err
 	}
 	return os.WriteFile(to, text, 0o600)
+}
+
+// copyTree copies a file, or a directory with its files, if it is there. What a server takes away meanwhile is left out; its
+// files appear whole, by a change of name.
+func copyTree(from, to, top string) error {
+	return fs.WalkDir(os.DirFS(from), top, func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil
+		case err != nil:
+			return err
+		case d.IsDir():
+			return os.Mkdir(filepath.Join(to, name), 0o700)
+		case !d.Type().IsRegular() || strings.HasPrefix(name, "acme/locks/"): // a lock belongs to a process
+			return nil
+		}
+		return copyIfThere(filepath.Join(from, name), filepath.Join(to, name))
+	})
 }
 
 func writeTar(ctx context.Context, path string, m backup.Manifest, dir string) (backup.Manifest, int64, error) {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"greenroom"
@@ -115,6 +116,11 @@ func swap(dataDir, dir string) (aside string, err error) {
 		}
 		return move(at(name), filepath.Join(aside, name))
 	}
+	for _, name := range backup.Others { // directories cannot be linked
+		if _, missing := os.Lstat(filepath.Join(dir, name)); missing == nil {
+			err = errors.Join(err, keep(name, os.Rename))
+		}
+	}
 	files := []string{backup.AuthorityKey, backup.Authority, backup.Database}
 	for _, name := range files {
 		err = errors.Join(err, keep(name, os.Link))
@@ -125,7 +131,7 @@ func swap(dataDir, dir string) (aside string, err error) {
 	if err != nil {
 		return aside, fmt.Errorf("move the old data aside: %w", err)
 	}
-	for _, name := range files {
+	for _, name := range append(slices.Clone(backup.Others), files...) {
 		if _, err := os.Lstat(filepath.Join(dir, name)); errors.Is(err, fs.ErrNotExist) {
 			continue // a backup without an authority leaves the one that is there
 		}

@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -195,6 +196,38 @@ func TestRestore(t *testing.T) {
 			t.Errorf("the damaged one is not aside: %v", err)
 		}
 		serving(t, cfg, 1)
+	})
+
+	t.Run("CertificatesOfOthersComeAlong", func(t *testing.T) {
+		t.Parallel()
+		from, to := dataDir(t, 1), dataDir(t, 1)
+		put := func(cfg config.Config, name, text string) {
+			path := filepath.Join(cfg.DataDir, name)
+			if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o600)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := map[string]string{"acme/budget.json": "{}", "acme/certificates/ca/wildcard_.desk.example.com/wildcard_.desk.example.com.key": "key", "origin-certificates": "journal"}
+		for name, text := range want {
+			put(from, name, text)
+		}
+		put(from, "acme/locks/issue.lock", "somebody's")
+		put(to, "acme/budget.json", "old")
+		report, err := app.Restore(t.Context(), to, backup(t, from), true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, text := range want {
+			if got, err := os.ReadFile(filepath.Join(to.DataDir, name)); err != nil || string(got) != text {
+				t.Errorf("%s holds %q, %v", name, got, err)
+			}
+		}
+		if old, err := os.ReadFile(filepath.Join(report.Aside, "acme/budget.json")); err != nil || string(old) != "old" {
+			t.Errorf("aside is %q, %v", old, err)
+		}
+		if _, err := os.Lstat(filepath.Join(to.DataDir, "acme/locks")); err == nil {
+			t.Error("a lock came along")
+		}
 	})
 
 	t.Run("ADamagedBackupChangesNothing", func(t *testing.T) {

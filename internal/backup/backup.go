@@ -1,5 +1,5 @@
-// Package backup is the form of a backup: a tar file with a manifest first, then the database and the local
-// authority. It is made of files and makes files; what they mean is for others. What it reads is not trusted.
+// Package backup is the form of a backup: a tar file with a manifest first, then the database, the local authority, and
+// what was got from other authorities. It is made of files and makes files; what they mean is for others. What it reads is not trusted.
 package backup
 
 import (
@@ -14,16 +14,18 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
 	"greenroom"
 )
 
-// Format is the version of the form that this package writes; it reads no later one.
-const Format = 1
+// Format is the version of the form that this package writes; it reads no later one. 2 added Others.
+const Format = 2
 
 // The members of a backup. The authority's two may be missing together.
 const (
@@ -33,10 +35,25 @@ const (
 	Authority    = "ca.pem"
 )
 
+// Others are what else may be in a backup, each a file or a directory with files: the ACME account, its certificates and the
+// count of its limits, and which certificates are yet to be revoked.
+var Others = []string{"acme", "origin-certificates"}
+
 const (
-	maxManifest = 64 << 10 // bytes
-	maxPEM      = 64 << 10 // bytes of a member that is no database
+	maxManifest = 4 << 20 // bytes
+	maxPEM      = 1 << 20 // bytes of a member that is no database
+	maxFiles    = 10_000
+	maxName     = 1024 // bytes
 )
+
+// known reports whether a backup may have a member of that name. It leads nowhere else.
+func known(name string) bool {
+	if name == Database || name == AuthorityKey || name == Authority {
+		return true
+	}
+	top, _, _ := strings.Cut(name, "/")
+	return len(name) <= maxName && filepath.IsLocal(name) && path.Clean(name) == name && !strings.Contains(name, "\\") && slices.Contains(Others, top)
+}
 
 // Manifest says what a backup holds.
 type Manifest struct {
@@ -65,7 +82,11 @@ type File struct {
 // Write writes a backup of the members that dir holds to w and returns its manifest, which is m with its files.
 func Write(ctx context.Context, w io.Writer, m Manifest, dir string) (Manifest, error) {
 	m.Format, m.Files = Format, nil
-	for _, name := range []string{Database, AuthorityKey, Authority} {
+	others, err := otherFiles(dir)
+	if err != nil {
+		return m, err
+	}
+	for _, name := range append([]string{Database, AuthorityKey, Authority}, others...) {
 		f, err := describe(ctx, dir, name)
 		if errors.Is(err, fs.ErrNotExist) && name != Database {
 			continue
@@ -89,6 +110,29 @@ func Write(ctx context.Context, w io.Writer, m Manifest, dir string) (Manifest, 
 		}
 	}
 	return m, t.Close()
+}
+
+// otherFiles are the names of the files below Others, in order.
+func otherFiles(dir string) ([]string, error) {
+	var names []string
+	for _, top := range Others {
+		err := fs.WalkDir(os.DirFS(dir), top, func(name string, d fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
+			if err == nil && d.Type().IsRegular() {
+				names = append(names, name)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", top, err)
+		}
+	}
+	if len(names) > maxFiles {
+		return nil, fmt.Errorf("there are more than %d files of certificates", maxFiles)
+	}
+	return names, nil
 }
 
 func describe(ctx context.Context, dir, name string) (File, error) {
@@ -154,17 +198,37 @@ func read(ctx context.Context, t *tar.Reader, size int64, dir string) (Manifest,
 		if h.Name != want.Name || h.Typeflag != tar.TypeReg || h.Size != want.Size {
 			return m, fmt.Errorf("member %q is not %q as the manifest has it", h.Name, want.Name)
 		}
-		if err := extract(t, filepath.Join(dir, want.Name), want); err != nil {
+		to := filepath.Join(dir, filepath.FromSlash(want.Name))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(to), 0o700), extract(t, to, want)); err != nil {
 			return m, err
 		}
 	}
-	if !slices.Equal(names, []string{Database}) && !slices.Equal(names, []string{Database, AuthorityKey, Authority}) {
+	if !whole(names) {
 		return m, fmt.Errorf("the members are %q", names)
 	}
 	if _, err := t.Next(); !errors.Is(err, io.EOF) {
 		return m, fmt.Errorf("there is more than the manifest has: %w", err)
 	}
 	return m, ctx.Err()
+}
+
+// whole reports whether the members are a backup's: the database, the authority's two or none, and then others.
+func whole(names []string) bool {
+	rest, ok := cutPrefix(names, Database)
+	if !ok {
+		return false
+	}
+	if both, ok := cutPrefix(rest, AuthorityKey, Authority); ok {
+		rest = both
+	}
+	return !slices.ContainsFunc(rest, func(name string) bool { return name == Database || name == AuthorityKey || name == Authority })
+}
+
+func cutPrefix(names []string, prefix ...string) ([]string, bool) {
+	if len(names) < len(prefix) || !slices.Equal(names[:len(prefix)], prefix) {
+		return names, false
+	}
+	return names[len(prefix):], true
 }
 
 func readManifest(t *tar.Reader) (m Manifest, err error) {
@@ -181,11 +245,11 @@ func readManifest(t *tar.Reader) (m Manifest, err error) {
 	if m.Format > Format {
 		return m, &greenroom.UserError{Message: fmt.Sprintf("This backup was made by a newer greenroom (%s, form %d; this one knows %d): use that version or a later one. Nothing was changed.", m.Version, m.Format, Format)}
 	}
-	if len(m.Files) > 3 {
+	if len(m.Files) > maxFiles+3 {
 		return m, errors.New("the manifest has too many members")
 	}
 	for _, f := range m.Files {
-		if f.Name != Database && f.Name != AuthorityKey && f.Name != Authority {
+		if !known(f.Name) {
 			return m, fmt.Errorf("the manifest has a member %q", f.Name)
 		}
 	}

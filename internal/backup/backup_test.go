@@ -124,17 +124,19 @@ func TestHostileFilesAreRefused(t *testing.T) {
 		"cut short":          {good[:len(good)/2], "damaged"},
 		"a flipped bit":      {flipped, "damaged"},
 		"no manifest":        {made(t, db), "damaged"},
-		"a later form":       {made(t, manifest(t, 2, file(backup.Database, "db")), db), "newer greenroom (v9, form 2"},
+		"a later form":       {made(t, manifest(t, 3, file(backup.Database, "db")), db), "newer greenroom (v9, form 3"},
 		"no database":        {made(t, manifest(t, 1)), "damaged"},
 		"only a key":         {made(t, manifest(t, 1, file(backup.AuthorityKey, "k")), member{tar.Header{Name: backup.AuthorityKey}, "k"}), "damaged"},
 		"a path":             {made(t, manifest(t, 1, file("../escaped", "x")), member{tar.Header{Name: "../escaped"}, "x"}), "damaged"},
 		"another path":       {made(t, manifest(t, 1, file(backup.Database, "db")), member{tar.Header{Name: "../" + backup.Database}, "db"}), "damaged"},
+		"out by acme":        {made(t, manifest(t, 2, file(backup.Database, "db"), file("acme/../../escaped", "x")), db, member{tar.Header{Name: "acme/../../escaped"}, "x"}), "damaged"},
+		"what it has not":    {made(t, manifest(t, 2, file(backup.Database, "db"), file("desktops/x", "x")), db, member{tar.Header{Name: "desktops/x"}, "x"}), "damaged"},
 		"a link":             {made(t, manifest(t, 1, file(backup.Database, "")), member{tar.Header{Name: backup.Database, Typeflag: tar.TypeSymlink, Linkname: "/etc/passwd"}, ""}), "damaged"},
 		"twice":              {made(t, manifest(t, 1, file(backup.Database, "db"), file(backup.Database, "db")), db, db), "damaged"},
 		"more than it says":  {made(t, manifest(t, 1, file(backup.Database, "db")), db, member{tar.Header{Name: "extra"}, "x"}), "damaged"},
-		"a huge key":         {made(t, manifest(t, 1, file(backup.AuthorityKey, strings.Repeat("k", 100<<10))), member{tar.Header{Name: backup.AuthorityKey}, strings.Repeat("k", 100<<10)}), "damaged"},
+		"a huge key":         {made(t, manifest(t, 1, file(backup.AuthorityKey, strings.Repeat("k", 2<<20))), member{tar.Header{Name: backup.AuthorityKey}, strings.Repeat("k", 2<<20)}), "damaged"},
 		"larger than itself": {made(t, manifest(t, 1, backup.File{Name: backup.Database, Size: 1 << 40}), member{tar.Header{Name: backup.Database, Size: 1 << 40}, "db"}), "damaged"},
-		"a huge manifest":    {made(t, member{tar.Header{Name: "manifest.json"}, strings.Repeat(" ", 1<<20)}), "damaged"},
+		"a huge manifest":    {made(t, member{tar.Header{Name: "manifest.json"}, strings.Repeat(" ", 5<<20)}), "damaged"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -118,6 +119,9 @@ func (n Names) above(ctx context.Context, apex string) (parent, error) {
 			p.signed = slices.ContainsFunc(ds.Answer, func(rr miekg.RR) bool { return rr.Header().Rrtype == miekg.TypeDS })
 		}
 		return p, nil
+	}
+	if failed == nil {
+		return p, errors.New("the resolver knows nobody who serves it")
 	}
 	return p, fmt.Errorf("no server of %q answers: %w", p.name, failed)
 }

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,9 @@ const delegationFor = 5 * time.Minute
 // Delegation finds the servers that a zone is delegated to. It asks the system's resolver for the zone and its servers only,
 // never for a desktop's name.
 type Delegation struct {
+	Resolver *net.Resolver // finds them; nil: the system's
+	Port     string        // of all of them; empty: 53
+
 	zone string
 
 	mu      sync.Mutex
@@ -33,7 +37,7 @@ func (d *Delegation) Servers(ctx context.Context) ([]string, error) {
 	if time.Since(d.found) < delegationFor {
 		return d.servers, nil
 	}
-	var resolver net.Resolver
+	resolver, port := cmp.Or(d.Resolver, net.DefaultResolver), cmp.Or(d.Port, "53")
 	for zone := d.zone; strings.Contains(zone, "."); _, zone, _ = strings.Cut(zone, ".") {
 		names, err := resolver.LookupNS(ctx, zone+".")
 		if missing, ok := errors.AsType[*net.DNSError](err); ok && missing.IsNotFound {
@@ -49,7 +53,7 @@ func (d *Delegation) Servers(ctx context.Context) ([]string, error) {
 				return nil, err
 			}
 			for _, address := range addresses {
-				servers = append(servers, net.JoinHostPort(address.Unmap().String(), "53"))
+				servers = append(servers, net.JoinHostPort(address.Unmap().String(), port))
 			}
 		}
 		d.servers, d.found = servers, time.Now()
