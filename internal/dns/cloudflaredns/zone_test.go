@@ -12,6 +12,7 @@ import (
 
 	"greenroom"
 	"greenroom/internal/dns"
+	"greenroom/internal/dns/batch"
 	"greenroom/internal/dns/cloudflaredns"
 	"greenroom/internal/dns/dnstest"
 	"greenroom/internal/testenv/cloudflare"
@@ -322,5 +323,27 @@ func TestRecordsCarryMarkTagAndTTL(t *testing.T) {
 	}
 	if got := s.Records()[0]; !got.Proxied || len(got.Tags) > 0 {
 		t.Errorf("%+v", got)
+	}
+}
+
+func TestThousandDesktops(t *testing.T) {
+	t.Parallel()
+	s := cloudflare.New(t, "example.com")
+	z := open(s, "us")
+	if _, err := z.Info(t.Context()); err != nil { // the plan, and with it the size of batches
+		t.Fatal(err)
+	}
+	gathered := batch.New(z)
+	dnstest.Thousand(t, gathered, gathered.Run, domain, func() int { return len(s.Records()) }, func() int {
+		n := 0
+		for _, call := range s.Calls() {
+			if strings.HasSuffix(call, "/batch") {
+				n++
+			}
+		}
+		return n
+	}, 2)
+	if s.Early() > 0 || len(s.Calls()) > 10 {
+		t.Errorf("%d calls, %d of them in a block: %q", len(s.Calls()), s.Early(), s.Calls())
 	}
 }

@@ -202,6 +202,17 @@ func sameData(a, b miekg.RR) bool {
 	return miekg.IsDuplicate(a, b)
 }
 
+func (p *primary) addresses() (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, rr := range p.records {
+		if rr.Header().Rrtype == miekg.TypeA {
+			n++
+		}
+	}
+	return n
+}
+
 func (p *primary) counts() map[string]int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -13,6 +13,7 @@ import (
 
 	"greenroom"
 	"greenroom/internal/dns"
+	"greenroom/internal/dns/batch"
 	"greenroom/internal/dns/dnstest"
 	"greenroom/internal/dns/rfc2136dns"
 	"greenroom/internal/testenv/dnsserver"
@@ -227,4 +228,11 @@ func TestFaults(t *testing.T) {
 			t.Errorf("%v after %v", err, time.Since(began))
 		}
 	})
+}
+
+func TestThousandDesktops(t *testing.T) {
+	t.Parallel()
+	p := startPrimary(t, domain)
+	gathered := batch.New(open(p.address, "us"))
+	dnstest.Thousand(t, gathered, gathered.Run, domain, p.addresses, func() int { return p.counts()["updates"] }, 20)
 }

@@ -24,6 +24,7 @@ import (
 
 	"greenroom"
 	"greenroom/internal/dns"
+	"greenroom/internal/dns/batch"
 	"greenroom/internal/dns/dnstest"
 	"greenroom/internal/dns/route53dns"
 	"greenroom/internal/testenv/moto"
@@ -179,16 +180,7 @@ func (w *world) records(n int) (all []dns.Record, names []string) {
 func TestManyNamesAreFewCallsWithinTheLimits(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	// Batches of this size take moto minutes: here the gate alone judges and keeps them.
-	w.setFault(func(rw http.ResponseWriter, r *http.Request) bool {
-		if r.Method != http.MethodPost {
-			return false
-		}
-		if w.gate.lets(rw, r) {
-			fmt.Fprint(rw, `<ChangeResourceRecordSetsResponse><ChangeInfo><Id>/change/C1</Id><Status>INSYNC</Status><SubmittedAt>2026-11-23T00:00:00Z</SubmittedAt></ChangeInfo></ChangeResourceRecordSetsResponse>`)
-		}
-		return true
-	})
+	w.gateAlone()
 	z := w.open("k3v9m2x7c4p8q1r5")
 	all, names := w.records(1000)
 	if err := z.SetRecords(t.Context(), all); err != nil {
@@ -203,6 +195,41 @@ func TestManyNamesAreFewCallsWithinTheLimits(t *testing.T) {
 	if got := len(w.gate.sets); got > 0 {
 		t.Errorf("%d record sets are left", got)
 	}
+}
+
+func TestThousandDesktops(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.gateAlone()
+	gathered := batch.New(w.open("k3v9m2x7c4p8q1r5"))
+	dnstest.Thousand(t, gathered, gathered.Run, w.domain, func() int {
+		w.gate.mu.Lock()
+		defer w.gate.mu.Unlock()
+		return len(w.gate.sets) / 2
+	}, func() int {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		n := 0
+		for _, call := range w.calls {
+			if strings.HasPrefix(call, http.MethodPost) {
+				n++
+			}
+		}
+		return n
+	}, 2*3)
+}
+
+// gateAlone lets the gate judge and keep changes by itself: batches of a thousand take moto minutes.
+func (w *world) gateAlone() {
+	w.setFault(func(rw http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodPost {
+			return false
+		}
+		if w.gate.lets(rw, r) {
+			fmt.Fprint(rw, `<ChangeResourceRecordSetsResponse><ChangeInfo><Id>/change/C1</Id><Status>INSYNC</Status><SubmittedAt>2026-11-23T00:00:00Z</SubmittedAt></ChangeInfo></ChangeResourceRecordSetsResponse>`)
+		}
+		return true
+	})
 }
 
 func awsError(w http.ResponseWriter, status int, code string) {
