@@ -28,6 +28,8 @@ type certificates struct {
 	edge   certs.Edge         // what greenroom's own edge shows; nil: the local authority's
 	acme   *acmecerts.Authority
 	origin *cloudflareorigin.Authority
+
+	behindProxy *x509.CertPool // whom to trust for what a proxy in between shows: the system's authorities and the configured ones
 }
 
 // openSecrets reads the secrets that the configuration refers to. The database's is needed whole at the start.
@@ -56,6 +58,9 @@ func (a *app) openCertificates(ctx context.Context) error {
 	gateway := a.Config.Access == "gateway"
 	roots, err := readRoots(cfg.RootsFile)
 	if err != nil {
+		return err
+	}
+	if a.certs.behindProxy, err = andSystem(cfg.RootsFile); err != nil {
 		return err
 	}
 	if gateway || cfg.Issuer == "local" {
@@ -185,6 +190,23 @@ func openAuthority(cfg config.Config) (*localca.Authority, error) {
 		return nil, fmt.Errorf("open local authority: %w", err)
 	}
 	return authority, nil
+}
+
+// andSystem are the system's authorities and those in the file at path, if there is one.
+func andSystem(path string) (*x509.CertPool, error) {
+	if path == "" {
+		return nil, nil
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		return nil, fmt.Errorf("read the system's authorities: %w", err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err // readRoots has said why
+	}
+	roots.AppendCertsFromPEM(text)
+	return roots, nil
 }
 
 // readRoots is nil, the system's authorities, when path is empty.

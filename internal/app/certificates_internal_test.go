@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"crypto/x509"
+	"io"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -110,5 +112,51 @@ func TestCertificatesOfGoneDesktopsAreRevoked(t *testing.T) {
 	}
 	if s.Live() != 2 || s.Revoked() != 1 {
 		t.Errorf("%d live, %d revoked", s.Live(), s.Revoked())
+	}
+}
+
+// TestBehindAProxyTheSystemIsTrusted: a proxy shows browsers its own certificate, and the origin's authority signs none of those.
+func TestBehindAProxyTheSystemIsTrusted(t *testing.T) {
+	t.Parallel()
+	cfg := config.Default()
+	cfg.DataDir = t.TempDir()
+	authority, err := openAuthority(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := inFile(t, string(authority.RootPEM()))
+	alone, err := readRoots(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	both, err := andSystem(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := x509.SystemCertPool()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if both.Equal(want) {
+		t.Error("the configured authority is not in it")
+	}
+	if want.AppendCertsFromPEM(authority.RootPEM()); !both.Equal(want) {
+		t.Error("the system's authorities are not in it")
+	}
+	if none, err := andSystem(""); err != nil || none != nil || alone == nil {
+		t.Errorf("without a file it is %v, %v, not the system's", none, err)
+	}
+}
+
+func TestThereIsNothingToTrustWhereOthersSign(t *testing.T) {
+	t.Parallel()
+	cfg := config.Default()
+	cfg.DataDir, cfg.Certificates.Issuer = t.TempDir(), "acme"
+	err := Trust(t.Context(), cfg, t.TempDir(), false, io.Discard)
+	if !strings.Contains(greenroom.Sentence(err, ""), "nothing to trust") {
+		t.Errorf("%v", err)
+	}
+	if made, err := os.ReadDir(cfg.DataDir); err != nil || len(made) > 0 {
+		t.Errorf("%v was made, %v", made, err)
 	}
 }

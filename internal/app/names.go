@@ -83,6 +83,9 @@ func (a *app) openZone(ctx context.Context, owner string) error {
 // to the listener for desktops, or, where there is none in between, to the desktop itself.
 func (a *app) prober() *probe.Prober {
 	o := probe.Options{NameAddress: a.edgeAddress(), Port: a.desktopPort(), Roots: a.certs.shown()}
+	if a.Config.DNS.Proxied { // browsers see the proxy's certificate
+		o.Roots = a.certs.behindProxy
+	}
 	if a.listensForDesktops() {
 		o.DesktopAddr = a.listeners.desktops.Addr().String()
 	}

@@ -15,6 +15,9 @@ import (
 // Trust lets this machine's stores and browsers trust the local authority of a data directory, or takes it out
 // again, and writes what it did to out. It makes the authority if there is none yet.
 func Trust(ctx context.Context, cfg config.Config, home string, remove bool, out io.Writer) error {
+	if issuer := cfg.Certificates.Issuer; issuer != "" && issuer != "local" && !remove {
+		return &greenroom.UserError{Message: "Browsers do not see the local authority's certificates (certificates.issuer is " + issuer + "): there is nothing to trust."}
+	}
 	authority, err := openAuthority(cfg)
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -178,6 +179,6 @@ func validHostPort(s string) bool {
 	if err != nil || host == "" {
 		return false
 	}
-	_, err = net.LookupPort("tcp", port)
-	return err == nil
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && n > 0
 }

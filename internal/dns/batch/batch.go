@@ -169,7 +169,7 @@ func (z *Zone) Run(ctx context.Context) error {
 		}
 		if ctx.Err() != nil {
 			z.giveUp(context.Cause(ctx))
-			return nil
+			return nil //nolint:nilerr // it was told to end
 		}
 		if wait <= 0 && any {
 			sets, deletes := z.take(z.provider.BatchSize())

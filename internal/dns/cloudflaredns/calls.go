@@ -73,7 +73,7 @@ func (z *Zone) classify(err error) error {
 	if !ok {
 		return err
 	}
-	said := fmt.Errorf("Cloudflare answers %d %s", e.StatusCode, words(e))
+	said := fmt.Errorf("Cloudflare answers %d %s", e.StatusCode, words(e)) //nolint:staticcheck // a name
 	switch {
 	case e.StatusCode == http.StatusTooManyRequests:
 		return &dns.ThrottledError{Until: z.pacer.Quiet(), Err: said}

@@ -164,6 +164,7 @@ func (z *Zone) find(ctx context.Context) (Info, error) {
 }
 
 func info(z zones.Zone) Info {
+	//nolint:staticcheck // its plan is deprecated for changes; the other way to read it needs a right about bills
 	return Info{ID: z.ID, Name: z.Name, Plan: z.Plan.LegacyID, Status: string(z.Status), NameServers: z.NameServers}
 }
 

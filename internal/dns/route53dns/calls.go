@@ -45,7 +45,7 @@ func (z *Zone) classify(err error) error {
 		}
 		return err
 	}
-	said := fmt.Errorf("Route 53 answers %s: %s", e.ErrorCode(), e.ErrorMessage())
+	said := fmt.Errorf("Route 53 answers %s: %s", e.ErrorCode(), e.ErrorMessage()) //nolint:staticcheck // a name
 	switch code := e.ErrorCode(); {
 	case code == "Throttling", code == "ThrottlingException", code == "PriorRequestNotComplete", code == "RequestLimitExceeded", code == "TooManyRequestsException":
 		return &dns.ThrottledError{Until: z.backOff(), Err: said}

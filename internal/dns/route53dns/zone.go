@@ -62,7 +62,6 @@ type Zone struct {
 
 	changing sync.Mutex // one change follows the other, as Route 53 wants it
 	names    map[string]name
-	listed   bool
 
 	polling chan struct{} // holds a token while somebody asks how far a change is
 
