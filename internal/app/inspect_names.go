@@ -31,7 +31,7 @@ func Names(cfg config.Config, write bool) doctor.Names {
 	if cfg.Access == "gateway" {
 		out.Edge = cfg.Gateway()
 	}
-	for _, s := range cfg.DNS.Servers() {
+	for _, s := range cfg.DNS.OwnServers() {
 		out.Servers = append(out.Servers, doctor.Server(s))
 	}
 	if embedded {

@@ -39,7 +39,7 @@ func (w *wildcard) keep(ctx context.Context) error {
 	if errors.Is(err, greenroom.ErrConflict) {
 		err = &greenroom.UserError{
 			Message: fmt.Sprintf("A DNS record that greenroom did not make has the name %s and was left alone: remove it, so that greenroom can lead that name to %s.", w.record.Name, w.record.Address),
-			Cause:   err,
+			Cause:   errors.New(err.Error()), // not a conflict of the desktop that asks: no other name would do better
 		}
 	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
