@@ -106,7 +106,7 @@ func TestLoad(t *testing.T) {
 
 // ec2File is a good blueprint for EC2 with one more line.
 func ec2File(line string) string {
-	head := "blueprints:\n  default:\n    provider: ec2\n    instance_types: [t3.large]\n"
+	head := "blueprints:\n  default:\n    provider: ec2\n    protocol: dcv\n    instance_types: [t3.large]\n"
 	if !strings.HasPrefix(line, "image:") {
 		head += "    image: ami-0123456789abcdef0\n"
 	}
@@ -166,8 +166,8 @@ func TestFaults(t *testing.T) {
 		{"GatewayAddressWithoutGateway", "gateway_address: 192.0.2.1\n", "gateway_address", "is for access: gateway only"},
 		{"ResolverNetworkIsAName", "resolver_networks: [10.0.0.0/8, gate]\n", "resolver_networks[1]", "must be an address or a network"},
 		{"OtherProvider", "blueprints:\n  default:\n    provider: gcp\n", "blueprints.default.provider", "must be one of local, ec2"},
-		{"EC2WithoutImage", "blueprints:\n  default:\n    provider: ec2\n    instance_types: [t3.large]\n", "blueprints.default.image", "unless launch_template is"},
-		{"EC2WithoutType", "blueprints:\n  default:\n    provider: ec2\n    image: ami-0123456789abcdef0\n", "blueprints.default.instance_types", "such as [t3.large]"},
+		{"EC2WithoutImage", "blueprints:\n  default:\n    provider: ec2\n    protocol: dcv\n    instance_types: [t3.large]\n", "blueprints.default.image", "unless launch_template is"},
+		{"EC2WithoutType", "blueprints:\n  default:\n    provider: ec2\n    protocol: dcv\n    image: ami-0123456789abcdef0\n", "blueprints.default.instance_types", "such as [t3.large]"},
 		{"BadImage", ec2File("image: ubuntu"), "blueprints.default.image", "an image's id such as ami-"},
 		{"BadSubnet", ec2File("subnets: [subnet-0123456789abcdef0, eu-west-1a]"), "blueprints.default.subnets", "\"eu-west-1a\" is not"},
 		{"SubnetTwice", ec2File("subnets: [subnet-0123456789abcdef0, subnet-0123456789abcdef0]"), "blueprints.default.subnets", "stands twice"},
@@ -180,6 +180,7 @@ func TestFaults(t *testing.T) {
 		{"BadRegion", "aws: {region: Ireland}\n", "aws.region", "such as eu-west-1"},
 		{"BadEndpoint", "aws: {endpoint: ec2}\n", "aws.endpoint", "must be http:// or https://"},
 		{"DCVOnThisMachine", "blueprints:\n  default:\n    protocol: dcv\n", "blueprints.default.protocol", "must be novnc with the provider local"},
+		{"NoVNCOnEC2", "blueprints:\n  default:\n    provider: ec2\n    instance_types: [t3.large]\n    image: ami-0123456789abcdef0\n", "blueprints.default.protocol", "must be dcv with the provider ec2"},
 		{"NoAgentOnThisMachine", "blueprints:\n  default:\n    agent: none\n", "blueprints.default.agent", "must be greenroom"},
 		{"OtherAgent", "blueprints:\n  default:\n    agent: mine\n", "blueprints.default.agent", "must be greenroom or none"},
 		{"HooksSomewhere", "blueprints:\n  default:\n    hooks: hooks\n", "blueprints.default.hooks", "must be an absolute path"},

@@ -89,6 +89,9 @@ func judgeDesktop(bad *greenroom.InvalidError, prefix string, b greenroom.Bluepr
 	if b.Provider == "local" && b.Protocol == "dcv" {
 		bad.Add(prefix+".protocol", "must be novnc with the provider local: DCV runs on machines of its own")
 	}
+	if b.Provider == "ec2" && b.Protocol == "novnc" {
+		bad.Add(prefix+".protocol", "must be dcv with the provider ec2: noVNC is for desktops on this machine")
+	}
 	if b.Provider == "local" && b.Agent == "none" {
 		bad.Add(prefix+".agent", "must be greenroom with the provider local: nothing else runs its desktops")
 	}

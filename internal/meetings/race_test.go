@@ -39,7 +39,7 @@ func TestNobodyIsSentToADesktopThatWentMeanwhile(t *testing.T) {
 	b := setup(t)
 	m := b.schedule()
 	b.stand(m.ID, "student", greenroom.Ready)
-	b.Service.Store = &raced{b.store, b.moved(m.ID, "student")}
+	b.Store = &raced{b.store, b.moved(m.ID, "student")}
 	st, err := b.Enter(t.Context(), m.ID, "student", m.Seat("student").Key, "192.0.2.7")
 	if err != nil || st.URL != "" {
 		t.Errorf("sent to %q: %v", st.URL, err)
@@ -55,7 +55,7 @@ func TestNobodyIsAdmittedToADesktopThatWentMeanwhile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.Service.Store = &raced{b.store, b.moved(m.ID, "teacher")}
+	b.Store = &raced{b.store, b.moved(m.ID, "teacher")}
 	if verdict, pass, err := b.Admit(t.Context(), name, token(t, st.URL), "192.0.2.7"); err != nil || verdict.OK || pass != "" {
 		t.Errorf("got %+v, %q: %v", verdict, pass, err)
 	}

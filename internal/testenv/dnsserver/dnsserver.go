@@ -75,14 +75,14 @@ func Start(tb testing.TB, zone, key, secret string) string {
 	if path == "" {
 		tb.Fatal("this test needs a name server, which is not installed: install the package knot or bind9 (scripts/setup.sh test does)")
 	}
-	dir, err := os.MkdirTemp("", "greenroom-dns-") // short: the server makes a socket in it
+	dir, err := os.MkdirTemp("", "greenroom-dns-") //nolint:usetesting // short: the server makes a socket in it
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = os.RemoveAll(dir) })
 	port := freePort(tb)
 	text := strings.NewReplacer("DIR", dir, "PORT", port, "KEY", key, "SECRET", secret, "ZONE", zone).Replace(k.config)
-	soa := fmt.Sprintf("$TTL 60\n@ SOA ns hostmaster 1 3600 600 86400 5\n@ NS ns\nns A 127.0.0.1\n")
+	soa := "$TTL 60\n@ SOA ns hostmaster 1 3600 600 86400 5\n@ NS ns\nns A 127.0.0.1\n"
 	for name, content := range map[string]string{k.file: text, "zone": soa} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 			tb.Fatal(err)

@@ -20,8 +20,8 @@ import (
 // patience bounds the server's start, on a machine with much else to do.
 const patience = time.Minute
 
-// leash is open as long as we live. It is kept here so that it is not collected before.
-var leash io.Closer
+// running keeps the leash, which is open as long as we live, from being collected before.
+var running struct{ leash io.Closer }
 
 var start = sync.OnceValues(func() (string, error) {
 	python, err := interpreter()
@@ -40,7 +40,7 @@ var start = sync.OnceValues(func() (string, error) {
 		"from moto.server import main\nmain(['-H','127.0.0.1','-p',sys.argv[1]])"
 	cmd := exec.Command(python, "-c", wrapper, port)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if leash, err = cmd.StdinPipe(); err != nil {
+	if running.leash, err = cmd.StdinPipe(); err != nil {
 		return "", err
 	}
 	if err := cmd.Start(); err != nil {
