@@ -13,7 +13,7 @@ import (
 const nextStep = `-- +goose Up
 alter table meetings add column note text;
 create index meetings_by_note on meetings (note) where note is not null;
-insert into settings (name, value) values ('schema_compatible', '1') on conflict (name) do update set value = excluded.value;
+insert into settings (name, value) values ('schema_compatible', '2') on conflict (name) do update set value = excluded.value;
 -- +goose Down
 drop index meetings_by_note;
 alter table meetings drop column note;
@@ -67,7 +67,7 @@ func TestRollingUpgrade(t *testing.T) {
 		}
 	})
 	c.nothingKept(t)
-	if n := c.count(t, "select max(version_id) from goose_db_version"); n != 2 {
+	if n := c.count(t, "select max(version_id) from goose_db_version"); n != 3 {
 		t.Errorf("schema %d: the next version has not migrated it", n)
 	}
 }

@@ -152,11 +152,17 @@ func (c Config) Level() slog.Level {
 	return l
 }
 
-// LogValue tells the effective configuration, without secrets.
+// LogValue tells what was configured otherwise than by default, without secrets.
 func (c Config) LogValue() slog.Value {
+	usual, byDefault := Default(), map[string]string{}
+	for _, k := range usual.keys() {
+		byDefault[k.name] = k.shown()
+	}
 	var attrs []slog.Attr
 	for _, k := range c.keys() {
-		attrs = append(attrs, slog.String(k.name, k.shown()))
+		if value, known := byDefault[k.name]; !known || value != k.shown() {
+			attrs = append(attrs, slog.String(k.name, k.shown()))
+		}
 	}
 	return slog.GroupValue(attrs...)
 }
