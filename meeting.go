@@ -122,6 +122,9 @@ func (m *Meeting) State() State {
 	if len(seats) > 0 && ready == len(seats) {
 		return AllReady
 	}
+	if state == Scheduled && slices.ContainsFunc(m.Seats, func(s Seat) bool { return s.Desktop.MayExist() }) {
+		return Preparing // a seat that was taken off still has its desktop
+	}
 	return state
 }
 

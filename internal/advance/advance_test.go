@@ -394,6 +394,54 @@ func TestCrashAtEveryWrite(t *testing.T) {
 }
 
 // TestSweep removes what belongs to no desktop, and only after a second look.
+// listless is a store in whose lists a meeting is never found.
+type listless struct{ *memstore.Store }
+
+func (listless) List(context.Context, store.Filter) ([]greenroom.Meeting, string, error) {
+	return nil, "", nil
+}
+
+// TestSweepKeepsTheNameOfASeatThatWasTakenOff, and of one whose meeting the lists leave out: they are read page by page, and
+// a meeting that moves from one state to another meanwhile is in none.
+func TestSweepKeepsTheNameOfASeatThatWasTakenOff(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(m *greenroom.Meeting){
+		"taken off":  func(m *greenroom.Meeting) { m.Seats[0].Removed = true },
+		"in no list": func(m *greenroom.Meeting) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLife(t, time.Minute)
+			l.advance()
+			m := l.meeting()
+			m.Seats[1].Desktop = greenroom.Desktop{Phase: greenroom.Planned, Attempt: 2}
+			change(&m)
+			if got := m.State(); got != greenroom.Preparing {
+				t.Errorf("a meeting with a machine is %s", got)
+			}
+			if _, err := l.store.Update(t.Context(), m, nil); err != nil {
+				t.Fatal(err)
+			}
+			kept := m.Seats[0].Desktop.Hostname
+			if l.names[kept] == (netip.Addr{}) {
+				t.Fatalf("%q was never named", kept)
+			}
+			sweeper := &advance.Sweeper{Store: l.store, Providers: map[string]compute.Provider{"local": l.cloud}, Records: l.cloud, Kick: func(string) {}, Logger: l.advancer.Logger}
+			if name == "in no list" {
+				sweeper.Store = listless{l.store}
+			}
+			for range 3 {
+				if err := sweeper.Sweep(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if l.names[kept] == (netip.Addr{}) {
+				t.Errorf("the name %s of a live desktop was removed", kept)
+			}
+		})
+	}
+}
+
 func TestSweep(t *testing.T) {
 	t.Parallel()
 	l := newLife(t, time.Minute)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"greenroom"
@@ -48,11 +49,12 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 		}
 	}
 	seen := map[string]bool{}
+	machines := map[string]greenroom.Handle{}
 	errs := []error{s.Store.Forget(ctx, time.Now().Add(-keyMemory))}
 	for name, provider := range s.Providers {
-		errs = append(errs, s.instances(ctx, name, provider, owned, seen))
+		errs = append(errs, s.instances(ctx, name, provider, owned, machines, seen))
 	}
-	errs = append(errs, s.records(ctx, owned, seen))
+	errs = append(errs, s.records(ctx, owned, machines, seen))
 	s.seen = seen
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("sweep: %w", err)
@@ -95,8 +97,9 @@ func (o desktops) add(m *greenroom.Meeting) {
 	}
 }
 
-// instances removes a provider's orphans and wakes the meetings whose instances it does not list.
-func (s *Sweeper) instances(ctx context.Context, name string, provider compute.Provider, own desktops, seen map[string]bool) error {
+// instances removes a provider's orphans and wakes the meetings whose instances it does not list. It adds to machines whose
+// each instance is, by its id.
+func (s *Sweeper) instances(ctx context.Context, name string, provider compute.Provider, own desktops, machines map[string]greenroom.Handle, seen map[string]bool) error {
 	list, err := provider.List(ctx, "")
 	if err != nil {
 		return fmt.Errorf("list %s: %w", name, err)
@@ -105,7 +108,7 @@ func (s *Sweeper) instances(ctx context.Context, name string, provider compute.P
 	listed := map[string]bool{}
 	for _, i := range list {
 		token := i.Handle.Token()
-		listed[token] = true
+		listed[token], machines[i.ID] = true, i.Handle
 		if _, ok := own.byToken[token]; ok || i.State == compute.ShuttingDown {
 			continue
 		}
@@ -124,15 +127,16 @@ func (s *Sweeper) instances(ctx context.Context, name string, provider compute.P
 	return provider.Terminate(ctx, orphans...)
 }
 
-// records removes names that belong to no desktop.
-func (s *Sweeper) records(ctx context.Context, own desktops, seen map[string]bool) error {
+// records removes names that belong to no desktop. A name begins with the id of its machine.
+func (s *Sweeper) records(ctx context.Context, own desktops, machines map[string]greenroom.Handle, seen map[string]bool) error {
 	list, err := s.Records.GetRecords(ctx)
 	if err != nil {
 		return fmt.Errorf("get records: %w", err)
 	}
 	var orphans []string
 	for _, r := range list {
-		if !own.byName[r.Name] && s.orphan(ctx, "record "+r.Name, greenroom.Handle{}, seen) {
+		machine, _, _ := strings.Cut(r.Name, ".")
+		if !own.byName[r.Name] && s.orphan(ctx, "record "+r.Name, machines[machine], seen) {
 			orphans = append(orphans, r.Name)
 		}
 	}

@@ -60,7 +60,7 @@ var Table = []Mutation{
 	{"a desktop goes for no reason", planSeat, "\t\td.EndReason = reason\n\t\tp.move(s, greenroom.Terminating, why)", "\t\tp.move(s, greenroom.Terminating, why)"},
 	{"the end has no evidence", planEnd, "data := map[string]string{\"reason\": string(reason)}\n\tfor k, v := range evidence {", "data := map[string]string{}\n\tfor k, v := range evidence {"},
 	{"the sweep does not look twice", sweep, "if !s.seen[what] {", "if false {"},
-	{"the sweep takes owned records for orphans", sweep, "if !own.byName[r.Name] && s.orphan(", "if s.orphan("},
+	{"the sweep takes owned records for orphans", sweep, "!own.byName[r.Name] && s.orphan(ctx, \"record \"+r.Name, machines[machine], seen)", "machine != \"\" && s.orphan(ctx, \"record \"+r.Name, greenroom.Handle{}, seen)"},
 
 	// Accepted means saved, and every open meeting is woken.
 	{"the revision is not compared", mem, "case r.meeting.Rev != m.Rev:", "case false:"},
