@@ -186,7 +186,7 @@ func TestNames(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			c.spoil(t, w)
-			w.mu.Lock() // the servers' goroutines see what was spoilt
+			w.mu.Lock()   // the servers' goroutines see what was spoilt
 			w.mu.Unlock() //nolint:staticcheck // that is all
 			got := map[string]string{}
 			for _, f := range w.check(t.Context()) {
