@@ -83,3 +83,17 @@ func ParseHandle(token string) (Handle, bool) {
 	h := Handle{Meeting: meeting, Role: role, Attempt: n}
 	return h, ok && ok2 && ok3 && ValidMeetingID(meeting) && ValidRole(role)
 }
+
+// ValidHostname reports whether s is a DNS host name in lower case without the final dot (RFC 1123).
+func ValidHostname(s string) bool {
+	const longest, longestLabel = 253, 63
+	if len(s) > longest {
+		return false
+	}
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || len(label) > longestLabel || label[0] == '-' || label[len(label)-1] == '-' || strings.Trim(label, lettersAndDigits+"-") != "" {
+			return false
+		}
+	}
+	return true
+}

@@ -43,6 +43,15 @@ func ParseRequest(request []byte) (*x509.CertificateRequest, error) {
 	return r, nil
 }
 
+// RequestFor is ParseRequest for a host name below zone. Any other name is an error that wraps greenroom.ErrForbidden, too.
+func RequestFor(request []byte, hostname, zone string) (*x509.CertificateRequest, error) {
+	r, err := ParseRequest(request)
+	if err == nil && !Below(hostname, zone) {
+		err = fmt.Errorf("sign for %q: not a host name below %s: %w", hostname, zone, greenroom.ErrForbidden)
+	}
+	return r, err
+}
+
 // OnlyNames says whether a request names hostname and nothing else, as authorities want it that sign the names
 // of the request. One without any name is ErrUnnamed, one with others an error that wraps greenroom.ErrForbidden.
 func OnlyNames(r *x509.CertificateRequest, hostname string) error {
@@ -59,18 +68,7 @@ func OnlyNames(r *x509.CertificateRequest, hostname string) error {
 
 // Below reports whether name is a host name in lower case below zone. A wildcard is none.
 func Below(name, zone string) bool {
-	const longest, longestLabel = 253, 63
-	labels, ok := strings.CutSuffix(name, "."+zone)
-	if !ok || len(name) > longest {
-		return false
-	}
-	for label := range strings.SplitSeq(labels, ".") {
-		if label == "" || len(label) > longestLabel || label[0] == '-' || label[len(label)-1] == '-' ||
-			strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
-			return false
-		}
-	}
-	return true
+	return strings.HasSuffix(name, "."+zone) && greenroom.ValidHostname(name)
 }
 
 func strong(public any) bool {

@@ -79,7 +79,7 @@ func (c Config) judgeDNS(bad *greenroom.InvalidError) {
 		"dns.server": d.Server != "", "dns.tsig_name": d.TSIGName != "", "dns.tsig_secret": d.TSIGSecret != "", "dns.zone_id": d.ZoneID != "",
 		"dns.token": d.Token != "", "dns.proxied": d.Proxied, "dns.endpoint": d.Endpoint != "", "dns.name_servers": len(d.NameServers) > 0,
 	} {
-		if given && !contains(dnsKeys[d.Provider], key) {
+		if given && !slices.Contains(dnsKeys[d.Provider], key) {
 			bad.Add(key, "has no meaning with dns.provider %s", d.Provider)
 		}
 	}
@@ -124,10 +124,8 @@ func nameServer(text string) (NameServer, error) {
 	return NameServer{name, a}, nil
 }
 
-func validName(name string) bool {
-	labels := strings.Split(name, ".")
-	return len(name) <= 253 && len(labels) >= 2 && !slices.ContainsFunc(labels, func(l string) bool { return !zoneLabel.MatchString(l) })
-}
+// validName wants two labels at least: one alone is no name that can be delegated.
+func validName(name string) bool { return strings.Contains(name, ".") && greenroom.ValidHostname(name) }
 
 // OwnServers are the embedded zone's, as Validate has seen them.
 func (d DNS) OwnServers() []NameServer {
@@ -153,15 +151,6 @@ func (d DNS) judgeRFC2136(bad *greenroom.InvalidError) {
 		bad.Add("dns.tsig_secret", "must be in base64, as tsig-keygen prints it")
 	}
 	oneOf(bad, "dns.tsig_algorithm", d.TSIGAlgorithm, "hmac-sha1", "hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512")
-}
-
-func contains(list []string, s string) bool {
-	for _, one := range list {
-		if one == s {
-			return true
-		}
-	}
-	return false
 }
 
 // validEndpoint reports whether the address is one that secrets may be sent to.

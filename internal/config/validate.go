@@ -151,8 +151,6 @@ func oneOf(bad *greenroom.InvalidError, name, value string, possible ...string) 
 	bad.Add(name, "must be one of %s, and is %q", strings.Join(possible, ", "), value)
 }
 
-var zoneLabel = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
-
 // longestHost is what stands before the zone in a desktop's name: an instance id and a dot.
 const longestHost = 20
 

@@ -55,27 +55,12 @@ func Wildcard(zone string) string { return "*." + zone }
 // fits, and no other.
 func Fits(zone string, r Record) error {
 	switch {
-	case r.Name != Wildcard(zone) && (!ValidName(r.Name) || !strings.HasSuffix(r.Name, "."+zone)):
+	case r.Name != Wildcard(zone) && (!greenroom.ValidHostname(r.Name) || !strings.HasSuffix(r.Name, "."+zone)):
 		return fmt.Errorf("not a name in lower case below %s: %w", zone, greenroom.ErrPermanent)
 	case !r.Address.Is4():
 		return fmt.Errorf("%v is not an IPv4 address: %w", r.Address, greenroom.ErrPermanent)
 	}
 	return nil
-}
-
-// ValidName reports whether s is a host name in lower case without the final dot.
-func ValidName(s string) bool {
-	const longest, longestLabel = 253, 63
-	if len(s) > longest {
-		return false
-	}
-	for label := range strings.SplitSeq(s, ".") {
-		if label == "" || len(label) > longestLabel || label[0] == '-' || label[len(label)-1] == '-' ||
-			strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
-			return false
-		}
-	}
-	return true
 }
 
 // Wanted is what a list of records asks for, by name: the last of a name counts. Those that the zone cannot hold

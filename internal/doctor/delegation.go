@@ -148,14 +148,7 @@ func (n Names) addresses(ctx context.Context, name string) []netip.Addr {
 	if err != nil {
 		return nil
 	}
-	var all []netip.Addr
-	for _, rr := range m.Answer {
-		if a, ok := rr.(*miekg.A); ok {
-			address, _ := netip.AddrFromSlice(a.A.To4()) // an A record holds four bytes
-			all = append(all, address)
-		}
-	}
-	return all
+	return probe.Addresses(m)
 }
 
 // authoritative asks every server that the zone is delegated to whether it speaks for the zone.

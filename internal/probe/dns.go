@@ -51,7 +51,7 @@ func (a *attempt) askResolver(ctx context.Context) (string, bool) {
 	if err != nil {
 		return fmt.Sprintf("resolver %s gave no answer: %s", a.o.Resolver, plain(err)), false
 	}
-	if got := addresses(m); m.Rcode != miekg.RcodeSuccess || !a.right(got) {
+	if got := Addresses(m); m.Rcode != miekg.RcodeSuccess || !a.right(got) {
 		return fmt.Sprintf("resolver %s answers %s, %v for %s", a.o.Resolver, miekg.RcodeToString[m.Rcode], got, a.hostname), false
 	}
 	return "", true
@@ -79,7 +79,7 @@ func (a *attempt) askOne(ctx context.Context, server string) (string, bool) {
 	case !m.Authoritative:
 		return fmt.Sprintf("name server %s does not speak for the zone of %s", server, a.hostname), false
 	}
-	if got := addresses(m); !a.right(got) {
+	if got := Addresses(m); !a.right(got) {
 		return fmt.Sprintf("name server %s says that %s is %v, not %s", server, a.hostname, got, a.expected()), false
 	}
 	return "", true
@@ -112,7 +112,8 @@ func Ask(ctx context.Context, server, name string, kind uint16, recurse bool) (m
 	return m, err
 }
 
-func addresses(m *miekg.Msg) []netip.Addr {
+// Addresses are those of an answer.
+func Addresses(m *miekg.Msg) []netip.Addr {
 	var all []netip.Addr
 	for _, rr := range m.Answer {
 		if a, ok := rr.(*miekg.A); ok {

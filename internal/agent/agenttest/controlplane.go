@@ -71,16 +71,18 @@ func NewControlPlane(t testing.TB) *ControlPlane {
 func (c *ControlPlane) URL() string { return c.server.URL }
 
 // Stop takes it away.
-func (c *ControlPlane) Stop() {
-	c.server.CloseClientConnections()
-	c.server.Close()
+func (c *ControlPlane) Stop() { stop(c.server) }
+
+func stop(s *httptest.Server) {
+	s.CloseClientConnections()
+	s.Close()
 }
 
-// Move takes it away and lets it answer elsewhere, with everything it knew.
+// Move lets it answer elsewhere, with everything it knew, and takes it away from where it was.
 func (c *ControlPlane) Move() {
-	handler := c.server.Config.Handler
-	c.Stop()
-	c.server = httptest.NewServer(handler)
+	before := c.server
+	c.server = httptest.NewServer(before.Config.Handler)
+	stop(before)
 }
 
 // Hostname is the name that the desktop with that token is given.

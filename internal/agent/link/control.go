@@ -118,7 +118,7 @@ func (c *Control) enrol(ctx context.Context, in agentapi.Enrolment) (agentapi.En
 		return agentapi.Enrolled{}, err
 	}
 	var out agentapi.Enrolled
-	if err := c.call(ctx, data.ControlURL+agentapi.EnrolPath, data.Secret, in, &out); err != nil {
+	if err := c.send(ctx, http.MethodPost, data.ControlURL+agentapi.EnrolPath, data.Secret, in, &out); err != nil {
 		return agentapi.Enrolled{}, fmt.Errorf("enrol: %w", err)
 	}
 	c.mu.Lock()
@@ -128,7 +128,7 @@ func (c *Control) enrol(ctx context.Context, in agentapi.Enrolment) (agentapi.En
 }
 
 // ask makes a call as the agent that enrolled.
-func (c *Control) ask(ctx context.Context, path string, in, out any) error {
+func (c *Control) ask(ctx context.Context, method, path string, in, out any) error {
 	e, err := c.Facts()
 	if err != nil {
 		return err
@@ -137,12 +137,12 @@ func (c *Control) ask(ctx context.Context, path string, in, out any) error {
 	if err != nil {
 		return err
 	}
-	return c.call(ctx, data.ControlURL+path, e.AgentToken, in, out)
+	return c.send(ctx, method, data.ControlURL+path, e.AgentToken, in, out)
 }
 
 func (c *Control) certificate(ctx context.Context, request string) (string, error) {
 	var out agentapi.Certificate
-	if err := c.ask(ctx, agentapi.CertificatePath, agentapi.CertificateRequest{CertificateRequest: request}, &out); err != nil {
+	if err := c.ask(ctx, http.MethodPost, agentapi.CertificatePath, agentapi.CertificateRequest{CertificateRequest: request}, &out); err != nil {
 		return "", fmt.Errorf("ask for a certificate: %w", err)
 	}
 	return out.Certificate, nil
@@ -150,7 +150,7 @@ func (c *Control) certificate(ctx context.Context, request string) (string, erro
 
 func (c *Control) report(ctx context.Context, r agentapi.Report) (agentapi.Orders, error) {
 	var out agentapi.Orders
-	if err := c.ask(ctx, agentapi.ReportPath, r, &out); err != nil {
+	if err := c.ask(ctx, http.MethodPost, agentapi.ReportPath, r, &out); err != nil {
 		return agentapi.Orders{}, fmt.Errorf("report: %w", err)
 	}
 	return out, nil
@@ -158,22 +158,10 @@ func (c *Control) report(ctx context.Context, r agentapi.Report) (agentapi.Order
 
 // SessionData tells where the data of this seat's session lies.
 func (c *Control) SessionData(ctx context.Context, where string) error {
-	e, err := c.Facts()
-	if err != nil {
-		return err
-	}
-	data, err := c.source()
-	if err != nil {
-		return err
-	}
-	if err := c.send(ctx, http.MethodPut, data.ControlURL+agentapi.SessionDataPath, e.AgentToken, agentapi.SessionData{URL: where}, nil); err != nil {
+	if err := c.ask(ctx, http.MethodPut, agentapi.SessionDataPath, agentapi.SessionData{URL: where}, nil); err != nil {
 		return fmt.Errorf("report session data: %w", err)
 	}
 	return nil
-}
-
-func (c *Control) call(ctx context.Context, address, bearer string, in, out any) error {
-	return c.send(ctx, http.MethodPost, address, bearer, in, out)
 }
 
 // send sends in and reads out, unless that is nil. Its errors hold no secret: not the bearer, and not the address.

@@ -130,12 +130,9 @@ func (a *Authority) Issue(ctx context.Context, request []byte, hostname string, 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	csr, err := certs.ParseRequest(request)
+	csr, err := certs.RequestFor(request, hostname, a.o.Zone)
 	if err != nil {
 		return nil, err
-	}
-	if !certs.Below(hostname, a.o.Zone) {
-		return nil, fmt.Errorf("order for %q: not a host name below %s: %w", hostname, a.o.Zone, greenroom.ErrForbidden)
 	}
 	if time.Now().After(until.Add(endMargin)) {
 		return nil, fmt.Errorf("order for %s: its time is over: %w", hostname, greenroom.ErrEnded)

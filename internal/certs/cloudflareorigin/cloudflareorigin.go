@@ -103,12 +103,9 @@ func (a *Authority) Issue(ctx context.Context, request []byte, hostname string, 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	csr, err := certs.ParseRequest(request)
+	csr, err := certs.RequestFor(request, hostname, a.o.Zone)
 	if err != nil {
 		return nil, err
-	}
-	if !certs.Below(hostname, a.o.Zone) {
-		return nil, fmt.Errorf("sign for %q: not a host name below %s: %w", hostname, a.o.Zone, greenroom.ErrForbidden)
 	}
 	if strings.Count(hostname, ".") != strings.Count(a.o.Zone, ".")+1 {
 		return nil, userError(greenroom.ErrForbidden, "Cloudflare's edge has no certificate for %s, which lies deeper than *.%s.", hostname, a.o.Zone)

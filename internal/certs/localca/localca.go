@@ -81,12 +81,9 @@ func (a *Authority) Issue(ctx context.Context, request []byte, hostname string, 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	asked, err := certs.ParseRequest(request)
+	asked, err := certs.RequestFor(request, hostname, a.zone)
 	if err != nil {
 		return nil, err
-	}
-	if !certs.Below(hostname, a.zone) {
-		return nil, fmt.Errorf("sign for %q: not a host name below %s: %w", hostname, a.zone, greenroom.ErrForbidden)
 	}
 	return a.sign(asked.PublicKey, hostname, until)
 }

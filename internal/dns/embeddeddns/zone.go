@@ -83,7 +83,7 @@ var (
 // Open loads the zone's records. A kept record that the zone cannot hold is an error, since
 // leaving it out would hide it from whoever has to remove it.
 func Open(ctx context.Context, o Options) (*Zone, error) {
-	if !dns.ValidName(o.Zone) {
+	if !greenroom.ValidHostname(o.Zone) {
 		return nil, fmt.Errorf("zone %q is not a domain name in lower case: %w", o.Zone, greenroom.ErrPermanent)
 	}
 	z := &Zone{
