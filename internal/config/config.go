@@ -35,6 +35,7 @@ type Config struct {
 	DNS              DNS
 	Certificates     Certificates
 	AWS              AWS
+	Serverless       Serverless
 	Blueprints       []greenroom.Blueprint // "default" first
 }
 

@@ -67,6 +67,7 @@ func (c *Config) keys() []key {
 		{"certificates.at_end", "Issuer `cloudflare-origin`: when a desktop is gone, its certificate is left to `expire` within seven days, or `revoke`d.", &c.Certificates.AtEnd},
 	}
 	ks = append(ks, c.AWS.keys()...)
+	ks = append(ks, c.Serverless.keys()...)
 	for i := range c.Blueprints {
 		ks = append(ks, blueprintKeys(&c.Blueprints[i])...)
 	}

@@ -37,8 +37,13 @@ func (c Config) TokenHashes() ([]string, error) {
 	if err != nil {
 		return nil, unreadable("token file", c.APITokenFile, err)
 	}
+	return ParseTokens("the token file "+c.APITokenFile+" (api_token_file)", string(text))
+}
+
+// ParseTokens reads the hashes of the tokens in a text; see TokenHashes. What is the text's name in errors.
+func ParseTokens(what, text string) ([]string, error) {
 	var hashes []string
-	for i, line := range strings.Split(string(text), "\n") {
+	for i, line := range strings.Split(text, "\n") {
 		line = strings.TrimSpace(line)
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
@@ -50,12 +55,12 @@ func (c Config) TokenHashes() ([]string, error) {
 		case !hashed && len(line) >= 32 && !strings.Contains(line, " "):
 			hashes = append(hashes, greenroom.HashSecret(line))
 		default:
-			return nil, &greenroom.UserError{Message: fmt.Sprintf("Line %d of the token file %s is neither a token of 32 characters or more nor %s and a hash; make one with: greenroom token --file %[2]s",
-				i+1, c.APITokenFile, hashPrefix)}
+			return nil, &greenroom.UserError{Message: fmt.Sprintf("Line %d of %s is neither a token of 32 characters or more nor %s and a hash; make one with: greenroom token --file FILE",
+				i+1, what, hashPrefix)}
 		}
 	}
 	if len(hashes) == 0 {
-		return nil, &greenroom.UserError{Message: "The token file " + c.APITokenFile + " (api_token_file) holds no token; make one with: greenroom token --file " + c.APITokenFile}
+		return nil, &greenroom.UserError{Message: strings.ToUpper(what[:1]) + what[1:] + " holds no token; make one with: greenroom token --file FILE"}
 	}
 	return hashes, nil
 }
