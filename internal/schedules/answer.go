@@ -38,10 +38,16 @@ const (
 	together = 10
 )
 
+// Calls are what a wake may ask for.
+type Calls struct {
+	Advance func(ctx context.Context, meeting string) error
+	Sweep   func(ctx context.Context) error
+}
+
 // Answer takes what woke the function, which a schedule or the queue may have done. It advances each meeting whose time
 // has come, and sets the wake again of one that was woken early. The error holds every reason for a failure. Without a
 // message to name it, a failure is in the error alone.
-func (s *Schedules) Answer(ctx context.Context, event []byte, advance func(ctx context.Context, meeting string) error) (Response, error) {
+func (s *Schedules) Answer(ctx context.Context, event []byte, do Calls) (Response, error) {
 	rings, err := readRings(event)
 	out := Response{Failures: []Failure{}}
 	if err != nil {
@@ -53,7 +59,7 @@ func (s *Schedules) Answer(ctx context.Context, event []byte, advance func(ctx c
 	all.SetLimit(together)
 	for _, r := range rings {
 		all.Go(func() error {
-			if err := s.answer(ctx, r, advance); err != nil {
+			if err := s.answer(ctx, r, do); err != nil {
 				mu.Lock()
 				defer mu.Unlock()
 				errs = append(errs, err)
@@ -68,25 +74,41 @@ func (s *Schedules) Answer(ctx context.Context, event []byte, advance func(ctx c
 	return out, errors.Join(errs...)
 }
 
-func (s *Schedules) answer(ctx context.Context, r ring, advance func(ctx context.Context, meeting string) error) error {
-	if r.err != nil {
-		return r.err
-	}
-	meeting := r.Meeting
-	m, err := s.Meetings.Meeting(ctx, meeting)
-	at := wakeOf(m)
+func (s *Schedules) answer(ctx context.Context, r ring, do Calls) error {
 	switch {
-	case errors.Is(err, greenroom.ErrNotFound), err == nil && at.IsZero():
-		return nil
-	case err != nil:
-		return fmt.Errorf("answer the wake of meeting %s: %w", meeting, err)
-	case time.Until(at) > soon:
-		return s.Follow(ctx, meeting)
+	case r.err != nil:
+		return r.err
+	case r.Sweep:
+		return do.Sweep(ctx)
 	}
-	if err := advance(ctx, meeting); err != nil {
-		return fmt.Errorf("answer the wake of meeting %s: %w", meeting, err)
+	if !r.Kick {
+		if due, err := s.due(ctx, r.Wake); err != nil || !due {
+			return err
+		}
+	}
+	if err := do.Advance(ctx, r.Meeting); err != nil && !errors.Is(err, greenroom.ErrNotFound) {
+		return fmt.Errorf("answer the wake of meeting %s: %w", r.Meeting, err)
 	}
 	return nil
+}
+
+// due reports whether the time of the wake has come. Of one that is early the wake is set again; one of an older revision
+// is nobody's.
+func (s *Schedules) due(ctx context.Context, w Wake) (bool, error) {
+	m, err := s.Meetings.Meeting(ctx, w.Meeting)
+	at := wakeOf(m)
+	switch {
+	case errors.Is(err, greenroom.ErrNotFound), err == nil && at.IsZero(), err == nil && w.Rev != 0 && w.Rev != m.Rev:
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("answer the wake of meeting %s: %w", w.Meeting, err)
+	case time.Until(at) <= soon:
+		return true, nil
+	}
+	if err := s.set(ctx, m); err != nil {
+		return false, fmt.Errorf("set the wake of meeting %s again: %w", w.Meeting, s.explain(ctx, err))
+	}
+	return false, nil
 }
 
 // readRings reads a schedule's own input, or a batch of the queue's messages. Anything else is a UserError. A message that
@@ -122,6 +144,9 @@ func readRings(event []byte) ([]ring, error) {
 }
 
 func valid(w Wake) error {
+	if w.Sweep {
+		return nil
+	}
 	if !greenroom.ValidMeetingID(w.Meeting) {
 		return foreign(fmt.Errorf("%.40q is no meeting's id", w.Meeting))
 	}
@@ -130,7 +155,7 @@ func valid(w Wake) error {
 
 func foreign(err error) error {
 	return &greenroom.UserError{
-		Message: "This event is no wake of a meeting: see what calls the function.",
+		Message: "This event is no wake of greenroom's: see what calls the function.",
 		Cause:   errors.Join(greenroom.ErrPermanent, err),
 	}
 }

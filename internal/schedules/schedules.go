@@ -4,6 +4,9 @@
 // A schedule rings up to a minute late, so it is set a minute early, and whoever it wakes lets the queue, which counts in
 // seconds, wait for what is left. Nearer wakes go to the queue at once. Either way may ring twice or for nothing: who is
 // woken reads the meeting and finds out whether its time has come.
+//
+// Every save of a meeting has its own message, which says of which revision it is: when another has been saved meanwhile,
+// that one's message counts. Otherwise each would be sent on and on beside the others.
 package schedules
 
 import (
@@ -13,6 +16,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -35,7 +39,7 @@ type Options struct {
 	AWS         aws.Config
 	Meetings    meetings
 	Group       string // of schedules; nothing else may be in it
-	Target      string // ARN of the function that is woken, or of Queue
+	Target      string // ARN of Queue, or of the function that its messages wake
 	Role        string // ARN of the role that lets EventBridge Scheduler wake it
 	DeadLetters string // ARN of the queue for what could not be delivered
 	Queue       string // URL of the queue that delays, whose messages wake the same function
@@ -62,7 +66,19 @@ type Schedules struct {
 	scheduler *scheduler.Client
 	queue     *sqs.Client
 	pace      *rate.Limiter
+
+	mu    sync.Mutex
+	known map[string]set // by meeting
 }
+
+// set is what the schedule of a meeting was set to at a revision; an empty expression is none.
+type set struct {
+	rev        int64
+	expression string
+}
+
+// maxKnown bounds what is remembered: some 100 bytes each.
+const maxKnown = 20_000
 
 // New returns Schedules. It asks nothing of AWS.
 func New(o Options) *Schedules {
@@ -81,6 +97,7 @@ func New(o Options) *Schedules {
 		scheduler: scheduler.NewFromConfig(o.AWS, func(s *scheduler.Options) { s.Retryer = retryer }),
 		queue:     sqs.NewFromConfig(o.AWS, func(s *sqs.Options) { s.Retryer = retryer }),
 		pace:      rate.NewLimiter(rate.Limit(o.PerSecond), o.PerSecond),
+		known:     map[string]set{},
 	}
 }
 
@@ -90,10 +107,13 @@ func (s *Schedules) Follow(ctx context.Context, meeting string) error {
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
 	m, err := s.Meetings.Meeting(ctx, meeting)
-	if err != nil && !errors.Is(err, greenroom.ErrNotFound) {
+	if errors.Is(err, greenroom.ErrNotFound) {
+		m, err = greenroom.Meeting{ID: meeting, Closed: true}, nil
+	}
+	if err != nil {
 		return fmt.Errorf("follow meeting %s: %w", meeting, err)
 	}
-	if err := s.set(ctx, meeting, wakeOf(m)); err != nil {
+	if err := s.set(ctx, m); err != nil {
 		return fmt.Errorf("set the wake of meeting %s: %w", meeting, s.explain(ctx, err))
 	}
 	return nil
@@ -107,32 +127,47 @@ func wakeOf(m greenroom.Meeting) time.Time {
 	return m.WakeAt
 }
 
-func (s *Schedules) set(ctx context.Context, meeting string, at time.Time) error {
-	switch left := time.Until(at); {
+func (s *Schedules) set(ctx context.Context, m greenroom.Meeting) error {
+	at := wakeOf(m)
+	left := time.Until(at)
+	switch {
+	case !at.IsZero() && left <= near: // a schedule that was set before stays: it rings for nothing, and is gone
+		return s.send(ctx, Wake{Meeting: m.ID, Rev: m.Rev}, left)
 	case at.IsZero():
-		return s.remove(ctx, meeting)
-	case left <= near:
-		return s.delay(ctx, meeting, left)
+		return s.move(ctx, m, "")
 	default:
-		return s.schedule(ctx, meeting, at.Add(-early))
+		return s.move(ctx, m, "at("+at.Add(-early).UTC().Format("2006-01-02T15:04:05")+")")
 	}
 }
 
-// Wake is what the woken function is given.
+// Wake is what the woken function is given: a meeting whose time may have come, or the word to sweep.
 type Wake struct {
-	Meeting string `json:"meeting"`
+	Meeting string `json:"meeting,omitempty"`
+	Rev     int64  `json:"rev,omitempty"`   // the wake is that of this revision; 0: of any
+	Kick    bool   `json:"kick,omitempty"`  // something happened: whatever its wake says
+	Sweep   bool   `json:"sweep,omitempty"` // no meeting
 }
 
-func wakeFor(meeting string) *string {
-	doc, _ := json.Marshal(Wake{meeting}) // a text alone cannot fail
+func (w Wake) text() *string {
+	doc, _ := json.Marshal(w) // texts and numbers cannot fail
 	return aws.String(string(doc))
 }
 
-// delay lets the queue wake in so many whole seconds. A schedule that was set before stays: it rings for nothing, and is gone.
-func (s *Schedules) delay(ctx context.Context, meeting string, left time.Duration) error {
+// Kick asks for a pass of the meeting as soon as possible.
+func (s *Schedules) Kick(ctx context.Context, meeting string) error {
+	ctx, cancel := context.WithTimeout(ctx, longest)
+	defer cancel()
+	if err := s.send(ctx, Wake{Meeting: meeting, Kick: true}, 0); err != nil {
+		return fmt.Errorf("kick meeting %s: %w", meeting, s.explain(ctx, err))
+	}
+	return nil
+}
+
+// send lets the queue wake in so many whole seconds.
+func (s *Schedules) send(ctx context.Context, w Wake, left time.Duration) error {
 	left = min(max(left, 0), maxDelay)
 	_, err := s.queue.SendMessage(ctx, &sqs.SendMessageInput{
-		QueueUrl: aws.String(s.Queue), MessageBody: wakeFor(meeting), DelaySeconds: int32(math.Ceil(left.Seconds())),
+		QueueUrl: aws.String(s.Queue), MessageBody: w.text(), DelaySeconds: int32(math.Ceil(left.Seconds())),
 	})
 	if err != nil {
 		return fmt.Errorf("delay: %w", err)
@@ -140,55 +175,96 @@ func (s *Schedules) delay(ctx context.Context, meeting string, left time.Duratio
 	return nil
 }
 
-// schedule moves the meeting's schedule, or makes it if there is none: it is gone after it has rung. Others may do the same
-// at the same moment.
-func (s *Schedules) schedule(ctx context.Context, meeting string, at time.Time) error {
-	var (
-		name       = aws.String(meeting)
-		group      = aws.String(s.Group)
-		expression = aws.String("at(" + at.UTC().Format("2006-01-02T15:04:05") + ")")
-		window     = &types.FlexibleTimeWindow{Mode: types.FlexibleTimeWindowModeOff}
-		target     = &types.Target{
-			Arn: aws.String(s.Target), RoleArn: aws.String(s.Role), Input: wakeFor(meeting),
-			DeadLetterConfig: &types.DeadLetterConfig{Arn: aws.String(s.DeadLetters)},
-			RetryPolicy:      &types.RetryPolicy{MaximumEventAgeInSeconds: aws.Int32(int32(keepTrying.Seconds())), MaximumRetryAttempts: aws.Int32(maxTries)},
+// move lets the meeting's schedule be what m wants, and asks nobody if it is so already. That is known only if this process
+// set it at the revision before: between the two nobody else can have moved it to anything else.
+func (s *Schedules) move(ctx context.Context, m greenroom.Meeting, expression string) error {
+	s.mu.Lock()
+	before, known := s.known[m.ID]
+	s.mu.Unlock()
+	known = known && m.Rev-before.rev <= 1 && m.Rev >= before.rev
+	if !known || before.expression != expression {
+		there := m.Rev > 1
+		if known {
+			there = before.expression != ""
 		}
-	)
+		if err := s.schedule(ctx, m.ID, expression, there); err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.known) >= maxKnown {
+		clear(s.known)
+	}
+	if s.known[m.ID] = (set{m.Rev, expression}); m.Closed {
+		delete(s.known, m.ID)
+	}
+	return nil
+}
+
+// schedule moves a meeting's schedule, makes it, or takes it away if there is to be no expression. It is gone after it has
+// rung, and others may do the same at the same moment; there says which is the likelier.
+func (s *Schedules) schedule(ctx context.Context, meeting, expression string, there bool) error {
 	var err error
 	for range attempts {
 		if err := s.pace.Wait(ctx); err != nil {
 			return err
 		}
-		_, err = s.scheduler.UpdateSchedule(ctx, &scheduler.UpdateScheduleInput{
-			Name: name, GroupName: group, ScheduleExpression: expression, FlexibleTimeWindow: window, Target: target,
-			ActionAfterCompletion: types.ActionAfterCompletionDelete,
-		})
-		if _, none := errors.AsType[*types.ResourceNotFoundException](err); none {
-			_, err = s.scheduler.CreateSchedule(ctx, &scheduler.CreateScheduleInput{
-				Name: name, GroupName: group, ScheduleExpression: expression, FlexibleTimeWindow: window, Target: target,
-				ActionAfterCompletion: types.ActionAfterCompletionDelete,
-			})
+		switch {
+		case expression == "":
+			err = s.remove(ctx, meeting)
+		case there:
+			err = s.update(ctx, meeting, expression)
+		default:
+			err = s.create(ctx, meeting, expression, Wake{Meeting: meeting})
 		}
-		if _, raced := errors.AsType[*types.ConflictException](err); !raced {
+		_, none := errors.AsType[*types.ResourceNotFoundException](err)
+		_, raced := errors.AsType[*types.ConflictException](err)
+		switch {
+		case none && there:
+			there = false
+		case raced:
+			there = true
+		default:
 			return err
 		}
 	}
 	return err
 }
 
-func (s *Schedules) remove(ctx context.Context, meeting string) error {
-	var err error
-	for range attempts {
-		if err := s.pace.Wait(ctx); err != nil {
-			return err
-		}
-		_, err = s.scheduler.DeleteSchedule(ctx, &scheduler.DeleteScheduleInput{Name: aws.String(meeting), GroupName: aws.String(s.Group)})
-		if _, none := errors.AsType[*types.ResourceNotFoundException](err); none {
-			return nil
-		}
-		if _, raced := errors.AsType[*types.ConflictException](err); !raced {
-			return err
-		}
+func (s *Schedules) create(ctx context.Context, name, expression string, w Wake) error {
+	in := &scheduler.CreateScheduleInput{
+		Name: aws.String(name), GroupName: aws.String(s.Group), ScheduleExpression: aws.String(expression), FlexibleTimeWindow: punctually, Target: s.target(w),
+	}
+	if w.Meeting != "" { // of one time
+		in.ActionAfterCompletion = types.ActionAfterCompletionDelete
+	}
+	_, err := s.scheduler.CreateSchedule(ctx, in)
+	return err
+}
+
+func (s *Schedules) update(ctx context.Context, meeting, expression string) error {
+	_, err := s.scheduler.UpdateSchedule(ctx, &scheduler.UpdateScheduleInput{
+		Name: aws.String(meeting), GroupName: aws.String(s.Group), ScheduleExpression: aws.String(expression), FlexibleTimeWindow: punctually,
+		Target: s.target(Wake{Meeting: meeting}), ActionAfterCompletion: types.ActionAfterCompletionDelete,
+	})
+	return err
+}
+
+func (s *Schedules) remove(ctx context.Context, name string) error {
+	_, err := s.scheduler.DeleteSchedule(ctx, &scheduler.DeleteScheduleInput{Name: aws.String(name), GroupName: aws.String(s.Group)})
+	if _, none := errors.AsType[*types.ResourceNotFoundException](err); none {
+		return nil
 	}
 	return err
+}
+
+var punctually = &types.FlexibleTimeWindow{Mode: types.FlexibleTimeWindowModeOff}
+
+func (s *Schedules) target(w Wake) *types.Target {
+	return &types.Target{
+		Arn: aws.String(s.Target), RoleArn: aws.String(s.Role), Input: w.text(),
+		DeadLetterConfig: &types.DeadLetterConfig{Arn: aws.String(s.DeadLetters)},
+		RetryPolicy:      &types.RetryPolicy{MaximumEventAgeInSeconds: aws.Int32(int32(keepTrying.Seconds())), MaximumRetryAttempts: aws.Int32(maxTries)},
+	}
 }

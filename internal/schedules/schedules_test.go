@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/scheduler/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/aws/smithy-go/middleware"
 
 	"greenroom"
 	"greenroom/internal/schedules"
@@ -251,7 +252,9 @@ func TestAnswer(t *testing.T) {
 		}
 		return nil
 	}
-	if _, err := s.Answer(t.Context(), []byte(`{"meeting":"`+due+`"}`), advance); err != nil || len(advanced) != 1 || advanced[0] != due {
+	swept := 0
+	calls := schedules.Calls{Advance: advance, Sweep: func(context.Context) error { swept++; return nil }}
+	if _, err := s.Answer(t.Context(), []byte(`{"meeting":"`+due+`"}`), calls); err != nil || len(advanced) != 1 || advanced[0] != due {
 		t.Errorf("a schedule advanced %v, %v", advanced, err)
 	}
 	advanced = nil
@@ -259,7 +262,7 @@ func TestAnswer(t *testing.T) {
 	for i, body := range []string{due, broken, earlier, over.ID, greenroom.NewMeetingID(), "?"} {
 		records = append(records, fmt.Sprintf(`{"messageId":"%d","eventSource":"aws:sqs","body":"{\"meeting\":\"%s\"}"}`, i, body))
 	}
-	out, err := s.Answer(t.Context(), []byte(`{"Records":[`+strings.Join(records, ",")+`]}`), advance)
+	out, err := s.Answer(t.Context(), []byte(`{"Records":[`+strings.Join(records, ",")+`]}`), calls)
 	failed := map[string]bool{}
 	for _, f := range out.Failures {
 		failed[f.Item] = true
@@ -270,9 +273,105 @@ func TestAnswer(t *testing.T) {
 	if _, delayed := c.messages(t); delayed != "1" {
 		t.Errorf("%s messages wait, want the one for the meeting that was woken early", delayed)
 	}
+	if _, err := s.Answer(t.Context(), []byte(`{"sweep":true}`), calls); err != nil || swept != 1 {
+		t.Errorf("swept %d times, %v", swept, err)
+	}
 	for _, event := range []string{``, `null`, `{}`, `[]`, `{"meeting":"x"}`, `{"Records":[{"eventSource":"aws:dynamodb"}]}`, `{"Records":[{"eventSource":"aws:sqs","body":"x"}]}`} {
-		if _, err := s.Answer(t.Context(), []byte(event), advance); !errors.Is(err, greenroom.ErrPermanent) || greenroom.Sentence(err, "") == "" {
+		if _, err := s.Answer(t.Context(), []byte(event), calls); !errors.Is(err, greenroom.ErrPermanent) || greenroom.Sentence(err, "") == "" {
 			t.Errorf("%s gave %v", event, err)
 		}
+	}
+}
+
+func TestTheNewestRevisionAloneWakes(t *testing.T) {
+	t.Parallel()
+	kept := memstore.New()
+	c := newCloud(t, kept)
+	s := schedules.New(c.options)
+	advanced := 0
+	calls := schedules.Calls{Advance: func(context.Context, string) error { advanced++; return nil }}
+	answer := func(w schedules.Wake) {
+		t.Helper()
+		doc, err := json.Marshal(w)
+		if err == nil {
+			_, err = s.Answer(t.Context(), doc, calls)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	m := create(t, kept, time.Now())
+	before := schedules.Wake{Meeting: m.ID, Rev: m.Rev}
+	m = save(t, kept, m, time.Now().Add(time.Minute))
+	answer(before)
+	if _, delayed := c.messages(t); advanced != 0 || delayed != "0" {
+		t.Errorf("the wake of a revision that is no more advanced %d times and was sent on %s times", advanced, delayed)
+	}
+	answer(schedules.Wake{Meeting: m.ID, Rev: m.Rev})
+	if _, delayed := c.messages(t); advanced != 0 || delayed != "1" {
+		t.Errorf("an early wake advanced %d times and was sent on %s times", advanced, delayed)
+	}
+	answer(schedules.Wake{Meeting: m.ID, Kick: true})
+	if advanced != 1 {
+		t.Errorf("a kick advanced %d times", advanced)
+	}
+	if err := s.Kick(t.Context(), m.ID); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := c.messages(t); len(got) != 1 || got[0] != m.ID {
+		t.Errorf("the kick is in the queue as %v", got)
+	}
+}
+
+func TestSweepsWhileSomethingLives(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t, memstore.New())
+	s := schedules.New(c.options)
+	for range 2 {
+		if err := s.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := c.scheduler.GetSchedule(t.Context(), &scheduler.GetScheduleInput{Name: aws.String("sweep"), GroupName: aws.String(c.options.Group)})
+	if err != nil || *got.ScheduleExpression != "rate(1 minute)" || *got.Target.Input != `{"sweep":true}` {
+		t.Errorf("the sweeps are %+v, %v", got, err)
+	}
+	for range 2 {
+		if err := s.Rest(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := c.schedule(t, "sweep"); got != "" {
+		t.Errorf("sweeps go on: %s", got)
+	}
+}
+
+// TestAWakeThatStaysCostsNothing saves a meeting again and again without moving its wake.
+func TestAWakeThatStaysCostsNothing(t *testing.T) {
+	t.Parallel()
+	kept := memstore.New()
+	c := newCloud(t, kept)
+	calls := 0
+	c.options.AWS.APIOptions = append(c.options.AWS.APIOptions, func(stack *middleware.Stack) error {
+		return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("count", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+			calls++
+			return next.HandleInitialize(ctx, in)
+		}), middleware.Before)
+	})
+	s := schedules.New(c.options)
+	far := time.Now().Add(time.Hour).Truncate(time.Second)
+	m := create(t, kept, far)
+	for range 5 {
+		if err := s.Follow(t.Context(), m.ID); err != nil {
+			t.Fatal(err)
+		}
+		m = save(t, kept, m, far)
+	}
+	if calls != 1 {
+		t.Errorf("%d calls, want the one that made the schedule", calls)
+	}
+	m = save(t, kept, m, far) // and another process followed the save before
+	if err := s.Follow(t.Context(), m.ID); err != nil || calls != 2 {
+		t.Errorf("%d calls after a save that was not seen, %v", calls, err)
 	}
 }

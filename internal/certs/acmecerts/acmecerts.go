@@ -28,6 +28,7 @@ const LetsEncrypt = certmagic.LetsEncryptProductionCA
 // Options of an Authority.
 type Options struct {
 	Dir       string                // of account, edge's certificate and count; made with mode 700
+	Storage   certmagic.Storage     // of the same; nil: files in Dir
 	Zone      string                // certificates are for names below it
 	Directory string                // URL; LetsEncrypt
 	Email     string                // whom the authority warns; may be empty
@@ -56,7 +57,7 @@ type Authority struct {
 	config *certmagic.Config
 	acme   *certmagic.ACMEIssuer
 	cache  *certmagic.Cache
-	budget budget
+	budget *budget
 
 	ctx    context.Context // of orders; ends with Close
 	stop   context.CancelFunc
@@ -91,7 +92,7 @@ func Open(o Options) *Authority {
 		GetConfigForCert:   func(certmagic.Certificate) (*certmagic.Config, error) { return a.config, nil },
 		RenewCheckInterval: o.CheckEdge, Logger: logger,
 	})
-	a.config = certmagic.New(a.cache, certmagic.Config{Storage: &certmagic.FileStorage{Path: o.Dir}, OnEvent: a.edgeEvent, Logger: logger})
+	a.config = certmagic.New(a.cache, certmagic.Config{Storage: o.storage(), OnEvent: a.edgeEvent, Logger: logger})
 	template := certmagic.ACMEIssuer{
 		CA: o.Directory, Email: o.Email, Agreed: true, TrustedRoots: o.Roots, CertObtainTimeout: orderTimeout, Logger: logger,
 		DisableHTTPChallenge: true, DisableTLSALPNChallenge: true,
@@ -106,12 +107,19 @@ func Open(o Options) *Authority {
 }
 
 // openBudget counts each authority by itself.
-func openBudget(o Options) budget {
+func openBudget(o Options) *budget {
 	limits := limitsOf(o.Directory)
 	if o.Limits != nil {
 		limits = *o.Limits
 	}
-	return budget{dir: o.Dir, limits: limits}
+	return &budget{kept: o.storage(), limits: limits}
+}
+
+func (o Options) storage() certmagic.Storage {
+	if o.Storage != nil {
+		return o.Storage
+	}
+	return &certmagic.FileStorage{Path: o.Dir}
 }
 
 // Close ends the orders under way and the edge's upkeep. It may be called again.

@@ -1,17 +1,17 @@
 package acmecerts
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
+	"github.com/caddyserver/certmagic"
 	"golang.org/x/net/publicsuffix"
-	"golang.org/x/sys/unix"
 
 	"greenroom"
 )
@@ -55,12 +55,18 @@ type Allowance struct {
 	Next  time.Time // when one more may be had, if none is left
 }
 
-// budget counts what was asked of the authority in a file, since restarts do not reset the authority's own
-// count, and processes on one data directory share it.
+// budget counts what was asked of the authority where its account is kept, since restarts do not reset the authority's
+// own count, and all who share the account share it.
 type budget struct {
-	dir    string
+	kept   certmagic.Storage
 	limits Limits
+	alone  sync.Mutex // in this process: who waits for a storage's lock looks again only after a second
 }
+
+const (
+	countKey  = "budget.json" // what is counted
+	countTime = 30 * time.Second
+)
 
 // spent is the file: for each thing that is limited, when all of it will have come back. The authority has as
 // much back by any earlier moment as the time until then says.
@@ -91,7 +97,7 @@ type charge struct {
 }
 
 // charges are what an order for name costs. The last only counts when it fails.
-func (b budget) charges(name string) []charge {
+func (b *budget) charges(name string) []charge {
 	domain, err := publicsuffix.EffectiveTLDPlusOne(strings.TrimPrefix(name, "*."))
 	if err != nil {
 		domain = name
@@ -111,7 +117,7 @@ func (b budget) charges(name string) []charge {
 
 // reserve takes what an order for name costs, or refuses when the authority would refuse it, with a
 // greenroom.UserError that wraps greenroom.ErrThrottled.
-func (b budget) reserve(name string, now time.Time) error {
+func (b *budget) reserve(name string, now time.Time) error {
 	return b.change(func(s spent) error {
 		if until := s["held"]; until.After(now) {
 			return throttled(fmt.Sprintf("The certificate authority asked to be left alone until %s, so no certificate for %s was ordered.", clock(until), name), nil)
@@ -132,7 +138,7 @@ func (b budget) reserve(name string, now time.Time) error {
 }
 
 // failed gives back what an order that brought nothing did not cost, and counts the failure.
-func (b budget) failed(name string, validation bool, now time.Time) error {
+func (b *budget) failed(name string, validation bool, now time.Time) error {
 	return b.change(func(s spent) error {
 		for _, c := range b.charges(name) {
 			switch kind, _, _ := strings.Cut(c.key, " "); {
@@ -147,12 +153,12 @@ func (b budget) failed(name string, validation bool, now time.Time) error {
 }
 
 // hold keeps every order back until then.
-func (b budget) hold(until time.Time) error {
+func (b *budget) hold(until time.Time) error {
 	return b.change(func(s spent) error { s["held"] = until; return nil })
 }
 
 // allowances tells what is left for name.
-func (b budget) allowances(name string, now time.Time) ([]Allowance, error) {
+func (b *budget) allowances(name string, now time.Time) ([]Allowance, error) {
 	var out []Allowance
 	err := b.change(func(s spent) error {
 		for _, c := range b.charges(name) {
@@ -166,27 +172,23 @@ func (b budget) allowances(name string, now time.Time) ([]Allowance, error) {
 	return out, err
 }
 
-// change reads the file, changes it and writes it, alone of all processes.
-func (b budget) change(f func(spent) error) error {
-	if err := os.MkdirAll(b.dir, 0o700); err != nil {
-		return fmt.Errorf("open the count of certificates: %w", err)
-	}
-	lock, err := os.OpenFile(filepath.Join(b.dir, "budget.lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return fmt.Errorf("open the count of certificates: %w", err)
-	}
-	defer lock.Close()
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+// change reads the count, changes it and writes it, alone of all processes.
+func (b *budget) change(f func(spent) error) (err error) {
+	b.alone.Lock()
+	defer b.alone.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), countTime) // an order that was given up must be counted, too
+	defer cancel()
+	if err := b.kept.Lock(ctx, countKey); err != nil {
 		return fmt.Errorf("lock the count of certificates: %w", err)
 	}
-	path := filepath.Join(b.dir, "budget.json")
+	defer func() { err = errors.Join(err, b.kept.Unlock(ctx, countKey)) }()
 	s := spent{}
-	text, err := os.ReadFile(path)
+	text, err := b.kept.Load(ctx, countKey)
 	if err == nil {
 		err = json.Unmarshal(text, &s)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return &greenroom.UserError{Message: fmt.Sprintf("%s cannot be read, so how many certificates may be ordered is not known: mend it, or remove it if none were ordered this week.", path), Cause: err}
+		return &greenroom.UserError{Message: fmt.Sprintf("%s in %v cannot be read, so how many certificates may be ordered is not known: mend it, or remove it if none were ordered this week.", countKey, b.kept), Cause: err}
 	}
 	if err := f(s); err != nil {
 		return err
@@ -196,15 +198,10 @@ func (b budget) change(f func(spent) error) error {
 			delete(s, key)
 		}
 	}
-	return write(path, s)
-}
-
-func write(path string, s spent) error {
-	text, err := json.MarshalIndent(s, "", " ")
-	if err != nil {
-		return err
+	if text, err = json.MarshalIndent(s, "", " "); err == nil {
+		err = b.kept.Store(ctx, countKey, text)
 	}
-	if err := errors.Join(os.WriteFile(path+".new", text, 0o600), os.Rename(path+".new", path)); err != nil {
+	if err != nil {
 		return fmt.Errorf("write the count of certificates: %w", err)
 	}
 	return nil

@@ -30,7 +30,11 @@ func openKey(file, certificate string) (*ecdsa.PrivateKey, error) {
 		if noCertificate == nil {
 			return nil, userError(nil, "The local authority's certificate %s is there, but its key %s is not. Put the key back, or remove the certificate; a new authority then has to be trusted again.", certificate, file)
 		}
-		if err := makeKey(file); err != nil {
+		text, err = newKey()
+		if err == nil {
+			err = publish(file, text, 0o600)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("make the authority's key: %w", err)
 		}
 		text, err = readPrivate(file)
@@ -38,35 +42,51 @@ func openKey(file, certificate string) (*ecdsa.PrivateKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the authority's key: %w", err)
 	}
+	key, err := parseKey(text)
+	if err != nil {
+		return nil, userError(err, "%s holds no key of ours (%v). Put the key back, or remove it and %s; a new authority then has to be trusted again.", file, err, certificate)
+	}
+	return key, nil
+}
+
+// parseKey reads the first block of a PEM text.
+func parseKey(text []byte) (*ecdsa.PrivateKey, error) {
 	block, _ := pem.Decode(text)
 	if block == nil {
-		return nil, userError(errNotPEM, "%s holds no key. Put the key back, or remove it and %s; a new authority then has to be trusted again.", file, certificate)
+		return nil, errNotPEM
 	}
 	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, err
+	}
 	ec, ok := key.(*ecdsa.PrivateKey)
 	if !ok {
-		return nil, userError(err, "%s holds no ECDSA key. Put the key back, or remove it and %s; a new authority then has to be trusted again.", file, certificate)
+		return nil, fmt.Errorf("the key is a %T", key)
 	}
 	return ec, nil
 }
 
-func makeKey(file string) error {
+func newKey() ([]byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return publish(file, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
 }
 
 // openRoot reads the certificate, or makes it for key: after a kill the key may be there alone.
 func openRoot(file string, key *ecdsa.PrivateKey, zone string) ([]byte, error) {
 	text, err := read(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := makeRoot(file, key, zone); err != nil {
+		text, err = newRoot(key, zone)
+		if err == nil {
+			err = publish(file, text, 0o644)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("make the authority's certificate: %w", err)
 		}
 		text, err = read(file)
@@ -77,7 +97,7 @@ func openRoot(file string, key *ecdsa.PrivateKey, zone string) ([]byte, error) {
 	return text, nil
 }
 
-func makeRoot(file string, key *ecdsa.PrivateKey, zone string) error {
+func newRoot(key *ecdsa.PrivateKey, zone string) ([]byte, error) {
 	now := time.Now()
 	everywhere4 := &net.IPNet{IP: net.IPv4zero.To4(), Mask: net.CIDRMask(0, 32)}
 	everywhere6 := &net.IPNet{IP: net.IPv6zero, Mask: net.CIDRMask(0, 128)}
@@ -101,9 +121,9 @@ func makeRoot(file string, key *ecdsa.PrivateKey, zone string) error {
 	}
 	der, err := x509.CreateCertificate(rand.Reader, root, root, key.Public(), key)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return publish(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644)
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), nil
 }
 
 // commonName tells whoever finds the authority in a list of hundreds what it is and which one: 64 characters

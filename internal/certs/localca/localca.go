@@ -58,11 +58,48 @@ func Open(dir, zone string) (*Authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := check(dir, rootPEM, key, zone)
+	root, err := check(rootPEM, key, zone)
+	if err != nil {
+		file := filepath.Join(dir, rootFile)
+		return nil, userError(err, "The local authority in %s cannot be used: %v. Remove %[1]s and %[3]s; a new authority is made at the next start, and has to be trusted again.", file, err, filepath.Join(dir, keyFile))
+	}
+	return &Authority{zone: zone, root: root, rootPEM: rootPEM, key: key}, nil
+}
+
+// Kept returns the authority that is kept elsewhere as one text, its key and its certificate in PEM. Keep returns what was
+// kept first: the text it is given, or another caller's.
+func Kept(keep func(text string) (string, error), zone string) (*Authority, error) {
+	fresh, err := newPair(zone)
+	if err != nil {
+		return nil, fmt.Errorf("make an authority: %w", err)
+	}
+	text, err := keep(string(fresh))
+	if err != nil {
+		return nil, fmt.Errorf("keep the authority: %w", err)
+	}
+	_, rootPEM := pem.Decode([]byte(text))
+	key, err := parseKey([]byte(text))
+	if err != nil {
+		return nil, userError(err, "What is kept as the local authority is none: %v.", err)
+	}
+	root, err := check(rootPEM, key, zone)
+	if err != nil {
+		return nil, userError(err, "The local authority that is kept cannot be used: %v. Remove it where it is kept; a new one then has to be trusted.", err)
+	}
+	return &Authority{zone: zone, root: root, rootPEM: rootPEM, key: key}, nil
+}
+
+func newPair(zone string) ([]byte, error) {
+	keyPEM, err := newKey()
 	if err != nil {
 		return nil, err
 	}
-	return &Authority{zone: zone, root: root, rootPEM: rootPEM, key: key}, nil
+	key, err := parseKey(keyPEM)
+	if err != nil {
+		return nil, err
+	}
+	rootPEM, err := newRoot(key, zone)
+	return append(keyPEM, rootPEM...), err
 }
 
 // RootPEM is the certificate that browsers are asked to trust.
@@ -123,24 +160,22 @@ func (a *Authority) sign(public any, hostname string, until time.Time) ([]byte, 
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), nil
 }
 
-// check says whether the files are a pair that can sign for zone now.
-func check(dir string, rootPEM []byte, key *ecdsa.PrivateKey, zone string) (*x509.Certificate, error) {
-	file := filepath.Join(dir, rootFile)
-	remake := fmt.Sprintf("Remove %s and %s; a new authority is made at the next start, and has to be trusted again.", file, filepath.Join(dir, keyFile))
+// check says whether the two are a pair that can sign for zone now.
+func check(rootPEM []byte, key *ecdsa.PrivateKey, zone string) (*x509.Certificate, error) {
 	block, _ := pem.Decode(rootPEM)
 	if block == nil || block.Type != "CERTIFICATE" {
-		return nil, userError(errNotPEM, "%s holds no certificate. %s", file, remake)
+		return nil, errors.New("it holds no certificate")
 	}
 	root, err := x509.ParseCertificate(block.Bytes)
 	switch {
 	case err != nil:
-		return nil, userError(err, "%s holds no certificate that can be read. %s", file, remake)
+		return nil, fmt.Errorf("it holds no certificate that can be read (%w)", err)
 	case !key.PublicKey.Equal(root.PublicKey):
-		return nil, userError(nil, "The local authority's key and certificate do not belong together. %s", remake)
+		return nil, errors.New("key and certificate do not belong together")
 	case len(root.PermittedDNSDomains) != 1 || root.PermittedDNSDomains[0] != zone:
-		return nil, userError(nil, "The local authority is for %s, not for %s. %s", strings.Join(root.PermittedDNSDomains, ", "), zone, remake)
+		return nil, fmt.Errorf("the authority is for %s, not for %s", strings.Join(root.PermittedDNSDomains, ", "), zone)
 	case !root.NotAfter.After(time.Now()):
-		return nil, userError(nil, "The local authority expired on %s. %s", root.NotAfter.Format(time.DateOnly), remake)
+		return nil, fmt.Errorf("the authority expired on %s", root.NotAfter.Format(time.DateOnly))
 	}
 	return root, nil
 }

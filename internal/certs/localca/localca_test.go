@@ -1,6 +1,7 @@
 package localca_test
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -444,5 +445,43 @@ func TestWildcardIsForTheEdgeAlone(t *testing.T) {
 	}
 	if _, err := a.Issue(t.Context(), request(t, key), "*.desk.localhost", time.Now().Add(time.Hour)); !errors.Is(err, greenroom.ErrForbidden) {
 		t.Errorf("a wildcard as a desktop's name: %v", err)
+	}
+}
+
+func TestKeptElsewhere(t *testing.T) {
+	t.Parallel()
+	kept := ""
+	keep := func(text string) (string, error) {
+		if kept == "" {
+			kept = text
+		}
+		return kept, nil
+	}
+	first, err := localca.Kept(keep, zone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := localca.Kept(keep, zone)
+	if err != nil || !bytes.Equal(first.RootPEM(), again.RootPEM()) {
+		t.Fatalf("another authority was made beside the kept one: %v", err)
+	}
+	chain, err := again.Issue(t.Context(), request(t, ecKey(t, elliptic.P256())), "i-1."+zone, time.Now().Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(chain)
+	leaf, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := leaf.Verify(x509.VerifyOptions{Roots: first.Roots(), DNSName: "i-1." + zone}); err != nil {
+		t.Error(err)
+	}
+	if _, err := localca.Kept(keep, "desk.example.com"); !strings.Contains(greenroom.Sentence(err, ""), "is for "+zone) {
+		t.Errorf("for another zone: %v", err)
+	}
+	kept = "nonsense"
+	if _, err := localca.Kept(keep, zone); !strings.Contains(greenroom.Sentence(err, ""), "is none") {
+		t.Errorf("of nonsense: %v", err)
 	}
 }
