@@ -5,6 +5,7 @@
 package advance
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,7 +31,7 @@ type prober interface {
 	Probe(ctx context.Context, hostname string, address netip.Addr) greenroom.Proof
 }
 
-// Advancer moves meetings. All fields but Measure are required and are not changed once it is in use.
+// Advancer moves meetings. All fields before Told are required and are not changed once it is in use.
 type Advancer struct {
 	Meetings  meetings
 	Providers map[string]compute.Provider // by the name that blueprints use
@@ -40,15 +41,18 @@ type Advancer struct {
 	UserData  func(m *greenroom.Meeting, s *greenroom.Seat) ([]byte, error)
 	Now       func() time.Time // time.Now, but in a simulation
 	Logger    *slog.Logger
+	// Told says that providers tell of changes, by events that lead to Advance: looks are only for what was not told.
+	Told bool
+	// Lease is how long a process that is busy with a meeting's effects is left alone; 0 is five seconds. It renews
+	// it; if it dies, the meeting's wake comes when the lease is over.
+	Lease time.Duration
 	// Measure is told how long each effect took and whether it worked.
 	Measure func(do plan.Verb, took time.Duration, err error)
 }
 
 // Bounds of one pass.
 const (
-	// lease is how long a process that is busy with a meeting's effects is left alone. It renews it; if it dies,
-	// the meeting's wake comes when the lease is over.
-	lease        = 5 * time.Second
+	usualLease   = 5 * time.Second
 	maxConflicts = 16 // lost races in a row before the pass gives up; the engine comes again
 )
 
@@ -77,6 +81,8 @@ func (a *Advancer) Explain(ctx context.Context, id string) (plan.Decision, error
 	}
 	return plan.Plan(snapshot, a.now()), nil
 }
+
+func (a *Advancer) lease() time.Duration { return cmp.Or(a.Lease, usualLease) }
 
 // now is the wall clock alone: what is compared across processes must not depend on when one of them slept.
 func (a *Advancer) now() time.Time { return a.Now().Round(0).UTC() }
@@ -149,7 +155,7 @@ func (p *pass) gather(ctx context.Context) []plan.Outcome {
 		delete(p.inFlight, o.Effect)
 		got = append(got, o)
 	}
-	renew := time.NewTimer(lease / 2)
+	renew := time.NewTimer(p.lease() / 2)
 	defer renew.Stop()
 	select {
 	case o := <-p.outcomes:

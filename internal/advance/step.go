@@ -34,7 +34,7 @@ func (a *Advancer) Step(ctx context.Context, id string) (Step, error) {
 	now := a.now()
 	decision := plan.Plan(snapshot, now)
 	next := decision.Meeting
-	next.WakeAt = promise(s.Meeting.WakeAt, decision, now)
+	next.WakeAt = promise(s.Meeting.WakeAt, decision, now, a.lease())
 	if decision.Changed || !next.WakeAt.Equal(s.Meeting.WakeAt) {
 		if next, err = a.Meetings.Update(ctx, next, decision.Events); err != nil {
 			return s, err
@@ -46,7 +46,7 @@ func (a *Advancer) Step(ctx context.Context, id string) (Step, error) {
 
 // promise is the wake to save with a decision. While effects are under way this process looks after the
 // meeting; the wake is then only for the case that it dies, and a promise that still serves is kept.
-func promise(saved time.Time, d plan.Decision, now time.Time) time.Time {
+func promise(saved time.Time, d plan.Decision, now time.Time, lease time.Duration) time.Time {
 	switch {
 	case len(d.Effects) == 0:
 		return d.Wake
@@ -74,7 +74,7 @@ func (a *Advancer) Settle(ctx context.Context, m greenroom.Meeting, outcomes []p
 
 // observe asks the provider for the meeting's instances, if any may exist.
 func (a *Advancer) observe(ctx context.Context, m greenroom.Meeting) (plan.Snapshot, error) {
-	s := plan.Snapshot{Meeting: m, Zone: a.Zone}
+	s := plan.Snapshot{Meeting: m, Zone: a.Zone, Told: a.Told}
 	exists := false
 	for i := range m.Seats {
 		exists = exists || m.Seats[i].Desktop.MayExist()

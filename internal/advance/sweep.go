@@ -30,7 +30,11 @@ type Sweeper struct {
 	Kick      func(meetingID string)
 	Logger    *slog.Logger
 
-	seen map[string]bool // what the last sweep took for an orphan; nil before the first
+	// Seen is what the last sweep took for an orphan; nil before the first. Who sweeps from another process each time keeps
+	// it in between.
+	Seen map[string]bool
+	// Alive says whether the last sweep found anything that is there to be looked after.
+	Alive bool
 }
 
 // keyMemory is how long idempotency keys are honoured.
@@ -42,12 +46,13 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("sweep: %w", err)
 	}
-	if s.seen == nil { // the process before this one may have died in the middle of a pass
+	if s.Seen == nil { // the process before this one may have died in the middle of a pass
 		for token := range owned.byToken {
 			h, _ := greenroom.ParseHandle(token)
 			s.Kick(h.Meeting)
 		}
 	}
+	s.Alive = len(owned.byToken) > 0
 	seen := map[string]bool{}
 	machines := map[string]greenroom.Handle{}
 	errs := []error{s.Store.Forget(ctx, time.Now().Add(-keyMemory))}
@@ -55,7 +60,7 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 		errs = append(errs, s.instances(ctx, name, provider, owned, machines, seen))
 	}
 	errs = append(errs, s.records(ctx, owned, machines, seen))
-	s.seen = seen
+	s.Seen = seen
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("sweep: %w", err)
 	}
@@ -104,6 +109,7 @@ func (s *Sweeper) instances(ctx context.Context, name string, provider compute.P
 	if err != nil {
 		return fmt.Errorf("list %s: %w", name, err)
 	}
+	s.Alive = s.Alive || len(list) > 0
 	var orphans []string
 	listed := map[string]bool{}
 	for _, i := range list {
@@ -133,6 +139,7 @@ func (s *Sweeper) records(ctx context.Context, own desktops, machines map[string
 	if err != nil {
 		return fmt.Errorf("get records: %w", err)
 	}
+	s.Alive = s.Alive || len(list) > 0
 	var orphans []string
 	for _, r := range list {
 		machine, _, _ := strings.Cut(r.Name, ".")
@@ -150,7 +157,7 @@ func (s *Sweeper) records(ctx context.Context, own desktops, machines map[string
 // the list of owned desktops may be older than the desktop.
 func (s *Sweeper) orphan(ctx context.Context, what string, h greenroom.Handle, seen map[string]bool) bool {
 	seen[what] = true
-	if !s.seen[what] {
+	if !s.Seen[what] {
 		return false
 	}
 	if h.Meeting != "" {

@@ -16,6 +16,7 @@ type Snapshot struct {
 	Observed  bool       // Instances was looked up; otherwise absence means nothing
 	Instances []Instance // what the provider lists for this meeting
 	Places    []string   // where the provider has machines for this meeting, the best first
+	Told      bool       // the provider tells when a machine changes: looks are only for what was not told
 }
 
 // Instance is one machine as its provider sees it.
@@ -146,7 +147,11 @@ func (p *planner) due(t time.Time, why string) bool {
 
 // poll looks again soon: often at first, more rarely the longer it takes.
 func (p *planner) poll(since time.Time, why string) {
-	every := min(max(p.now.Sub(since)/8, 500*time.Millisecond), 5*time.Second)
+	took := p.now.Sub(since)
+	every := min(max(took/8, 500*time.Millisecond), 5*time.Second)
+	if p.Told {
+		every = min(max(took, 5*time.Second), 30*time.Second)
+	}
 	p.due(p.now.Add(every), why)
 }
 

@@ -9,8 +9,12 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"path"
 	"sync"
 	"time"
 
@@ -28,7 +32,8 @@ const LetsEncrypt = certmagic.LetsEncryptProductionCA
 // Options of an Authority.
 type Options struct {
 	Dir       string                // of account, edge's certificate and count; made with mode 700
-	Storage   certmagic.Storage     // of the same; nil: files in Dir
+	Files     Files                 // of the same; nil: in Dir
+	Issued    Files                 // for ten minutes: certificates that another process ordered; nil: nobody else orders
 	Zone      string                // certificates are for names below it
 	Directory string                // URL; LetsEncrypt
 	Email     string                // whom the authority warns; may be empty
@@ -116,8 +121,8 @@ func openBudget(o Options) *budget {
 }
 
 func (o Options) storage() certmagic.Storage {
-	if o.Storage != nil {
-		return o.Storage
+	if o.Files != nil {
+		return storage{o.Files}
 	}
 	return &certmagic.FileStorage{Path: o.Dir}
 }
@@ -186,31 +191,53 @@ func (a *Authority) join(csr *x509.CertificateRequest, hostname string) (*order,
 	if underWay >= maxOrders {
 		return nil, throttled(fmt.Sprintf("%d certificates are being ordered; the one for %s comes after them.", underWay, hostname), nil)
 	}
-	if err := a.budget.reserve(hostname, time.Now()); err != nil {
-		return nil, err
-	}
 	o := &order{done: make(chan struct{})}
 	a.orders[id] = o
-	a.wg.Go(func() { a.fill(o, csr, hostname) })
+	a.wg.Go(func() { a.fill(o, csr, path.Join(hostname, hex.EncodeToString(id[:]))) })
 	return o, nil
 }
 
-// fill carries an order out.
-func (a *Authority) fill(o *order, csr *x509.CertificateRequest, hostname string) {
+// fill carries an order out, which others know by its name: host name and key.
+func (a *Authority) fill(o *order, csr *x509.CertificateRequest, name string) {
 	ctx, cancel := context.WithTimeoutCause(a.ctx, orderTimeout, fmt.Errorf("the order took longer than %s", orderTimeout))
 	defer cancel()
+	chain, err := a.shared(ctx, csr, name)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	o.at, o.chain, o.err = time.Now(), chain, err
+	close(o.done)
+}
+
+// shared orders, unless another process does or did.
+func (a *Authority) shared(ctx context.Context, csr *x509.CertificateRequest, name string) (chain []byte, err error) {
+	if a.o.Issued == nil {
+		return a.order(ctx, csr, path.Dir(name))
+	}
+	if err := a.o.Issued.Lock(ctx, name); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, a.o.Issued.Unlock(context.WithoutCancel(ctx), name)) }()
+	chain, at, err := a.o.Issued.Load(ctx, name)
+	if err == nil && time.Since(at) < keepResult || err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return chain, err
+	}
+	if chain, err = a.order(ctx, csr, path.Dir(name)); err != nil {
+		return nil, err
+	}
+	return chain, a.o.Issued.Store(ctx, name, chain)
+}
+
+func (a *Authority) order(ctx context.Context, csr *x509.CertificateRequest, hostname string) ([]byte, error) {
+	if err := a.budget.reserve(hostname, time.Now()); err != nil {
+		return nil, err
+	}
 	issued, err := a.acme.Issue(ctx, csr)
 	if err != nil {
 		err = a.failed(hostname, err)
 		a.o.Logger.Error("certificate order failed", "hostname", hostname, "err", err)
+		return nil, err
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	o.at, o.err = time.Now(), err
-	if err == nil {
-		o.chain = issued.Certificate
-	}
-	close(o.done)
+	return issued.Certificate, nil
 }
 
 // failed books a failure and puts it into words.
