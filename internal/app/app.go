@@ -27,6 +27,7 @@ import (
 	"greenroom/internal/journal"
 	"greenroom/internal/lifecycle"
 	"greenroom/internal/meetings"
+	"greenroom/internal/parts"
 	"greenroom/internal/secrets"
 	"greenroom/internal/store/sqlstore"
 	"greenroom/internal/web"
@@ -147,7 +148,7 @@ func (a *app) open(ctx context.Context) error {
 // openCore makes what moves meetings and what people ask.
 func (a *app) openCore(control, master string) error {
 	cfg := a.Config
-	identify, err := identifier(cfg)
+	identify, err := parts.Identifier(cfg)
 	if err != nil {
 		return err
 	}

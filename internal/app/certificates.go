@@ -5,11 +5,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
-	"greenroom"
 	"greenroom/internal/certs"
 	"greenroom/internal/certs/acmecerts"
 	"greenroom/internal/certs/cloudflareorigin"
@@ -17,6 +14,7 @@ import (
 	"greenroom/internal/certs/localca"
 	"greenroom/internal/config"
 	"greenroom/internal/dns"
+	"greenroom/internal/parts"
 	"greenroom/internal/secrets"
 	"greenroom/internal/secrets/awssecrets"
 )
@@ -56,11 +54,11 @@ func (a *app) reveal(ctx context.Context, key string, secret config.Secret) (str
 func (a *app) openCertificates(ctx context.Context) error {
 	cfg := a.Config.Certificates
 	gateway := a.Config.Access == "gateway"
-	roots, err := readRoots(cfg.RootsFile)
+	roots, err := parts.Roots(cfg.RootsFile)
 	if err != nil {
 		return err
 	}
-	if a.certs.behindProxy, err = andSystem(cfg.RootsFile); err != nil {
+	if a.certs.behindProxy, err = parts.RootsAndSystem(cfg.RootsFile); err != nil {
 		return err
 	}
 	if gateway || cfg.Issuer == "local" {
@@ -75,7 +73,7 @@ func (a *app) openCertificates(ctx context.Context) error {
 	}
 	switch cfg.Issuer {
 	case "files":
-		a.certs.edge, err = filecerts.Open(filecerts.Options{ChainFile: cfg.ChainFile, KeyFile: cfg.KeyFile, Hostname: anyDesktop(a.Config.Zone), Roots: roots, Logger: a.Logger})
+		a.certs.edge, err = filecerts.Open(filecerts.Options{ChainFile: cfg.ChainFile, KeyFile: cfg.KeyFile, Hostname: parts.AnyDesktop(a.Config.Zone), Roots: roots, Logger: a.Logger})
 	case "acme":
 		err = a.openACME(ctx, roots, gateway)
 	case "cloudflare-origin":
@@ -85,7 +83,7 @@ func (a *app) openCertificates(ctx context.Context) error {
 }
 
 func (a *app) openACME(ctx context.Context, roots *x509.CertPool, gateway bool) error {
-	o := acmeOptions(a.Config, roots)
+	o := parts.ACME(a.Config, roots)
 	key, err := a.reveal(ctx, "certificates.eab_key", a.Config.Certificates.EABKey)
 	if err != nil {
 		return err
@@ -108,7 +106,7 @@ func (a *app) openOrigin(ctx context.Context, roots *x509.CertPool) error {
 	if err != nil {
 		return err
 	}
-	o := originOptions(a.Config, roots)
+	o := parts.Origin(a.Config, roots)
 	o.Token, o.Refused, o.Logger = token.Get, token.Refused, a.Logger
 	if a.certs.origin, err = cloudflareorigin.Open(o); err != nil {
 		return err
@@ -116,22 +114,6 @@ func (a *app) openOrigin(ctx context.Context, roots *x509.CertPool) error {
 	a.certs.issuer = a.certs.origin
 	return nil
 }
-
-func acmeOptions(cfg config.Config, roots *x509.CertPool) acmecerts.Options {
-	c := cfg.Certificates
-	return acmecerts.Options{Dir: filepath.Join(cfg.DataDir, "acme"), Zone: cfg.Zone, Directory: c.DirectoryURL, Email: c.Email, EABKeyID: c.EABKeyID, Roots: roots}
-}
-
-func originOptions(cfg config.Config, roots *x509.CertPool) cloudflareorigin.Options {
-	o := cloudflareorigin.Options{Zone: cfg.Zone, Proxied: cfg.DNS.Proxied, Advanced: cfg.Certificates.Edge == "advanced", Roots: roots}
-	if cfg.Certificates.AtEnd == "revoke" {
-		o.Journal = filepath.Join(cfg.DataDir, "origin-certificates")
-	}
-	return o
-}
-
-// anyDesktop is a name such as desktops have.
-func anyDesktop(zone string) string { return "i-00000000000000000." + zone }
 
 // shown are the authorities to trust for the certificates that browsers see; nil means the system's.
 func (c *certificates) shown() *x509.CertPool {
@@ -190,37 +172,4 @@ func openAuthority(cfg config.Config) (*localca.Authority, error) {
 		return nil, fmt.Errorf("open local authority: %w", err)
 	}
 	return authority, nil
-}
-
-// andSystem are the system's authorities and those in the file at path, if there is one.
-func andSystem(path string) (*x509.CertPool, error) {
-	if path == "" {
-		return nil, nil
-	}
-	roots, err := x509.SystemCertPool()
-	if err != nil {
-		return nil, fmt.Errorf("read the system's authorities: %w", err)
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err // readRoots has said why
-	}
-	roots.AppendCertsFromPEM(text)
-	return roots, nil
-}
-
-// readRoots is nil, the system's authorities, when path is empty.
-func readRoots(path string) (*x509.CertPool, error) {
-	if path == "" {
-		return nil, nil
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, &greenroom.UserError{Message: "The file " + path + " (certificates.roots_file) cannot be read.", Cause: err}
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(text) {
-		return nil, &greenroom.UserError{Message: "The file " + path + " (certificates.roots_file) holds no certificate in PEM."}
-	}
-	return roots, nil
 }

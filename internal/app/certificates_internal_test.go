@@ -17,6 +17,7 @@ import (
 	"greenroom/internal/certs/cloudflareorigin"
 	"greenroom/internal/config"
 	"greenroom/internal/dns"
+	"greenroom/internal/parts"
 	"greenroom/internal/testenv/cloudflareorigintest"
 )
 
@@ -125,11 +126,11 @@ func TestBehindAProxyTheSystemIsTrusted(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := inFile(t, string(authority.RootPEM()))
-	alone, err := readRoots(file)
+	alone, err := parts.Roots(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	both, err := andSystem(file)
+	both, err := parts.RootsAndSystem(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +144,7 @@ func TestBehindAProxyTheSystemIsTrusted(t *testing.T) {
 	if want.AppendCertsFromPEM(authority.RootPEM()); !both.Equal(want) {
 		t.Error("the system's authorities are not in it")
 	}
-	if none, err := andSystem(""); err != nil || none != nil || alone == nil {
+	if none, err := parts.RootsAndSystem(""); err != nil || none != nil || alone == nil {
 		t.Errorf("without a file it is %v, %v, not the system's", none, err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"greenroom/internal/certs/filecerts"
 	"greenroom/internal/config"
 	"greenroom/internal/doctor"
+	"greenroom/internal/parts"
 	"greenroom/internal/secrets"
 	"greenroom/internal/secrets/awssecrets"
 )
@@ -36,7 +37,7 @@ func Certificates(cfg config.Config) doctor.Certificates {
 	if len(kept) > 0 {
 		out.Secrets = func(ctx context.Context) ([]string, []doctor.Finding) { return readable(ctx, store, kept) }
 	}
-	roots, err := readRoots(cfg.Certificates.RootsFile)
+	roots, err := parts.Roots(cfg.Certificates.RootsFile)
 	if err != nil {
 		out.Edge = func() (*x509.Certificate, error) { return nil, err }
 		return out
@@ -64,7 +65,7 @@ func readable(ctx context.Context, store *secrets.Store, kept map[string]string)
 }
 
 func fileLeaf(cfg config.Config, roots *x509.CertPool) (*x509.Certificate, error) {
-	e, err := filecerts.Open(filecerts.Options{ChainFile: cfg.Certificates.ChainFile, KeyFile: cfg.Certificates.KeyFile, Hostname: anyDesktop(cfg.Zone), Roots: roots, Logger: slog.New(slog.DiscardHandler)})
+	e, err := filecerts.Open(filecerts.Options{ChainFile: cfg.Certificates.ChainFile, KeyFile: cfg.Certificates.KeyFile, Hostname: parts.AnyDesktop(cfg.Zone), Roots: roots, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, err
 	}
@@ -76,8 +77,8 @@ func fileLeaf(cfg config.Config, roots *x509.CertPool) (*x509.Certificate, error
 }
 
 func inspectACME(out *doctor.Certificates, cfg config.Config, roots *x509.CertPool) {
-	o := acmeOptions(cfg, roots)
-	name := anyDesktop(cfg.Zone)
+	o := parts.ACME(cfg, roots)
+	name := parts.AnyDesktop(cfg.Zone)
 	if cfg.Access == "gateway" {
 		name = "*." + cfg.Zone
 		out.Edge = func() (*x509.Certificate, error) { return acmecerts.EdgeLeaf(o, name) }
@@ -103,7 +104,7 @@ func checkToken(ctx context.Context, store *secrets.Store, cfg config.Config, ro
 	if err != nil {
 		return err
 	}
-	o := originOptions(cfg, roots)
+	o := parts.Origin(cfg, roots)
 	o.Token = token.Get
 	origin, err := cloudflareorigin.Open(o)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"greenroom/internal/config"
 	"greenroom/internal/dns"
 	"greenroom/internal/doctor"
+	"greenroom/internal/parts"
 	"greenroom/internal/secrets"
 	"greenroom/internal/secrets/awssecrets"
 )
@@ -38,7 +39,7 @@ func Names(cfg config.Config, write bool) doctor.Names {
 		return out
 	}
 	store := secrets.New(secrets.Options{AWS: awssecrets.New(), Logger: slog.New(slog.DiscardHandler)})
-	open := func(ctx context.Context) (provided, error) { return openProvider(ctx, cfg, doctorsMark, store) }
+	open := func(ctx context.Context) (parts.Zone, error) { return parts.OpenZone(ctx, cfg, doctorsMark, store) }
 	out.Inspect = func(ctx context.Context) (dns.Facts, []error) {
 		zone, err := open(ctx)
 		if err != nil {

@@ -3,64 +3,20 @@ package app
 import (
 	"context"
 	"fmt"
-	"time"
 
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
-
-	"greenroom/internal/config"
-	"greenroom/internal/dns"
 	"greenroom/internal/dns/batch"
-	"greenroom/internal/dns/cloudflaredns"
 	"greenroom/internal/dns/embeddeddns"
-	"greenroom/internal/dns/rfc2136dns"
-	"greenroom/internal/dns/route53dns"
 	"greenroom/internal/lifecycle"
+	"greenroom/internal/parts"
 	"greenroom/internal/probe"
-	"greenroom/internal/secrets"
 )
-
-// provided is a zone of a provider other than greenroom itself.
-type provided interface {
-	dns.Provider
-	dns.Texts
-	Inspect(ctx context.Context) (dns.Facts, []error)
-}
-
-// openProvider opens the zone that cfg names. It makes no call to the provider.
-func openProvider(ctx context.Context, cfg config.Config, owner string, store *secrets.Store) (provided, error) {
-	d := cfg.DNS
-	ttl := time.Duration(d.TTL)
-	switch d.Provider {
-	case "rfc2136":
-		secret, err := store.Open(ctx, "dns.tsig_secret", d.TSIGSecret.Reveal())
-		if err != nil {
-			return nil, err
-		}
-		return rfc2136dns.New(rfc2136dns.Options{
-			Zone: cfg.Zone, Server: d.Server, KeyName: d.TSIGName, Secret: secret.Get, Refused: secret.Refused, Algorithm: d.TSIGAlgorithm, Owner: owner, TTL: ttl,
-		}), nil
-	case "route53":
-		aws, err := awsconfig.LoadDefaultConfig(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("load AWS configuration: %w", err)
-		}
-		return route53dns.New(route53dns.Options{Zone: cfg.Zone, ZoneID: d.ZoneID, Owner: owner, AWS: aws, Endpoint: d.Endpoint, TTL: ttl}), nil
-	case "cloudflare":
-		token, err := store.Open(ctx, "dns.token", d.Token.Reveal())
-		if err != nil {
-			return nil, err
-		}
-		return cloudflaredns.New(cloudflaredns.Options{Zone: cfg.Zone, ZoneID: d.ZoneID, Owner: owner, Token: token.Get, Refused: token.Refused, Proxied: d.Proxied, TTL: ttl, BaseURL: d.Endpoint}), nil
-	}
-	return nil, fmt.Errorf("there is no DNS provider %q", d.Provider)
-}
 
 // openNames opens the zone that desktops are named in: the embedded one, or a provider's behind batches.
 func (a *app) openNames(ctx context.Context, owner string) error {
 	if a.Config.DNS.Provider == "embedded" {
 		return a.openZone(ctx, owner)
 	}
-	provider, err := openProvider(ctx, a.Config, owner, a.secrets)
+	provider, err := parts.OpenZone(ctx, a.Config, owner, a.secrets)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package app
+package parts_test
 
 import (
 	"os"
@@ -8,20 +8,21 @@ import (
 	"greenroom/internal/awsidentity"
 	"greenroom/internal/awsidentity/awsidentitytest"
 	"greenroom/internal/config"
+	"greenroom/internal/parts"
 )
 
 func TestIdentifier(t *testing.T) {
 	t.Parallel()
 	cfg := config.Default()
-	if f, err := identifier(cfg); f != nil || err != nil {
+	if f, err := parts.Identifier(cfg); f != nil || err != nil {
 		t.Errorf("without EC2: %v", err)
 	}
 	cfg.Blueprints[0].Provider = "ec2"
-	if _, err := identifier(cfg); err == nil {
+	if _, err := parts.Identifier(cfg); err == nil {
 		t.Error("EC2 without certificates would never have a desktop")
 	}
 	cfg.IdentityCerts = filepath.Join(t.TempDir(), "aws.pem")
-	if _, err := identifier(cfg); err == nil {
+	if _, err := parts.Identifier(cfg); err == nil {
 		t.Error("a file that is not there was read")
 	}
 	signer := awsidentitytest.New(t)
@@ -29,7 +30,7 @@ func TestIdentifier(t *testing.T) {
 		if err := os.WriteFile(cfg.IdentityCerts, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		f, err := identifier(cfg)
+		f, err := parts.Identifier(cfg)
 		if (err == nil) != good {
 			t.Fatalf("%.20q: %v", text, err)
 		}

@@ -1,4 +1,4 @@
-package app
+package parts
 
 import (
 	"os"
@@ -9,9 +9,9 @@ import (
 	"greenroom/internal/meetings"
 )
 
-// identifier checks the identity documents of machines on EC2, with the certificates that the configuration names. It is nil if
+// Identifier checks the identity documents of machines on EC2, with the certificates that the configuration names. It is nil if
 // there are none, which is a fault as soon as there is a blueprint whose machines must show one.
-func identifier(cfg config.Config) (func(document, signature string) (meetings.MachineIdentity, error), error) {
+func Identifier(cfg config.Config) (func(document, signature string) (meetings.MachineIdentity, error), error) {
 	if cfg.IdentityCerts == "" {
 		for _, b := range cfg.Blueprints {
 			if b.Provider == "ec2" && b.Reports() {
