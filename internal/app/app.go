@@ -175,7 +175,7 @@ func (a *app) handler() (http.Handler, error) {
 	var organiser *httpx.Organiser
 	pages := web.Options{Service: a.service, Journal: a.journal, Logger: a.Logger, PublicURL: public, Gallery: a.Gallery}
 	if len(a.hashes) > 0 {
-		organiser = httpx.NewOrganiser(a.hashes)
+		organiser = httpx.NewOrganiser(func(context.Context) ([]string, error) { return a.hashes, nil })
 		pages.GoodToken = organiser.Good
 	}
 	mux := http.NewServeMux()

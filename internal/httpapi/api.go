@@ -57,10 +57,10 @@ type journal interface {
 	Subscribe(ctx context.Context, meetingID string) <-chan struct{}
 }
 
-// Options are what the API is made of. Service, Journal and Logger are required.
+// Options are what the API is made of. Service and Logger are required.
 type Options struct {
 	Service service
-	Journal journal
+	Journal journal // nil: nothing is streamed; who watches asks again and again
 	Logger  *slog.Logger
 	Version string // of the program, for the OpenAPI document
 	Limits  Limits // DefaultLimits if zero

@@ -21,6 +21,7 @@ const (
 	heartbeat    = 15 * time.Second // keeps the connection alive, and looks again in case a hint was lost
 	writeTimeout = 10 * time.Second // a client that takes longer is gone
 	reconnect    = 2 * time.Second  // what clients are told to wait before they connect again
+	askAgain     = 5 * time.Second  // the same, where no stream is held
 	eventsAtOnce = 200              // timeline entries read at a time
 )
 
@@ -45,8 +46,8 @@ func (a *api) watchRoute(h huma.API, op huma.Operation) {
 	})
 }
 
-// watch streams until the meeting is closed, the client goes, or the server stops. An error means that
-// nothing was sent yet.
+// watch streams until the meeting is closed, the client goes, or the server stops. Without a journal it sends what is new
+// and ends: clients come back by themselves and say what they have. An error means that nothing was sent yet.
 func (a *api) watch(w http.ResponseWriter, r *http.Request, in *watchInput) error {
 	select {
 	case a.watchers <- struct{}{}:
@@ -58,7 +59,10 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request, in *watchInput) erro
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	hints := a.journal.Subscribe(ctx, in.ID) // before the first look: what changes after it is hinted at
+	var hints <-chan struct{}
+	if a.journal != nil {
+		hints = a.journal.Subscribe(ctx, in.ID) // before the first look: what changes after it is hinted at
+	}
 	s := &stream{api: a, w: w, control: http.NewResponseController(w), meeting: in.ID, seq: in.After}
 	if last, err := strconv.ParseInt(in.Last, 10, 64); err == nil {
 		s.seq, s.resumed = last, true
@@ -75,7 +79,7 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request, in *watchInput) erro
 				a.log.ErrorContext(ctx, "watch ended", "meeting", in.ID, "err", err)
 			}
 			return nil
-		case over:
+		case over, a.journal == nil:
 			return nil
 		}
 		select {
@@ -155,7 +159,11 @@ func (s *stream) start() {
 	s.w.Header().Set("Content-Type", "text/event-stream")
 	s.w.Header().Set("Cache-Control", "no-store")
 	s.w.Header().Set("X-Accel-Buffering", "no") // proxies must not collect a stream
-	_ = s.write(fmt.Sprintf("retry: %d\n\n", reconnect.Milliseconds()))
+	again := reconnect
+	if s.api.journal == nil {
+		again = askAgain
+	}
+	_ = s.write(fmt.Sprintf("retry: %d\n\n", again.Milliseconds()))
 }
 
 var errClientGone = errors.New("client gone")

@@ -120,6 +120,25 @@ func TestWatch(t *testing.T) {
 		problem(t, r.call("GET", "/api/v1/meetings/"+m.ID+"/watch", nil), 503)
 	})
 
+	t.Run("WhereNothingCanBeHeldItSendsWhatIsNewAndEnds", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, func(s *setup) { s.api.Journal = nil })
+		m := r.scheduled()
+		path := "/api/v1/meetings/" + m.ID + "/watch"
+		a := r.call("GET", path, nil)
+		if text := string(a.body); a.status != 200 || !strings.HasPrefix(text, "retry: 5000\n") || !strings.Contains(text, "id: 1\n") || !strings.Contains(text, "event: meeting") {
+			t.Errorf("status %d: %s", a.status, text)
+		}
+		if a := r.call("GET", path, nil, "Last-Event-ID", "1"); strings.Contains(string(a.body), "timeline") {
+			t.Errorf("tells again what is known: %s", a.body)
+		}
+		r.change(m.ID, closed)
+		seen := 0
+		if err := r.client.Watch(t.Context(), m.ID, client.Watcher{Event: func(wire.Event) error { seen++; return nil }}, time.Hour); err != nil || seen != 2 {
+			t.Errorf("%v, saw %d entries", err, seen)
+		}
+	})
+
 	t.Run("AnErrorOfTheWatcherEndsIt", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t)

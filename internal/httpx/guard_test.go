@@ -2,6 +2,7 @@ package httpx_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -180,7 +181,9 @@ func TestOrganiser(t *testing.T) {
 	t.Parallel()
 	token := greenroom.NewSecret()
 	organiser := func() httpx.Options {
-		return httpx.Options{Organiser: httpx.NewOrganiser([]string{greenroom.HashSecret("another"), greenroom.HashSecret(token)})}
+		return httpx.Options{Organiser: httpx.NewOrganiser(func(context.Context) ([]string, error) {
+			return []string{greenroom.HashSecret("another"), greenroom.HashSecret(token)}, nil
+		})}
 	}
 
 	t.Run("ATokenOpens", func(t *testing.T) {

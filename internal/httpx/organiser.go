@@ -1,6 +1,8 @@
 package httpx
 
 import (
+	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -17,23 +19,28 @@ const LoginPath = "/login"
 
 // Organiser closes the organiser's routes to everybody who has no API token.
 type Organiser struct {
-	hashes []string
+	hashes func(ctx context.Context) ([]string, error)
 	wrong  *Limiter // wrong tokens by client
 	logins *Limiter // sign-ins by client
 }
 
-// NewOrganiser accepts the tokens with these hashes, as made by greenroom.HashSecret.
-func NewOrganiser(hashes []string) *Organiser {
+// NewOrganiser accepts the tokens with the hashes that hashes returns, as made by greenroom.HashSecret. It is asked each time:
+// they may be kept where they can change, and where reading them may fail.
+func NewOrganiser(hashes func(ctx context.Context) ([]string, error)) *Organiser {
 	return &Organiser{hashes: hashes, wrong: NewLimiter(6*time.Second, 10), logins: NewLimiter(6*time.Second, 10)}
 }
 
 // Good reports whether token is an organiser's. Every hash is compared, in constant time.
-func (o *Organiser) Good(token string) bool {
+func (o *Organiser) Good(ctx context.Context, token string) (bool, error) {
+	hashes, err := o.hashes(ctx)
+	if err != nil {
+		return false, fmt.Errorf("read the organisers' tokens: %w", err)
+	}
 	hash, good := greenroom.HashSecret(token), false
-	for _, known := range o.hashes {
+	for _, known := range hashes {
 		good = greenroom.SameSecret(known, hash) || good
 	}
-	return good && token != ""
+	return good && token != "", nil
 }
 
 // check judges the token of a call. Ten wrong ones a minute are allowed to a client; beyond that right ones are
@@ -45,7 +52,11 @@ func (o *Organiser) check(r *http.Request, token string) error {
 		p.RetryAfter = wait
 		return p
 	}
-	if !o.Good(token) {
+	good, err := o.Good(r.Context(), token)
+	if err != nil {
+		return err
+	}
+	if !good {
 		o.wrong.Allow(client)
 		return Unauthorised.Problem("The token is not valid. Make one with: greenroom token")
 	}

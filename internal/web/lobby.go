@@ -41,6 +41,7 @@ type lobbyPage struct {
 	Over     bool
 	Early    bool // the desktop is not started yet
 	Auto     bool // enter without a click as soon as that is possible
+	Plain    bool // no socket can be held open: the connection is checked by requests
 }
 
 // lobby shows where a seat stands. It changes nothing: programs that preview links fetch links.
@@ -53,6 +54,7 @@ func (w *Web) lobby(rw http.ResponseWriter, r *http.Request) error {
 	}
 	now := time.Now()
 	p := newLobbyPage(st, key, now)
+	p.Plain = w.journal == nil
 	p.Auto = fromLink && r.URL.Query().Get("back") == ""
 	if fromLink {
 		life := max(24*time.Hour, st.EndsAt.Add(24*time.Hour).Sub(now))

@@ -21,7 +21,11 @@ type loginPage struct {
 // signedIn reports whether the request carries an organiser's token.
 func (w *Web) signedIn(r *http.Request) bool {
 	c, err := r.Cookie(httpx.Cookie)
-	return err == nil && w.goodToken != nil && w.goodToken(c.Value)
+	if err != nil || w.goodToken == nil {
+		return false
+	}
+	good, err := w.goodToken(r.Context(), c.Value)
+	return err == nil && good
 }
 
 func (w *Web) showLogin(rw http.ResponseWriter, r *http.Request) error {
@@ -41,7 +45,14 @@ func (w *Web) showLogin(rw http.ResponseWriter, r *http.Request) error {
 func (w *Web) login(rw http.ResponseWriter, r *http.Request) error {
 	r.Body = http.MaxBytesReader(rw, r.Body, maxForm)
 	next, token := localPath(r.PostFormValue("next")), strings.TrimSpace(r.PostFormValue("token"))
-	if w.goodToken != nil && !w.goodToken(token) {
+	good := true
+	if w.goodToken != nil {
+		var err error
+		if good, err = w.goodToken(r.Context(), token); err != nil {
+			return err
+		}
+	}
+	if !good {
 		return w.view.write(rw, r, http.StatusForbidden, "login", newLoginPage(next, true, time.Now()))
 	}
 	http.SetCookie(rw, w.cookie(httpx.Cookie, token, "/", 30*24*time.Hour))

@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"testing"
@@ -12,7 +13,7 @@ func TestLogin(t *testing.T) {
 	t.Parallel()
 	closed := func(o *web.Options) {
 		o.PublicURL = "https://greenroom.example.com"
-		o.GoodToken = func(token string) bool { return token == "right" }
+		o.GoodToken = func(_ context.Context, token string) (bool, error) { return token == "right", nil }
 	}
 
 	t.Run("AGoodTokenBecomesACookie", func(t *testing.T) {

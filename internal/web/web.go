@@ -4,6 +4,7 @@
 package web
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -19,17 +20,20 @@ type Options struct {
 	Service   service
 	Journal   journal // nil: open pages ask again now and then instead of being told
 	Logger    *slog.Logger
-	PublicURL string                  // where people reach these pages; https makes cookies Secure
-	GoodToken func(token string) bool // judges the token on the sign-in page; nil where nobody need sign in
-	Gallery   bool                    // also serve /gallery, for people who work on the pages
+	PublicURL string    // where people reach these pages; https makes cookies Secure
+	GoodToken goodToken // judges the token on the sign-in page; nil where nobody need sign in
+	Gallery   bool      // also serve /gallery, for people who work on the pages
 }
+
+// goodToken reports whether a token is an organiser's.
+type goodToken = func(ctx context.Context, token string) (bool, error)
 
 // Web serves the pages.
 type Web struct {
 	service   service
 	journal   journal
 	log       *slog.Logger
-	goodToken func(string) bool
+	goodToken goodToken
 	secure    bool
 	gallery   bool
 	view      *renderer

@@ -107,6 +107,22 @@ func TestWatch(t *testing.T) {
 		}
 	})
 
+	t.Run("TheServerSaysWhenToComeBack", func(t *testing.T) {
+		t.Parallel()
+		asked := 0
+		began := time.Now()
+		c := serverOf(t, func(w http.ResponseWriter, _ *http.Request) {
+			if asked++; asked < 20 {
+				fmt.Fprint(w, "retry: 5\n\n")
+				return
+			}
+			fmt.Fprint(w, "event: meeting\ndata: {\"state\": \"ended\"}\n\n")
+		})
+		if err := c.Watch(t.Context(), "x", client.Watcher{}, time.Minute); err != nil || time.Since(began) > 15*time.Second {
+			t.Errorf("%v after %d questions and %v", err, asked, time.Since(began))
+		}
+	})
+
 	t.Run("ARefusalIsNotRepeated", func(t *testing.T) {
 		t.Parallel()
 		asked := 0

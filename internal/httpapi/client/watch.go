@@ -31,9 +31,10 @@ const silence = 50 * time.Second
 // Watch follows a meeting until nothing of it remains. A stream that breaks is taken up again where it was,
 // for as long as the server is unreachable at most giveUp on end.
 func (c *Client) Watch(ctx context.Context, id string, w Watcher, giveUp time.Duration) error {
-	seq, heard := int64(0), time.Time{} // unheard of: a server that is not there at first is an error at once
+	var at place // unheard of: a server that is not there at first is an error at once
+	at.again = usualAgain
 	for {
-		over, err := c.stream(ctx, id, &seq, &heard, w)
+		over, err := c.stream(ctx, id, &at, w)
 		if over || ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -44,10 +45,10 @@ func (c *Client) Watch(ctx context.Context, id string, w Watcher, giveUp time.Du
 		if p, ok := errors.AsType[*httpx.Problem](err); ok && p.Status < http.StatusInternalServerError {
 			return err
 		}
-		if err != nil && time.Since(heard) > giveUp {
+		if err != nil && time.Since(at.heard) > giveUp {
 			return err
 		}
-		t := time.NewTimer(time.Second)
+		t := time.NewTimer(at.again)
 		select {
 		case <-ctx.Done():
 			t.Stop()
@@ -59,22 +60,34 @@ func (c *Client) Watch(ctx context.Context, id string, w Watcher, giveUp time.Du
 
 type callbackError struct{ error }
 
+// place is how far a watch has come.
+type place struct {
+	seq   int64         // of the last timeline entry
+	heard time.Time     // when the server was last heard
+	again time.Duration // how long after a stream's end the server wants to be asked again
+}
+
+const (
+	usualAgain   = time.Second
+	longestAgain = 30 * time.Second
+)
+
 // stream reads one stream and reports whether the meeting is over.
-func (c *Client) stream(ctx context.Context, id string, seq *int64, heard *time.Time, w Watcher) (bool, error) {
+func (c *Client) stream(ctx context.Context, id string, at *place, w Watcher) (bool, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	quiet := time.AfterFunc(silence, cancel)
 	defer quiet.Stop()
 	h := http.Header{"Accept": {"text/event-stream"}}
-	if *seq > 0 {
-		h.Set("Last-Event-ID", strconv.FormatInt(*seq, 10))
+	if at.seq > 0 {
+		h.Set("Last-Event-ID", strconv.FormatInt(at.seq, 10))
 	}
 	resp, err := c.do(ctx, http.MethodGet, meeting(id, "/watch"), nil, h)
 	if err != nil {
 		return false, err
 	}
 	defer resp.Body.Close()
-	*heard = time.Now()
+	at.heard = time.Now()
 	if resp.StatusCode == http.StatusNoContent {
 		return true, nil
 	}
@@ -84,15 +97,19 @@ func (c *Client) stream(ctx context.Context, id string, seq *int64, heard *time.
 	kind, data := "", ""
 	for lines.Scan() {
 		quiet.Reset(silence)
-		*heard = time.Now()
+		at.heard = time.Now()
 		switch field, value, _ := strings.Cut(lines.Text(), ": "); field {
 		case "event":
 			kind = value
 		case "data":
 			data = value
+		case "retry":
+			if ms, err := strconv.Atoi(value); err == nil && ms > 0 {
+				at.again = min(time.Duration(ms)*time.Millisecond, longestAgain)
+			}
 		case "":
 			if data != "" {
-				if err := w.tell(kind, data, seq, &over); err != nil {
+				if err := w.tell(kind, data, &at.seq, &over); err != nil {
 					return false, err
 				}
 			}
