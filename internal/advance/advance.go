@@ -43,6 +43,9 @@ type Advancer struct {
 	Logger    *slog.Logger
 	// Told says that providers tell of changes, by events that lead to Advance: looks are only for what was not told.
 	Told bool
+	// Rarely leaves machines alone that nothing is wanted of: whoever hears that one has changed, or misses one, asks an
+	// Advancer that looks.
+	Rarely bool
 	// Lease is how long a process that is busy with a meeting's effects is left alone; 0 is five seconds. It renews
 	// it; if it dies, the meeting's wake comes when the lease is over.
 	Lease time.Duration

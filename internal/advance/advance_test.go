@@ -29,6 +29,7 @@ type cloud struct {
 	mu        sync.Mutex
 	Boot      time.Duration // from launch to running
 	NextErr   error         // of the next launch, which then has no effect
+	Looks     int
 	LoseReply bool          // the next launch takes hold and its answer is an error
 	Hang      string        // a role whose launches hang until their context ends
 	SlowName  time.Duration // that a record takes to be written
@@ -85,6 +86,7 @@ func (c *cloud) Places(greenroom.Blueprint) []string { return nil }
 func (c *cloud) List(_ context.Context, meeting string) ([]compute.Instance, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.Looks++
 	var out []compute.Instance
 	for _, i := range c.instances {
 		if meeting == "" || i.Handle.Meeting == meeting {
@@ -258,6 +260,32 @@ func TestLife(t *testing.T) {
 			m := l.meeting()
 			if a := m.Seats[0].Desktop.Attempt; a != 1 {
 				t.Errorf("attempt %d for a machine that was there", a)
+			}
+		})
+	})
+	t.Run("WhoIsToldLooksOnlyAtMachinesThatSomethingIsWantedOf", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLife(t, time.Minute)
+			looking := *l.advancer
+			l.advancer.Told, l.advancer.Rarely = true, true
+			l.run(30 * time.Second)
+			l.phases(greenroom.Ready, greenroom.Ready)
+			before := l.Looks
+			l.run(10 * time.Minute)
+			clear(l.instances)
+			l.advance()
+			if l.phases(greenroom.Ready, greenroom.Ready); l.Looks != before {
+				t.Errorf("looked %d times at machines that nothing is wanted of", l.Looks-before)
+			}
+			for range 3 { // the sweep misses them, and asks who looks
+				if err := looking.Advance(t.Context(), l.id); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(6 * time.Second)
+			}
+			l.run(time.Minute)
+			if m := l.meeting(); m.Seats[0].Desktop.Attempt != 2 || m.Seats[0].Desktop.Phase != greenroom.Ready {
+				t.Errorf("machines that vanished were not replaced: %+v", m.Seats[0].Desktop)
 			}
 		})
 	})

@@ -72,12 +72,23 @@ func (a *Advancer) Settle(ctx context.Context, m greenroom.Meeting, outcomes []p
 	return fmt.Errorf("save outcomes: %w", greenroom.ErrConflict)
 }
 
+// wanted reports whether the planner waits for something that the provider knows of a desktop's machine.
+func wanted(d *greenroom.Desktop) bool {
+	switch d.Phase {
+	case greenroom.Naming, greenroom.Proving, greenroom.Ready, greenroom.InUse:
+		return false
+	default:
+		return true
+	}
+}
+
 // observe asks the provider for the meeting's instances, if any may exist.
 func (a *Advancer) observe(ctx context.Context, m greenroom.Meeting) (plan.Snapshot, error) {
 	s := plan.Snapshot{Meeting: m, Zone: a.Zone, Told: a.Told}
 	exists := false
 	for i := range m.Seats {
-		exists = exists || m.Seats[i].Desktop.MayExist()
+		d := &m.Seats[i].Desktop
+		exists = exists || d.MayExist() && (!a.Rarely || wanted(d))
 	}
 	provider, ok := a.Providers[m.Blueprint.Provider]
 	if !ok {

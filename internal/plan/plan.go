@@ -150,7 +150,7 @@ func (p *planner) poll(since time.Time, why string) {
 	took := p.now.Sub(since)
 	every := min(max(took/8, 500*time.Millisecond), 5*time.Second)
 	if p.Told {
-		every = min(max(took, 5*time.Second), 30*time.Second)
+		every = min(max(took, 2*time.Second), 30*time.Second)
 	}
 	p.due(p.now.Add(every), why)
 }

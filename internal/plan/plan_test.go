@@ -376,3 +376,36 @@ func TestLostMachines(t *testing.T) {
 		}
 	})
 }
+
+func TestLooksAreRarerWhereChangesAreTold(t *testing.T) {
+	t.Parallel()
+	looks := func(told bool) (n int) {
+		m := ok(greenroom.Booting)
+		for i := range m.Seats {
+			m.Seats[i].Desktop.Address = ""
+		}
+		for now := start; now.Before(start.Add(2 * time.Minute)); n++ {
+			for i := range m.Seats {
+				m.Seats[i].Desktop.Timings[greenroom.Booting] = start
+			}
+			d := plan.Plan(plan.Snapshot{Meeting: m, Zone: "desk.localhost", Observed: true, Instances: pending(&m), Told: told}, now)
+			if !d.Wake.After(now) || d.Wake.Sub(now) > 30*time.Second {
+				t.Fatalf("told %t: after %s it looks again in %s", told, now.Sub(start), d.Wake.Sub(now))
+			}
+			now = d.Wake
+		}
+		return n
+	}
+	if all, some := looks(false), looks(true); some > 10 || all < 3*some {
+		t.Errorf("in two minutes %d looks where nothing is told, and %d where it is", all, some)
+	}
+}
+
+// pending lists the machines of m before they run.
+func pending(m *greenroom.Meeting) []plan.Instance {
+	list := listed(m)
+	for i := range list {
+		list[i].Running, list[i].Address = false, ""
+	}
+	return list
+}

@@ -40,7 +40,8 @@ const (
 
 // Calls are what a wake may ask for.
 type Calls struct {
-	Advance func(ctx context.Context, meeting string) error
+	Advance func(ctx context.Context, meeting string) error // its time has come
+	Look    func(ctx context.Context, meeting string) error // it was kicked
 	Sweep   func(ctx context.Context) error
 }
 
@@ -81,12 +82,14 @@ func (s *Schedules) answer(ctx context.Context, r ring, do Calls) error {
 	case r.Sweep:
 		return do.Sweep(ctx)
 	}
+	move := do.Look
 	if !r.Kick {
 		if due, err := s.due(ctx, r.Wake); err != nil || !due {
 			return err
 		}
+		move = do.Advance
 	}
-	if err := do.Advance(ctx, r.Meeting); err != nil && !errors.Is(err, greenroom.ErrNotFound) {
+	if err := move(ctx, r.Meeting); err != nil && !errors.Is(err, greenroom.ErrNotFound) {
 		return fmt.Errorf("answer the wake of meeting %s: %w", r.Meeting, err)
 	}
 	return nil

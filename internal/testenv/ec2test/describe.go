@@ -97,22 +97,36 @@ func (s *Server) reservation(instances []*instance, partial bool) string {
 	return "<reservationId>" + instances[0].reservation + "</reservationId><instancesSet>" + b.String() + "</instancesSet>"
 }
 
-func (s *Server) item(i *instance, at time.Time) string {
-	state, code := "pending", 0
+// state is that of a machine at an instant.
+func (s *Server) state(i *instance, at time.Time) string {
 	switch {
 	case !i.ended.IsZero() && !at.Before(i.ended.Add(shutdown)):
-		state, code = "terminated", 48
+		return "terminated"
 	case !i.ended.IsZero() && !at.Before(i.ended):
-		state, code = "shutting-down", 32
+		return "shutting-down"
 	case at.Sub(i.launched) >= s.Boot:
-		state, code = "running", 16
+		return "running"
 	}
+	return "pending"
+}
+
+var codes = map[string]int{"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48}
+
+func (s *Server) address(i *instance) string {
+	if s.Public != nil {
+		return s.Public(i.number)
+	}
+	return fmt.Sprintf("203.%d.%d.%d", i.number>>16&255, i.number>>8&255, i.number&255)
+}
+
+func (s *Server) item(i *instance, at time.Time) string {
+	state := s.state(i, at)
 	var b strings.Builder
 	fmt.Fprintf(&b, "<item><instanceId>%s</instanceId><imageId>%s</imageId><instanceState><code>%d</code><name>%s</name></instanceState><amiLaunchIndex>%d</amiLaunchIndex><clientToken>%s</clientToken>"+
 		"<instanceType>%s</instanceType><launchTime>%s</launchTime><privateIpAddress>10.%d.%d.%d</privateIpAddress>",
-		i.id, i.image, code, state, i.index, i.token, i.kind, i.launched.UTC().Format("2006-01-02T15:04:05.000Z"), i.number>>16&255, i.number>>8&255, i.number&255)
+		i.id, i.image, codes[state], state, i.index, i.token, i.kind, i.launched.UTC().Format("2006-01-02T15:04:05.000Z"), i.number>>16&255, i.number>>8&255, i.number&255)
 	if i.public && state == "running" {
-		fmt.Fprintf(&b, "<ipAddress>203.%d.%d.%d</ipAddress>", i.number>>16&255, i.number>>8&255, i.number&255)
+		fmt.Fprintf(&b, "<ipAddress>%s</ipAddress>", s.address(i))
 	}
 	b.WriteString("<tagSet>")
 	for k, v := range i.tags {

@@ -48,6 +48,7 @@ type Server struct {
 	Zones   map[string]string        // zone of each subnet; nil is a and b
 	Phase   time.Duration            // when in a second buckets are filled
 	Fault   func(Call) (Fault, bool) // asked before every call; nil is none
+	Public  func(number int) string  // public address of the machine with that number, from 1; nil is one that nobody has
 
 	mu        sync.Mutex
 	rng       *rand.Rand
@@ -100,6 +101,8 @@ type Machine struct {
 	Live                    bool
 	Launched                time.Time
 	Index                   int
+	State                   string
+	Address                 string // public; empty if it has none
 }
 
 // Machines lists all that were ever launched.
@@ -108,7 +111,7 @@ func (s *Server) Machines() []Machine {
 	defer s.mu.Unlock()
 	var out []Machine
 	for _, i := range s.instances {
-		out = append(out, Machine{i.id, i.subnet, i.kind, i.token, i.tags, i.userData, i.ended.IsZero(), i.launched, i.index})
+		out = append(out, Machine{i.id, i.subnet, i.kind, i.token, i.tags, i.userData, i.ended.IsZero(), i.launched, i.index, s.state(i, time.Now()), s.address(i)})
 	}
 	return out
 }

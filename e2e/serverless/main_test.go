@@ -1,0 +1,33 @@
+// Package serverless holds the tests of greenroom without servers: the real program of the functions, started as AWS Lambda
+// starts it, between a table, queues, schedules, a zone and machines that behave as AWS's.
+package serverless
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// program is the functions' program, built once.
+var program string
+
+func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
+
+func buildAndRun(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "greenroom-lambda-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	program = filepath.Join(dir, "bootstrap")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, "greenroom/cmd/greenroom-lambda")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
+		return 1
+	}
+	return m.Run()
+}

@@ -1,0 +1,122 @@
+package serverless
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+	"time"
+
+	"greenroom/internal/advance"
+)
+
+// sureFor is how long it is taken for granted that sweeps go on.
+const sureFor = time.Minute
+
+// advance moves one meeting whose time has come. A machine that changes meanwhile is told of, or missed by the sweep.
+func (f *Functions) advance(ctx context.Context, meeting string) error {
+	return f.move(ctx, meeting, func(c *core) *advance.Advancer { return c.resting })
+}
+
+// look moves one meeting of which something was told.
+func (f *Functions) look(ctx context.Context, meeting string) error {
+	return f.move(ctx, meeting, func(c *core) *advance.Advancer { return c.advancer })
+}
+
+// move advances one meeting, and lets each minute be swept while something lives.
+func (f *Functions) move(ctx context.Context, meeting string, by func(*core) *advance.Advancer) error {
+	if f.control() == "" {
+		return errNoAddress
+	}
+	c, err := f.core.get(ctx)
+	if err != nil {
+		return err
+	}
+	err = by(c).Advance(ctx, meeting)
+	if c.saved.living.Swap(false) {
+		err = errors.Join(err, f.keepSweeping(ctx))
+	}
+	return err
+}
+
+func (f *Functions) keepSweeping(ctx context.Context) error {
+	now := time.Now().UnixNano()
+	if last := f.wakes.Load(); now-last < sureFor.Nanoseconds() {
+		return nil
+	}
+	if err := f.schedules.Sweep(ctx); err != nil {
+		return err
+	}
+	f.wakes.Store(now)
+	return nil
+}
+
+// What a sweep asks for at most, and when a wake has been waited for long enough.
+const (
+	mostOverdue = 1000
+	overdue     = 2 * time.Minute
+	memory      = "seen" // of the sweep before this one
+)
+
+// sweep compares what exists with what meetings own, and asks for passes that are overdue. With nothing left to look after,
+// it is the last one until something lives again.
+func (f *Functions) sweep(ctx context.Context) error {
+	c, err := f.core.get(ctx)
+	if err != nil {
+		return err
+	}
+	kicks := kicks{meetings: map[string]bool{}}
+	s := &advance.Sweeper{Store: f.store, Providers: c.providers, Records: c.zone, Kick: kicks.add, Logger: f.Logger}
+	files := f.store.Files("sweep", 24*time.Hour)
+	if s.Seen, err = seen(files.Load(ctx, memory)); err != nil {
+		return fmt.Errorf("remember the sweep before: %w", err)
+	}
+	errs := []error{s.Sweep(ctx), f.findOverdue(ctx, &kicks)}
+	if doc, err := json.Marshal(s.Seen); err == nil && s.Seen != nil {
+		errs = append(errs, files.Store(ctx, memory, doc))
+	}
+	for meeting := range kicks.meetings {
+		errs = append(errs, f.schedules.Kick(ctx, meeting))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err // the next sweep comes as it would have
+	}
+	if s.Alive {
+		return f.keepSweeping(ctx)
+	}
+	return f.schedules.Rest(ctx)
+}
+
+func seen(content []byte, _ time.Time, err error) (map[string]bool, error) {
+	out := map[string]bool{}
+	if errors.Is(err, fs.ErrNotExist) {
+		return out, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(content, &out)
+	}
+	return out, err
+}
+
+func (f *Functions) findOverdue(ctx context.Context, kicks *kicks) error {
+	due, err := f.store.Due(ctx, time.Now().Add(-overdue), mostOverdue)
+	for _, w := range due {
+		f.Logger.Warn("wake was overdue", "meeting", w.Meeting, "wake", w.At)
+		kicks.add(w.Meeting)
+	}
+	return err
+}
+
+// kicks are meetings that a pass is to be asked for.
+type kicks struct {
+	mu       sync.Mutex
+	meetings map[string]bool
+}
+
+func (k *kicks) add(meeting string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.meetings[meeting] = true
+}
