@@ -315,7 +315,7 @@ func ptr[T any](v T) *T { return &v }
 // schedule schedules a meeting of two that starts in a while.
 func (c *cloud) schedule(title string, start time.Duration) wire.Meeting {
 	c.t.Helper()
-	m, err := c.api.Schedule(c.t.Context(), wire.Schedule{Title: title, StartsAt: time.Now().Add(start).UTC().Format(time.RFC3339), Duration: "1h"}, "life-"+title)
+	m, err := c.api.Schedule(c.t.Context(), wire.Schedule{Title: title, StartsAt: time.Now().Add(start).UTC().Format(time.RFC3339), Duration: "1h"}, "life-"+strings.ReplaceAll(title, " ", "-"))
 	if err != nil {
 		c.t.Fatal(err)
 	}

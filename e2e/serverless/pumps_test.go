@@ -172,6 +172,9 @@ func (c *cloud) pumpQueue(ctx context.Context) {
 	})
 }
 
+// aMinute is that of recurring schedules: waiting for whole ones shows nothing more.
+const aMinute = 10 * time.Second
+
 // pumpSchedules rings what is due, and each minute what says so. moto keeps schedules and never rings them.
 func (c *cloud) pumpSchedules(ctx context.Context) {
 	rung := map[string]time.Time{}
@@ -188,7 +191,7 @@ func (c *cloud) pumpSchedules(ctx context.Context) {
 			if *got.ScheduleExpression == "rate(1 minute)" {
 				if first, ok := rung[*s.Name]; !ok {
 					rung[*s.Name] = time.Now()
-				} else if time.Since(first) > time.Minute {
+				} else if time.Since(first) > aMinute {
 					rung[*s.Name] = time.Now()
 					c.ring(ctx, *got.Target.Input)
 				}

@@ -12,8 +12,8 @@ import (
 	"greenroom/internal/advance"
 )
 
-// sureFor is how long it is taken for granted that sweeps go on.
-const sureFor = time.Minute
+// sureFor is how long it is taken for granted that sweeps go on: another sandbox may have found nothing to sweep, and ended them.
+const sureFor = 20 * time.Second
 
 // advance moves one meeting whose time has come. A machine that changes meanwhile is told of, or missed by the sweep.
 func (f *Functions) advance(ctx context.Context, meeting string) error {

@@ -24,7 +24,7 @@ const patience = time.Minute
 var running struct{ leash io.Closer }
 
 var start = sync.OnceValues(func() (string, error) {
-	python, err := interpreter()
+	python, err := Python()
 	if err != nil {
 		return "", err
 	}
@@ -66,7 +66,8 @@ func Start(tb testing.TB) string {
 	return url
 }
 
-func interpreter() (string, error) {
+// Python is an interpreter that has moto, and so boto3.
+func Python() (string, error) {
 	_, here, _, _ := runtime.Caller(0)
 	own := filepath.Join(filepath.Dir(here), "..", "..", "..", ".cache", "moto", "bin", "python3")
 	if _, err := os.Stat(own); err == nil {
