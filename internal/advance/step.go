@@ -72,13 +72,18 @@ func (a *Advancer) Settle(ctx context.Context, m greenroom.Meeting, outcomes []p
 	return fmt.Errorf("save outcomes: %w", greenroom.ErrConflict)
 }
 
-// wanted reports whether the planner waits for something that the provider knows of a desktop's machine.
-func wanted(d *greenroom.Desktop) bool {
+// moment is how long after a call its effect is not to be seen yet.
+const moment = time.Second
+
+// wanted reports whether the planner waits for something that the provider knows of a desktop's machine, and may know by now.
+func wanted(d *greenroom.Desktop, now time.Time) bool {
 	switch d.Phase {
-	case greenroom.Naming, greenroom.Proving, greenroom.Ready, greenroom.InUse:
+	case greenroom.Booting:
+		return now.Sub(d.Timings[greenroom.Booting]) >= moment
+	case greenroom.Terminating, greenroom.Failed:
+		return d.InstanceID == "" || !d.RemovalAskedAt.IsZero() && now.Sub(d.RemovalAskedAt) >= moment
+	default: // a launch's own answer tells what there is: its token finds it again
 		return false
-	default:
-		return true
 	}
 }
 
@@ -88,7 +93,7 @@ func (a *Advancer) observe(ctx context.Context, m greenroom.Meeting) (plan.Snaps
 	exists := false
 	for i := range m.Seats {
 		d := &m.Seats[i].Desktop
-		exists = exists || d.MayExist() && (!a.Rarely || wanted(d))
+		exists = exists || d.MayExist() && (!a.Rarely || wanted(d, a.now()))
 	}
 	provider, ok := a.Providers[m.Blueprint.Provider]
 	if !ok {

@@ -12,7 +12,8 @@ import (
 	"greenroom/internal/advance"
 )
 
-// sureFor is how long it is taken for granted that sweeps go on: another sandbox may have found nothing to sweep, and ended them.
+// sureFor is how long it is taken for granted that sweeps go on. It is shorter than the time between the two quiet sweeps that
+// end them: whoever has just made sure has launched something, which the second of them sees.
 const sureFor = 20 * time.Second
 
 // advance moves one meeting whose time has come. A machine that changes meanwhile is told of, or missed by the sweep.
@@ -35,7 +36,7 @@ func (f *Functions) move(ctx context.Context, meeting string, by func(*core) *ad
 		return err
 	}
 	err = by(c).Advance(ctx, meeting)
-	if c.saved.living.Swap(false) {
+	if c.saved.launches.Swap(false) {
 		err = errors.Join(err, f.keepSweeping(ctx))
 	}
 	return err
@@ -57,24 +58,25 @@ func (f *Functions) keepSweeping(ctx context.Context) error {
 const (
 	mostOverdue = 1000
 	overdue     = 2 * time.Minute
-	memory      = "seen" // of the sweep before this one
+	memory      = "last" // of the sweep before this one
 )
 
-// sweep compares what exists with what meetings own, and asks for passes that are overdue. With nothing left to look after,
-// it is the last one until something lives again.
+// sweep compares what exists with what meetings own, and asks for passes that are overdue. The second in a row with nothing
+// to look after is the last one until something lives again.
 func (f *Functions) sweep(ctx context.Context) error {
 	c, err := f.core.get(ctx)
 	if err != nil {
 		return err
 	}
 	kicks := kicks{meetings: map[string]bool{}}
-	s := &advance.Sweeper{Store: f.store, Providers: c.providers, Records: c.zone, Kick: kicks.add, Logger: f.Logger}
 	files := f.store.Files("sweep", 24*time.Hour)
-	if s.Seen, err = seen(files.Load(ctx, memory)); err != nil {
+	before, err := remembered(files.Load(ctx, memory))
+	if err != nil {
 		return fmt.Errorf("remember the sweep before: %w", err)
 	}
+	s := &advance.Sweeper{Store: f.store, Providers: c.providers, Records: c.zone, Kick: kicks.add, Logger: f.Logger, Seen: before.Seen}
 	errs := []error{s.Sweep(ctx), f.findOverdue(ctx, &kicks)}
-	if doc, err := json.Marshal(s.Seen); err == nil && s.Seen != nil {
+	if doc, err := json.Marshal(remembrance{Seen: s.Seen, Quiet: !s.Alive}); err == nil {
 		errs = append(errs, files.Store(ctx, memory, doc))
 	}
 	for meeting := range kicks.meetings {
@@ -83,14 +85,23 @@ func (f *Functions) sweep(ctx context.Context) error {
 	if err := errors.Join(errs...); err != nil {
 		return err // the next sweep comes as it would have
 	}
-	if s.Alive {
+	switch {
+	case s.Alive:
 		return f.keepSweeping(ctx)
+	case before.Quiet:
+		return f.schedules.Rest(ctx)
 	}
-	return f.schedules.Rest(ctx)
+	return nil
 }
 
-func seen(content []byte, _ time.Time, err error) (map[string]bool, error) {
-	out := map[string]bool{}
+// remembrance is what a sweep leaves to the next.
+type remembrance struct {
+	Seen  map[string]bool `json:"seen"`
+	Quiet bool            `json:"quiet"` // nothing was there to be looked after
+}
+
+func remembered(content []byte, _ time.Time, err error) (remembrance, error) {
+	out := remembrance{Seen: map[string]bool{}}
 	if errors.Is(err, fs.ErrNotExist) {
 		return out, nil
 	}

@@ -190,10 +190,10 @@ func (f *Functions) openOrigin(ctx context.Context, roots *x509.CertPool) (certs
 	return cloudflareorigin.Open(o)
 }
 
-// saved is the store as passes see it. It notices whether something lives.
+// saved is the store as passes see it. It notices whether something is launched.
 type saved struct {
 	Store
-	living atomic.Bool
+	launches atomic.Bool
 }
 
 // Store is what passes need of the table.
@@ -206,8 +206,8 @@ type Store interface {
 func (s *saved) Update(ctx context.Context, m greenroom.Meeting, events []greenroom.Event) (greenroom.Meeting, error) {
 	m, err := s.Store.Update(ctx, m, events)
 	for i := range m.Seats {
-		if m.Seats[i].Desktop.MayExist() {
-			s.living.Store(true)
+		if m.Seats[i].Desktop.Phase == greenroom.Launching {
+			s.launches.Store(true)
 		}
 	}
 	return m, err

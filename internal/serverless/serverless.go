@@ -155,14 +155,34 @@ func (f *Functions) instance(ctx context.Context, event []byte) error {
 		}
 	}
 	meeting, err := f.store.MeetingOf(ctx, s.Detail.Instance)
-	if errors.Is(err, greenroom.ErrNotFound) {
-		return nil // somebody else's machine
-	}
 	if err == nil {
-		err = f.look(ctx, meeting)
+		var m greenroom.Meeting
+		if m, err = f.store.Meeting(ctx, meeting); err == nil && news(m, s.Detail.Instance, s.Detail.State) {
+			err = f.look(ctx, meeting)
+		}
 	}
 	if errors.Is(err, greenroom.ErrNotFound) {
-		return nil // a forgotten meeting
+		return nil // somebody else's machine, or a forgotten meeting
 	}
 	return err
+}
+
+// news reports whether the state of a machine tells its meeting anything: that it runs, for which somebody waits; that it
+// goes, for which nobody has asked; or that it is gone.
+func news(m greenroom.Meeting, instance, state string) bool {
+	for i := range m.Seats {
+		d := &m.Seats[i].Desktop
+		if d.InstanceID != instance || !d.MayExist() {
+			continue
+		}
+		switch state {
+		case "running":
+			return d.Phase == greenroom.Launching || d.Phase == greenroom.Booting
+		case "terminated":
+			return true
+		default:
+			return d.Phase.Live() && state != "pending"
+		}
+	}
+	return false
 }
