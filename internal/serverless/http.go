@@ -41,8 +41,8 @@ func (f *Functions) answer(ctx context.Context, event []byte) (any, error) {
 			Message: "This event is no request in payload format 2.0: see what calls the function.", Cause: errors.Join(greenroom.ErrPermanent, err),
 		})
 	}
-	r, err := request(ctx, in)
-	if err != nil {
+	r, broken := request(ctx, in)
+	if broken != nil {
 		return problem(httpx.Malformed, "The request cannot be read."), nil
 	}
 	w, err := f.serving(ctx, in.RequestContext.DomainName)
