@@ -41,8 +41,13 @@ func (a *agent) awaitSession(ctx context.Context) error {
 // saw takes note of the session. A licence that is not good is no problem of ours: the control plane knows what to say of it.
 func (a *agent) saw(s session) {
 	a.session.Update(func(old *session) { *old = s })
-	if r, _ := a.report.Get(); r.Licence != s.licence || r.Problem != "" {
-		a.report.Update(func(r *agentapi.Report) { r.Licence, r.Problem = s.licence, "" })
+	r, _ := a.report.Get()
+	problem := ""
+	if r.Ended { // what is wrong after the end hooks is theirs, and stays
+		problem = r.Problem
+	}
+	if r.Licence != s.licence || r.Problem != problem {
+		a.report.Update(func(r *agentapi.Report) { r.Licence, r.Problem = s.licence, problem })
 	}
 }
 
