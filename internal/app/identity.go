@@ -42,8 +42,11 @@ func identified(cfg config.Config) bool {
 	return false
 }
 
-// identityCertificates reads them for the doctor.
+// identityCertificates reads them for the doctor, who knows where they are to be had.
 func identityCertificates(cfg config.Config) ([]*x509.Certificate, error) {
+	if cfg.IdentityCerts == "" {
+		return nil, &greenroom.UserError{Message: "identity_certificates names no file, and desktops on EC2 show who they are by a document that AWS signs"}
+	}
 	v, err := (&identityFile{path: cfg.IdentityCerts}).read()
 	if err != nil {
 		return nil, err

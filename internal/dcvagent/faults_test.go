@@ -116,6 +116,9 @@ func TestFaults(t *testing.T) {
 		if d := m.now(); d.Agent.KeyHash != "" {
 			t.Error("it is enrolled")
 		}
+		if told := m.told(greenroom.EventRefused); len(told) == 0 || told[0] != "A call with a wrong secret was refused." {
+			t.Errorf("the timeline says %q", told)
+		}
 		if _, err := os.Stat(filepath.Join(m.dcv.Dir, "greenroom.perm")); err == nil {
 			t.Error("DCV was configured all the same")
 		}
@@ -129,6 +132,9 @@ func TestFaults(t *testing.T) {
 		if !strings.Contains(d.Agent.Error, "10-hostile") || !strings.Contains(d.Agent.Error, "the disk is full") || strings.Contains(d.Agent.Error, "\x1b") || len(d.Agent.Error) > 400 {
 			t.Errorf("the error is %q", d.Agent.Error)
 		}
+		if told := m.planned(greenroom.EventFailed); len(told) != 1 || told[0] != d.Agent.Error {
+			t.Errorf("the timeline will say %q", told)
+		}
 	})
 	t.Run("ALicenceThatIsMissingIsReported", func(t *testing.T) {
 		t.Parallel()
@@ -137,6 +143,12 @@ func TestFaults(t *testing.T) {
 		d := m.await("the licence", func(d greenroom.Desktop) bool { return d.Agent.Licence != "" })
 		if d.Agent.Licence != "unlicensed" {
 			t.Errorf("licence %q", d.Agent.Licence)
+		}
+		m.ready()
+		m.set(func(s *dcvtest.Server) { s.Licence = "LICENSED" })
+		m.await("a good licence", func(d greenroom.Desktop) bool { return d.Agent.Licence == "licensed" })
+		if told := append(m.told(greenroom.EventProblem), m.told(greenroom.EventProblemOver)...); len(told) != 2 || !strings.Contains(told[0], "unlicensed") || !strings.Contains(told[1], "good again") {
+			t.Errorf("the timeline says %q", told)
 		}
 	})
 	t.Run("TheParticipantIsToldAndAnExtensionMovesIt", func(t *testing.T) {
@@ -151,7 +163,7 @@ func TestFaults(t *testing.T) {
 			t.Fatal(err)
 		}
 		m.start(nil)
-		m.until("a notice", func() bool { return strings.Contains(m.told(), "one minute") })
+		m.until("a notice", func() bool { return strings.Contains(m.shown(), "one minute") })
 		if meeting, err = m.store.Meeting(t.Context(), m.id); err != nil {
 			t.Fatal(err)
 		}
@@ -159,14 +171,15 @@ func TestFaults(t *testing.T) {
 		if _, err := m.store.Update(t.Context(), meeting, nil); err != nil {
 			t.Fatal(err)
 		}
-		m.until("the notice of the new end", func() bool { return strings.Contains(m.told(), "5 minutes") })
+		m.until("the notice of the new end", func() bool { return strings.Contains(m.shown(), "5 minutes") })
 	})
 }
 
-// TestFrugal measures the real program at rest. Its bounds are those of the product; a busy machine makes it no hungrier.
+// TestFrugal measures the real program at rest. Its bounds are those of the product; a busy machine makes it no hungrier, but
+// the sockets of others would: it looks at all that its network has.
 func TestFrugal(t *testing.T) {
 	t.Parallel()
-	m := boot(t, dcvtest.Version{ReloadsCertificates: true})
+	m := bootApart(t, dcvtest.Version{ReloadsCertificates: true})
 	m.start(nil)
 	m.ready()
 	time.Sleep(12 * time.Second) // what follows readiness, and a heartbeat

@@ -381,3 +381,32 @@ func (m *machine) touch(name string) {
 		m.t.Fatal(err)
 	}
 }
+
+// told are the timeline's entries of a kind.
+func (m *machine) told(kind greenroom.EventKind) []string {
+	m.t.Helper()
+	events, err := m.service.Events(m.t.Context(), m.id, 0, 1000)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return messages(events, kind)
+}
+
+// planned are the entries of a kind that the next pass would make.
+func (m *machine) planned(kind greenroom.EventKind) []string {
+	m.t.Helper()
+	d, err := (planner{m.store}).Explain(m.t.Context(), m.id)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return messages(d.Events, kind)
+}
+
+func messages(events []greenroom.Event, kind greenroom.EventKind) (out []string) {
+	for _, e := range events {
+		if e.Kind == kind {
+			out = append(out, e.Message)
+		}
+	}
+	return out
+}

@@ -33,7 +33,8 @@ func (m *machine) restarts() (n int) {
 	return n
 }
 
-func (m *machine) told() (text string) {
+// shown are the notices on the desktop's screen.
+func (m *machine) shown() (text string) {
 	m.set(func(s *dcvtest.Server) { text = strings.Join(s.Told, "\n") })
 	return text
 }
