@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclparse"
@@ -125,6 +126,42 @@ func TestShellScripts(t *testing.T) {
 		if info, err := os.Stat(path); err != nil || info.Mode()&0o111 == 0 {
 			t.Errorf("%s cannot be run", path)
 		}
+	}
+}
+
+// TestKiosk runs the example hook with a stand-in for the browser, as a local desktop's agent would.
+func TestKiosk(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	said := filepath.Join(dir, "said")
+	browser := "#!/bin/sh\nprintf '%s\\n' \"$@\" > " + said + ".new && mv " + said + ".new " + said + "\n"
+	if err := os.WriteFile(filepath.Join(dir, "google-chrome"), []byte(browser), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	run := func(room string) {
+		t.Helper()
+		cmd := exec.Command("hooks/linux/warmup.d/20-kiosk")
+		cmd.Env = []string{"PATH=" + dir + ":" + os.Getenv("PATH"), "GREENROOM_VIDEO_URL=" + room}
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	run("")
+	const room = "https://meet.example.com/k3v9?a=1&b=$(id)"
+	run(room)
+	deadline := time.Now().Add(time.Minute)
+	for {
+		text, err := os.ReadFile(said)
+		if err == nil {
+			if lines := strings.Split(strings.TrimSpace(string(text)), "\n"); !slices.Contains(lines, "--kiosk") || lines[len(lines)-1] != room {
+				t.Errorf("the browser was started with %q", lines)
+			}
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the browser was not started")
+		}
+		time.Sleep(5 * time.Millisecond)
 	}
 }
 

@@ -1,6 +1,7 @@
 package dcvagent_test
 
 import (
+	"crypto/ecdsa"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -107,6 +108,27 @@ func TestFaults(t *testing.T) {
 		}
 		m.cut(false)
 		m.await("nobody", func(d greenroom.Desktop) bool { return d.Agent.Connections == 0 })
+	})
+	t.Run("ARenewedCertificateThrowsNobodyOut", func(t *testing.T) {
+		t.Parallel()
+		m := boot(t, modern)
+		m.brief.Store(true)
+		m.start(nil)
+		d := m.ready()
+		conn, _, err := m.dcv.Enter(m.roots, d.Hostname, m.token())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		m.await("a connection", func(d greenroom.Desktop) bool { return d.Agent.Connections == 1 })
+		restarts, first := m.restarts(), m.served(d.Hostname)
+		m.until("DCV serves another certificate", func() bool { return !m.served(d.Hostname).Equal(first) })
+		if !m.served(d.Hostname).PublicKey.(*ecdsa.PublicKey).Equal(first.PublicKey) {
+			t.Error("it is of another key, which did not enrol")
+		}
+		if d := m.now(); d.Agent.Connections != 1 || d.Agent.Problem != "" || m.restarts() != restarts {
+			t.Errorf("it was noticed: %+v, %d restarts", d.Agent, m.restarts()-restarts)
+		}
 	})
 	t.Run("AWrongSecretEnrolsNobody", func(t *testing.T) {
 		t.Parallel()

@@ -19,12 +19,14 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"greenroom"
 	"greenroom/internal/agentapi"
+	"greenroom/internal/certs"
 	"greenroom/internal/certs/localca"
 	"greenroom/internal/httpapi"
 	"greenroom/internal/httpx"
@@ -73,6 +75,7 @@ type machine struct {
 	log     *lockedBuffer
 	cmd     *exec.Cmd
 	ended   chan struct{}
+	brief   atomic.Bool  // certificates are signed for a short time
 	space   *netns.Space // the machine's own network; nil: it is on loopback
 	proxy   *proxy       // the way to the control plane where there is no space; nil: it is straight
 }
@@ -92,6 +95,23 @@ func (b *lockedBuffer) text() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.buf.String()
+}
+
+// issuer signs for a shorter time than it is asked to, if a test wants it.
+type issuer struct {
+	certs.Issuer
+	brief *atomic.Bool
+}
+
+// renewedSoon is for how long the authority is asked, so that a certificate is to be renewed at once: it dates certificates back
+// by five minutes, signs for an hour more than it is asked, and two thirds of that whole are over then.
+const renewedSoon = 150*time.Second - time.Hour
+
+func (i issuer) Issue(ctx context.Context, request []byte, hostname string, until time.Time) ([]byte, error) {
+	if i.brief.Load() {
+		until = time.Now().Add(renewedSoon)
+	}
+	return i.Issuer.Issue(ctx, request, hostname, until)
 }
 
 type planner struct{ store *memstore.Store }
@@ -175,7 +195,7 @@ func bootOn(t *testing.T, v dcvtest.Version, space *netns.Space) *machine {
 	m.front.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
 	m.front.StartTLS()
 	m.service = meetings.New(meetings.Options{Store: m.store, Blueprints: []greenroom.Blueprint{blueprint}, Kick: m.journal.Publish, Explainer: planner{m.store},
-		Issuer: authority, Keys: meetings.Keys{Master: []byte("master")}, Logger: logger,
+		Issuer: issuer{authority, &m.brief}, Keys: meetings.Keys{Master: []byte("master")}, Logger: logger,
 		Links: meetings.Links{PublicURL: m.front.URL, ControlURL: m.front.URL, ControlCA: ca, VideoURL: "https://meet.example.com/{id}", DesktopPort: 8443}})
 	mux := http.NewServeMux()
 	httpapi.Register(mux, httpapi.Options{Service: m.service, Journal: m.journal, Logger: logger})

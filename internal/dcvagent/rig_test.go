@@ -33,6 +33,17 @@ func (m *machine) restarts() (n int) {
 	return n
 }
 
+// served is the certificate that DCV shows now, which is checked.
+func (m *machine) served(hostname string) *x509.Certificate {
+	m.t.Helper()
+	conn, err := tls.Dial("tcp", m.dcv.Address(), &tls.Config{RootCAs: m.roots, ServerName: hostname})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	defer conn.Close()
+	return conn.ConnectionState().PeerCertificates[0]
+}
+
 // shown are the notices on the desktop's screen.
 func (m *machine) shown() (text string) {
 	m.set(func(s *dcvtest.Server) { text = strings.Join(s.Told, "\n") })

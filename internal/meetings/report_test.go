@@ -88,7 +88,7 @@ func startReporting(t *testing.T) *reporting {
 func (r *reporting) report(in agentapi.Report) greenroom.AgentFacts {
 	r.t.Helper()
 	r.now = r.now.Add(agentapi.HeartbeatEvery)
-	if _, err := r.Service.Report(r.t.Context(), r.token, in); err != nil {
+	if _, err := r.Report(r.t.Context(), r.token, in); err != nil {
 		r.t.Fatal(err)
 	}
 	m := r.stored()

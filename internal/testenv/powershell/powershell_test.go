@@ -20,7 +20,7 @@ func TestLint(t *testing.T) {
 		"an alias":            {"Get-Item x\niwr x\n", ":2: iwr is an alias"},
 		"code from a text":    {"Invoke-Expression 'x'\n", ":1: Invoke-Expression"},
 		"a forgotten fault":   {"try { Get-Item x } catch { }\n", ":1: a fault is caught and forgotten"},
-		"a misspelt variable": {"$name = 'a'\nGet-Item $name $nmae\n", ":2: $nmae is used and never set"},
+		"a misspelt variable": {"$name = 'a'\nGet-Item $name $nane\n", ":2: $nane is used and never set"},
 		"an idle variable":    {"$name = 'a'\n", ":1: $name is set and never used"},
 		"null on the right":   {"if ($env:A -eq $null) { Get-Item x }\n", ":1: $null belongs on the left"},
 	} {
