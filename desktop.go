@@ -63,8 +63,11 @@ func (l Launch) Handles(meeting string) []Handle {
 // AgentFacts is what the desktop's own agent told us.
 type AgentFacts struct {
 	EnrolledAt     time.Time `json:"enrolled_at,omitzero"`
-	KeyHash        string    `json:"key_hash,omitempty"` // SHA-256 of the public key that enrolled: the only one that may again
-	ReadyAt        time.Time `json:"ready_at,omitzero"`  // screen, window manager and warm-up done
+	Version        string    `json:"version,omitempty"`    // of the agent
+	ReportedAt     time.Time `json:"reported_at,omitzero"` // when its word was last saved: news at once, and else every few minutes
+	ActiveAt       time.Time `json:"active_at,omitzero"`   // the participant's last input, to about a minute
+	KeyHash        string    `json:"key_hash,omitempty"`   // SHA-256 of the public key that enrolled: the only one that may again
+	ReadyAt        time.Time `json:"ready_at,omitzero"`    // screen, window manager and warm-up done
 	Connections    int       `json:"connections,omitempty"`
 	ConnectedAt    time.Time `json:"connected_at,omitzero"`    // the first connection
 	DisconnectedAt time.Time `json:"disconnected_at,omitzero"` // when Connections last fell to zero

@@ -34,7 +34,9 @@ const (
 	EventDisconnected  EventKind = "disconnected"
 	EventRequested     EventKind = "requested" // somebody came whose desktop was gone
 	EventSessionData   EventKind = "session_data"
-	EventRefused       EventKind = "refused" // something from a desktop was not accepted
+	EventProblem       EventKind = "problem"      // a desktop's agent tells of trouble that may mend itself
+	EventProblemOver   EventKind = "problem_over" // it did
+	EventRefused       EventKind = "refused"      // something from a desktop was not accepted
 	EventKeyReissued   EventKind = "key_reissued"
 	EventParked        EventKind = "parked"  // an operator holds the meeting; until when and why are in Data
 	EventResumed       EventKind = "resumed" // by the operator, by its end, or because the time was over

@@ -14,6 +14,7 @@ if [ "$want" = bench ] && ! PATH=$PATH:/usr/sbin type -P nginx >/dev/null; then
 fi
 if [ "$want" = test ] || [ "$want" = bench ]; then
   programs+=(dig:bind9-dnsutils shellcheck:shellcheck mvn:maven) # Maven fetches DynamoDB Local; the Java that comes with it runs it
+  PATH=$PATH:/usr/sbin type -P ip >/dev/null || programs+=(ip:iproute2) # network namespaces: a desktop's machine of its own
   # One name server is enough; both packages keep it out of an ordinary user's PATH.
   { PATH=$PATH:/usr/sbin type -P knotd || PATH=$PATH:/usr/sbin type -P named; } >/dev/null || programs+=(knotd:knot)
   # The package keeps the server out of PATH. The tests start servers of their own on free ports; the cluster that installing
@@ -70,6 +71,13 @@ if [ "$want" = test ] && ! [ -x .cache/moto/bin/python3 ] && ! python3 -c 'impor
   say "installing moto's server into .cache/moto with pip"
   python3 -m venv .cache/moto || die "Python's venv is missing: apt-get install python3-venv, then run this again"
   .cache/moto/bin/pip install --quiet --disable-pip-version-check 'moto[server]==5.2.1'
+fi
+
+# What parses the images' PowerShell in the tests.
+if [ "$want" = test ] && ! [ -x .cache/powershell/bin/python3 ] && ! python3 -c 'import tree_sitter, tree_sitter_powershell' 2>/dev/null; then
+  say "installing a parser of PowerShell into .cache/powershell with pip"
+  python3 -m venv .cache/powershell || die "Python's venv is missing: apt-get install python3-venv, then run this again"
+  .cache/powershell/bin/pip install --quiet --disable-pip-version-check tree-sitter==0.26.1 tree-sitter-powershell==0.26.4
 fi
 
 # Amazon's DynamoDB Local, which the store on DynamoDB is tested on. What does not have the pinned sums is not kept.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -131,8 +132,31 @@ func printSeat(w io.Writer, s wire.Seat) {
 	if s.Desktop.Error != nil {
 		fmt.Fprintf(w, "trouble\t%s\n", clean(*s.Desktop.Error))
 	}
+	if a := s.Desktop.Agent; a != nil {
+		printAgent(w, a)
+	}
 	if s.SessionData != nil {
 		fmt.Fprintf(w, "data\t%s\n", clean(s.SessionData.URL))
 	}
 	fmt.Fprintf(w, "link\t%s\n", clean(s.JoinURL))
+}
+
+// printAgent prints what the desktop's agent told.
+func printAgent(w io.Writer, a *wire.Agent) {
+	words := []string{clean(a.Version)}
+	if a.ReportedAt != nil {
+		words = append(words, "last word "+a.ReportedAt.Local().Format("15:04"))
+	}
+	if a.LastActiveAt != nil {
+		words = append(words, "last input "+a.LastActiveAt.Local().Format("15:04"))
+	}
+	if words = slices.DeleteFunc(words, func(s string) bool { return s == "" }); len(words) > 0 {
+		fmt.Fprintf(w, "agent\t%s\n", strings.Join(words, ", "))
+	}
+	if a.Licence != "" {
+		fmt.Fprintf(w, "licence\t%s\n", clean(a.Licence))
+	}
+	if a.Problem != nil {
+		fmt.Fprintf(w, "problem\t%s\n", clean(*a.Problem))
+	}
 }

@@ -1,5 +1,5 @@
 // Package images_test checks the image recipes as far as that is possible without a cloud: templates are parsed and their
-// files looked for, shell scripts go through shellcheck, PowerShell through a plain look at brackets and manners.
+// files looked for, shell scripts go through shellcheck, PowerShell through a parser and a look at its manners.
 package images_test
 
 import (
@@ -11,10 +11,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclparse"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"greenroom/internal/testenv/powershell"
 )
 
 // files lists the files below this directory that match.
@@ -126,10 +129,54 @@ func TestShellScripts(t *testing.T) {
 	}
 }
 
-// TestPowerShellScripts is no parser: it finds brackets and quotes that do not close, and scripts that go on after a fault.
+// TestKiosk runs the example hook with a stand-in for the browser, as a local desktop's agent would.
+func TestKiosk(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	said := filepath.Join(dir, "said")
+	browser := "#!/bin/sh\nprintf '%s\\n' \"$@\" > " + said + ".new && mv " + said + ".new " + said + "\n"
+	if err := os.WriteFile(filepath.Join(dir, "google-chrome"), []byte(browser), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	run := func(room string) {
+		t.Helper()
+		cmd := exec.Command("hooks/linux/warmup.d/20-kiosk")
+		cmd.Env = []string{"PATH=" + dir + ":" + os.Getenv("PATH"), "GREENROOM_VIDEO_URL=" + room}
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	run("")
+	const room = "https://meet.example.com/k3v9?a=1&b=$(id)"
+	run(room)
+	deadline := time.Now().Add(time.Minute)
+	for {
+		text, err := os.ReadFile(said)
+		if err == nil {
+			if lines := strings.Split(strings.TrimSpace(string(text)), "\n"); !slices.Contains(lines, "--kiosk") || lines[len(lines)-1] != room {
+				t.Errorf("the browser was started with %q", lines)
+			}
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the browser was not started")
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// TestPowerShellScripts parses them, and finds those that go on after a fault.
 func TestPowerShellScripts(t *testing.T) {
 	t.Parallel()
-	for _, path := range files(t, func(path string, _ []byte) bool { return strings.HasSuffix(path, ".ps1") }) {
+	paths := files(t, func(path string, _ []byte) bool { return strings.HasSuffix(path, ".ps1") })
+	found, err := powershell.Lint(paths...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range found {
+		t.Error(f)
+	}
+	for _, path := range paths {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -137,56 +184,8 @@ func TestPowerShellScripts(t *testing.T) {
 		if !bytes.Contains(text, []byte("$ErrorActionPreference = 'Stop'")) {
 			t.Errorf("%s goes on after a fault", path)
 		}
-		for _, b := range text {
-			if b > 0x7e {
-				t.Errorf("%s is not plain ASCII, which old PowerShell would misread", path)
-				break
-			}
-		}
-		if left := unclosed(string(text)); left != "" {
-			t.Errorf("%s leaves %q open", path, left)
-		}
-	}
-}
-
-// unclosed gives the brackets and quotes that a script leaves open. A quote ends with its line.
-func unclosed(text string) string {
-	var open []rune
-	pairs := map[rune]rune{')': '(', ']': '[', '}': '{'}
-	for line := range strings.Lines(text) {
-		quote := rune(0)
-	scan:
-		for _, r := range strings.TrimRight(line, "\r\n") {
-			switch {
-			case quote != 0:
-				if r == quote {
-					quote = 0
-				}
-			case r == '\'' || r == '"':
-				quote = r
-			case r == '#':
-				break scan
-			case strings.ContainsRune("([{", r):
-				open = append(open, r)
-			case pairs[r] != 0:
-				if len(open) == 0 || open[len(open)-1] != pairs[r] {
-					return string(r)
-				}
-				open = open[:len(open)-1]
-			}
-		}
-		if quote != 0 {
-			return string(quote)
-		}
-	}
-	return string(open)
-}
-
-func TestUnclosed(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]string{"a (b) # )": "", "if (x) { 'a}' }": "", "if (x) {": "{", "'a": "'", "a)": ")", `"it's" { }`: ""} {
-		if got := unclosed(text); got != want {
-			t.Errorf("%q leaves %q open", text, got)
+		if bytes.ContainsFunc(text, func(r rune) bool { return r > '~' }) {
+			t.Errorf("%s is not plain ASCII, which old PowerShell would misread", path)
 		}
 	}
 }

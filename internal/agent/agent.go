@@ -31,7 +31,7 @@ type Config struct {
 	Dir      string       // the desktop's own directory, mode 700
 	Listener net.Listener // where participants are served, on the desktop's own address; Run closes it
 	Environ  []string     // as os.Environ: PATH, LANG, LC_*, TZ and GREENROOM_INSTANCE reach the desktop's programs
-	Version  string       // told when enrolling
+	Version  string       // told when enrolling and with every report
 	Logger   *slog.Logger
 }
 
@@ -104,7 +104,7 @@ func open(cfg Config) (*desktop, error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return nil, fmt.Errorf("become the reaper of the desktop's processes: %w", err)
 	}
-	d := &desktop{cfg: cfg, dir: dir, lock: lock, data: data, report: link.NewWatched(agentapi.Report{}), notice: link.NewWatched(link.Notice{})}
+	d := &desktop{cfg: cfg, dir: dir, lock: lock, data: data, report: link.NewWatched(agentapi.Report{Version: cfg.Version}), notice: link.NewWatched(link.Notice{})}
 	if d.control, err = link.NewControl(userData); err != nil {
 		return nil, err
 	}

@@ -96,6 +96,7 @@ type Certificate struct {
 
 // Report is the desktop's present state, whole: losing one loses nothing that the next does not say.
 type Report struct {
+	Version     string       `json:"version,omitempty"`   // of the agent
 	Ready       bool         `json:"ready"`               // screen, window manager and warm-up are done
 	Error       string       `json:"error"`               // why it will never be ready; a sentence
 	Permanent   bool         `json:"permanent"`           // no other machine would do better: a missing package, say

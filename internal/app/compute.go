@@ -45,5 +45,5 @@ func CheckAWS(ctx context.Context, cfg config.Config, needs func(context.Context
 		return nil, err
 	}
 	o.Logger = slog.New(slog.DiscardHandler)
-	return doctor.CheckAWS(ctx, doctor.AWSOptions{EC2: o, Blueprints: cfg.Blueprints, Needs: needs}), nil
+	return doctor.CheckAWS(ctx, doctor.AWSOptions{EC2: o, Blueprints: cfg.Blueprints, Needs: needs, Identity: Certificates(cfg).Identity}), nil
 }

@@ -25,6 +25,9 @@ import (
 func Certificates(cfg config.Config) doctor.Certificates {
 	store := secrets.New(secrets.Options{AWS: awssecrets.New(), Logger: slog.New(slog.DiscardHandler)})
 	out := doctor.Certificates{Zone: cfg.Zone}
+	if cfg.IdentityCerts != "" || parts.Identified(cfg) {
+		out.Identity = func() ([]*x509.Certificate, error) { return parts.IdentityCertificates(cfg) }
+	}
 	kept := map[string]string{}
 	for key, secret := range map[string]config.Secret{
 		"database": cfg.Database, "certificates.eab_key": cfg.Certificates.EABKey, "certificates.token": cfg.Certificates.Token,

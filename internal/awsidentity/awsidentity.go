@@ -1,15 +1,16 @@
 // Package awsidentity checks EC2's signed instance identity documents: that AWS, and nobody else, says which machine one is.
-// The certificates to check with are AWS's own, which it publishes for every region
-// (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/regions-certs.html, "RSA-2048").
+// The certificates to check with are AWS's own, which it publishes for every region (Published, "RSA-2048").
 package awsidentity
 
 import (
+	"bytes"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,27 +28,46 @@ type Document struct {
 // maxBytes bounds document and signature.
 const maxBytes = 16 << 10
 
+// Published is where AWS publishes its certificates, by region.
+const Published = "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/regions-certs.html"
+
 // Verifier knows AWS's certificates.
 type Verifier struct{ signers []*x509.Certificate }
 
-// New takes the certificates from PEM text.
+// New takes the certificates of any number of regions from PEM text, as it is copied from AWS's page: words between them,
+// blanks before lines and repetitions do no harm. A certificate that is not whole is an error, and not left out.
 func New(text []byte) (*Verifier, error) {
+	var lines [][]byte
+	for line := range bytes.Lines(text) {
+		lines = append(lines, bytes.TrimSpace(line))
+	}
+	text = bytes.Join(lines, []byte("\n"))
 	v := &Verifier{}
+	blocks := 0
 	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		blocks++
 		if block.Type != "CERTIFICATE" {
 			return nil, fmt.Errorf("certificates of identity documents: a PEM block %q among them", block.Type)
 		}
 		cert, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return nil, fmt.Errorf("certificates of identity documents: certificate %d: %w", len(v.signers)+1, err)
+			return nil, fmt.Errorf("certificates of identity documents: certificate %d: %w", blocks, err)
 		}
-		v.signers = append(v.signers, cert)
+		if !slices.ContainsFunc(v.signers, cert.Equal) {
+			v.signers = append(v.signers, cert)
+		}
 	}
-	if len(v.signers) == 0 {
+	switch began := bytes.Count(text, []byte("-----BEGIN ")); {
+	case blocks == 0:
 		return nil, errors.New("certificates of identity documents: no PEM block CERTIFICATE")
+	case began != blocks:
+		return nil, fmt.Errorf("certificates of identity documents: %d of %d PEM blocks are whole", blocks, began)
 	}
 	return v, nil
 }
+
+// Certificates are those that are checked with.
+func (v *Verifier) Certificates() []*x509.Certificate { return v.signers }
 
 // Verify reads a document whose signature is one of the certificates' own. signature is base64 of PKCS #7, as the metadata
 // gives it at /latest/dynamic/instance-identity/rsa2048. What it signs must be the document, byte for byte.

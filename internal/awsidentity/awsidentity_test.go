@@ -50,6 +50,31 @@ func TestVerify(t *testing.T) {
 	}
 }
 
+// TestRegions has one file for several regions, as somebody copies it from AWS's page.
+func TestRegions(t *testing.T) {
+	t.Parallel()
+	frankfurt, oregon := awsidentitytest.New(t), awsidentitytest.New(t)
+	indented := "  " + strings.ReplaceAll(strings.TrimSpace(string(oregon.PEM)), "\n", "\r\n  ") + "\r\n"
+	pasted := "Europe (Frankfurt)\n" + string(frankfurt.PEM) + "US West (Oregon)\r\n" + indented + string(frankfurt.PEM)
+	v, err := awsidentity.New([]byte(pasted))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(v.Certificates()); n != 2 {
+		t.Errorf("%d certificates", n)
+	}
+	for region, signer := range map[string]*awsidentitytest.Signer{"eu-central-1": frankfurt, "us-west-2": oregon} {
+		document, signature := signer.Sign(t, awsidentity.Document{InstanceID: "i-1", Region: region})
+		if got, err := v.Verify(document, signature); err != nil || got.Region != region {
+			t.Errorf("%s: %+v %v", region, got, err)
+		}
+	}
+	cut := pasted[:len(pasted)-100]
+	if _, err := awsidentity.New([]byte(cut)); err == nil || !strings.Contains(err.Error(), "2 of 3") {
+		t.Errorf("a certificate that was not copied whole: %v", err)
+	}
+}
+
 func FuzzVerify(f *testing.F) {
 	signer := awsidentitytest.New(f)
 	v, err := awsidentity.New(signer.PEM)

@@ -27,7 +27,7 @@ type Config struct {
 	QUIC     bool   // DCV answers over UDP, too
 	Paths    Paths
 	Environ  []string // as os.Environ: hooks are started with it
-	Version  string   // told when enrolling
+	Version  string   // told when enrolling and with every report
 	Logger   *slog.Logger
 }
 
@@ -76,7 +76,7 @@ type agent struct {
 }
 
 func open(cfg Config, born birth) (*agent, error) {
-	a := &agent{Config: cfg, born: born, report: link.NewWatched(agentapi.Report{}), notice: link.NewWatched(link.Notice{}),
+	a := &agent{Config: cfg, born: born, report: link.NewWatched(agentapi.Report{Version: cfg.Version}), notice: link.NewWatched(link.Notice{}),
 		session: link.NewWatched(session{}), chain: link.NewWatched("")}
 	if born.data.Protocol != "dcv" {
 		return nil, &greenroom.UserError{Message: fmt.Sprintf("This agent looks after desktops of the protocol dcv, and the blueprint asks for %q.", born.data.Protocol), Cause: greenroom.ErrPermanent}

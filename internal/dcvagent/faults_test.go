@@ -1,6 +1,7 @@
 package dcvagent_test
 
 import (
+	"crypto/ecdsa"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -90,28 +91,55 @@ func TestFaults(t *testing.T) {
 	})
 	t.Run("AControlPlaneThatIsAwayHearsItLater", func(t *testing.T) {
 		t.Parallel()
-		m := boot(t, modern)
-		proxy := newProxy(t, m.front.Listener.Addr().String())
-		m.start(func(d *agentapi.UserData) { d.ControlURL = "https://" + proxy.listener.Addr().String() })
+		m := bootApart(t, modern)
+		m.start(nil)
 		d := m.ready()
-		conn, _, err := m.dcv.Enter(m.roots, d.Hostname, m.token()) // by the verifier's own way
+		conn, _, err := m.dcv.Enter(m.roots, d.Hostname, m.token())
 		if err != nil {
 			t.Fatal(err)
 		}
 		m.await("a connection", func(d greenroom.Desktop) bool { return d.Agent.Connections == 1 })
-		proxy.cut(true)
-		conn.Close()
-		m.until("it notices", func() bool { return strings.Contains(m.log.text(), "reports wait") })
-		proxy.cut(false)
+		m.cut(true)
+		conn.Close() // nobody hears of that, either
+		m.until("the desktop sees it", func() bool { return strings.Contains(m.log.text(), "connections=0") })
+		m.until("nobody answers", func() bool { return strings.Contains(m.log.text(), "reports wait") })
+		if d := m.now(); d.Agent.Connections != 1 {
+			t.Error("the network was not away")
+		}
+		m.cut(false)
 		m.await("nobody", func(d greenroom.Desktop) bool { return d.Agent.Connections == 0 })
+	})
+	t.Run("ARenewedCertificateThrowsNobodyOut", func(t *testing.T) {
+		t.Parallel()
+		m := boot(t, modern)
+		m.brief.Store(true)
+		m.start(nil)
+		d := m.ready()
+		conn, _, err := m.dcv.Enter(m.roots, d.Hostname, m.token())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		m.await("a connection", func(d greenroom.Desktop) bool { return d.Agent.Connections == 1 })
+		restarts, first := m.restarts(), m.served(d.Hostname)
+		m.until("DCV serves another certificate", func() bool { return !m.served(d.Hostname).Equal(first) })
+		if !m.served(d.Hostname).PublicKey.(*ecdsa.PublicKey).Equal(first.PublicKey) {
+			t.Error("it is of another key, which did not enrol")
+		}
+		if d := m.now(); d.Agent.Connections != 1 || d.Agent.Problem != "" || m.restarts() != restarts {
+			t.Errorf("it was noticed: %+v, %d restarts", d.Agent, m.restarts()-restarts)
+		}
 	})
 	t.Run("AWrongSecretEnrolsNobody", func(t *testing.T) {
 		t.Parallel()
 		m := boot(t, modern)
 		m.start(func(d *agentapi.UserData) { d.Secret = d.Secret[:len(d.Secret)-4] + "AAAA" })
 		m.until("it is refused", func() bool { return strings.Contains(m.log.text(), "401") })
-		if d := m.await("", func(greenroom.Desktop) bool { return true }); d.Agent.KeyHash != "" {
+		if d := m.now(); d.Agent.KeyHash != "" {
 			t.Error("it is enrolled")
+		}
+		if told := m.told(greenroom.EventRefused); len(told) == 0 || told[0] != "A call with a wrong secret was refused." {
+			t.Errorf("the timeline says %q", told)
 		}
 		if _, err := os.Stat(filepath.Join(m.dcv.Dir, "greenroom.perm")); err == nil {
 			t.Error("DCV was configured all the same")
@@ -126,6 +154,9 @@ func TestFaults(t *testing.T) {
 		if !strings.Contains(d.Agent.Error, "10-hostile") || !strings.Contains(d.Agent.Error, "the disk is full") || strings.Contains(d.Agent.Error, "\x1b") || len(d.Agent.Error) > 400 {
 			t.Errorf("the error is %q", d.Agent.Error)
 		}
+		if told := m.planned(greenroom.EventFailed); len(told) != 1 || told[0] != d.Agent.Error {
+			t.Errorf("the timeline will say %q", told)
+		}
 	})
 	t.Run("ALicenceThatIsMissingIsReported", func(t *testing.T) {
 		t.Parallel()
@@ -134,6 +165,12 @@ func TestFaults(t *testing.T) {
 		d := m.await("the licence", func(d greenroom.Desktop) bool { return d.Agent.Licence != "" })
 		if d.Agent.Licence != "unlicensed" {
 			t.Errorf("licence %q", d.Agent.Licence)
+		}
+		m.ready()
+		m.set(func(s *dcvtest.Server) { s.Licence = "LICENSED" })
+		m.await("a good licence", func(d greenroom.Desktop) bool { return d.Agent.Licence == "licensed" })
+		if told := append(m.told(greenroom.EventProblem), m.told(greenroom.EventProblemOver)...); len(told) != 2 || !strings.Contains(told[0], "unlicensed") || !strings.Contains(told[1], "good again") {
+			t.Errorf("the timeline says %q", told)
 		}
 	})
 	t.Run("TheParticipantIsToldAndAnExtensionMovesIt", func(t *testing.T) {
@@ -148,7 +185,7 @@ func TestFaults(t *testing.T) {
 			t.Fatal(err)
 		}
 		m.start(nil)
-		m.until("a notice", func() bool { return strings.Contains(m.told(), "one minute") })
+		m.until("a notice", func() bool { return strings.Contains(m.shown(), "one minute") })
 		if meeting, err = m.store.Meeting(t.Context(), m.id); err != nil {
 			t.Fatal(err)
 		}
@@ -156,14 +193,15 @@ func TestFaults(t *testing.T) {
 		if _, err := m.store.Update(t.Context(), meeting, nil); err != nil {
 			t.Fatal(err)
 		}
-		m.until("the notice of the new end", func() bool { return strings.Contains(m.told(), "5 minutes") })
+		m.until("the notice of the new end", func() bool { return strings.Contains(m.shown(), "5 minutes") })
 	})
 }
 
-// TestFrugal measures the real program at rest. Its bounds are those of the product; a busy machine makes it no hungrier.
+// TestFrugal measures the real program at rest. Its bounds are those of the product; a busy machine makes it no hungrier, but
+// the sockets of others would: it looks at all that its network has.
 func TestFrugal(t *testing.T) {
 	t.Parallel()
-	m := boot(t, dcvtest.Version{ReloadsCertificates: true})
+	m := bootApart(t, dcvtest.Version{ReloadsCertificates: true})
 	m.start(nil)
 	m.ready()
 	time.Sleep(12 * time.Second) // what follows readiness, and a heartbeat

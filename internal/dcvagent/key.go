@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"greenroom/internal/agent/link"
-	"greenroom/internal/agentapi"
 )
 
 // loadKey is the machine's key, made once for an enrolment secret and kept over restarts: the same key may enrol again,
@@ -103,14 +102,15 @@ func (a *agent) awaitCertificate(ctx context.Context) error {
 	for pause := (link.Backoff{Next: 50 * time.Millisecond, Most: time.Second}); ; {
 		chain, changed := a.chain.Get()
 		if chain == "" {
-			a.report.Update(func(r *agentapi.Report) { r.Problem = "The desktop waits for its certificate." })
 			select {
 			case <-ctx.Done():
 				return ctx.Err()
 			case <-changed:
 				began = time.Now()
-				continue
+			case <-time.After(missing): // a moment is nothing to speak of: some authorities need it
+				a.trouble("The desktop waits for its certificate.")
 			}
+			continue
 		}
 		err := a.serves(ctx, chain)
 		if err == nil {
@@ -124,9 +124,7 @@ func (a *agent) awaitCertificate(ctx context.Context) error {
 			}
 		}
 		if restarted {
-			a.report.Update(func(r *agentapi.Report) {
-				r.Problem = "DCV does not serve the certificate it was given: " + err.Error() + "."
-			})
+			a.trouble("DCV does not serve the certificate it was given: " + err.Error() + ".")
 		}
 		if !pause.Wait(ctx) {
 			return ctx.Err()

@@ -3,26 +3,30 @@ package dcvagent_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"greenroom"
 	"greenroom/internal/agentapi"
+	"greenroom/internal/certs"
 	"greenroom/internal/certs/localca"
 	"greenroom/internal/httpapi"
 	"greenroom/internal/httpx"
@@ -31,6 +35,7 @@ import (
 	"greenroom/internal/plan"
 	"greenroom/internal/store/memstore"
 	"greenroom/internal/testenv/dcvtest"
+	"greenroom/internal/testenv/netns"
 )
 
 func TestMain(m *testing.M) {
@@ -70,6 +75,9 @@ type machine struct {
 	log     *lockedBuffer
 	cmd     *exec.Cmd
 	ended   chan struct{}
+	brief   atomic.Bool  // certificates are signed for a short time
+	space   *netns.Space // the machine's own network; nil: it is on loopback
+	proxy   *proxy       // the way to the control plane where there is no space; nil: it is straight
 }
 
 type lockedBuffer struct {
@@ -89,6 +97,23 @@ func (b *lockedBuffer) text() string {
 	return b.buf.String()
 }
 
+// issuer signs for a shorter time than it is asked to, if a test wants it.
+type issuer struct {
+	certs.Issuer
+	brief *atomic.Bool
+}
+
+// renewedSoon is for how long the authority is asked, so that a certificate is to be renewed at once: it dates certificates back
+// by five minutes, signs for an hour more than it is asked, and two thirds of that whole are over then.
+const renewedSoon = 150*time.Second - time.Hour
+
+func (i issuer) Issue(ctx context.Context, request []byte, hostname string, until time.Time) ([]byte, error) {
+	if i.brief.Load() {
+		until = time.Now().Add(renewedSoon)
+	}
+	return i.Issuer.Issue(ctx, request, hostname, until)
+}
+
 type planner struct{ store *memstore.Store }
 
 func (p planner) Explain(ctx context.Context, id string) (plan.Decision, error) {
@@ -99,7 +124,58 @@ func (p planner) Explain(ctx context.Context, id string) (plan.Decision, error) 
 // boot has a machine that was just launched, and no agent on it yet.
 func boot(t *testing.T, v dcvtest.Version) *machine {
 	t.Helper()
-	m := &machine{t: t, store: memstore.New(), journal: journal.New(), dir: t.TempDir(), log: &lockedBuffer{}, killAt: time.Now().Add(12 * time.Hour), roots: x509.NewCertPool()}
+	return bootOn(t, v, nil)
+}
+
+// bootApart is boot with a network that can be cut. Where no machine's network can be made, a proxy stands for it.
+func bootApart(t *testing.T, v dcvtest.Version) *machine {
+	t.Helper()
+	space, err := netns.New(t)
+	if err == nil {
+		return bootOn(t, v, space)
+	}
+	t.Logf("NO NETWORK NAMESPACE CAN BE HAD HERE, SO A PROXY LOSES THE NETWORK INSTEAD: %v", err)
+	m := bootOn(t, v, nil)
+	m.proxy = newProxy(t, m.front.Listener.Addr().String())
+	return m
+}
+
+// network is how the machine is on it.
+func (m *machine) network() dcvtest.Network {
+	if m.space == nil {
+		return dcvtest.Loopback()
+	}
+	return dcvtest.Network{
+		Listen: func() (l net.Listener, err error) {
+			err = m.space.Do(func() error {
+				l, err = dcvtest.Listen(netip.AddrPortFrom(m.space.Inside, 0).String())
+				return err
+			})
+			return l, err
+		},
+		Dial: func(ctx context.Context, network, address string) (conn net.Conn, err error) {
+			err = m.space.Do(func() error {
+				conn, err = (&net.Dialer{}).DialContext(ctx, network, address)
+				return err
+			})
+			return conn, err
+		},
+	}
+}
+
+// cut loses the machine's network, or mends it.
+func (m *machine) cut(cut bool) {
+	m.t.Helper()
+	if m.space != nil {
+		m.space.Cut(m.t, cut)
+		return
+	}
+	m.proxy.cut(cut)
+}
+
+func bootOn(t *testing.T, v dcvtest.Version, space *netns.Space) *machine {
+	t.Helper()
+	m := &machine{t: t, space: space, store: memstore.New(), journal: journal.New(), dir: t.TempDir(), log: &lockedBuffer{}, killAt: time.Now().Add(12 * time.Hour), roots: x509.NewCertPool()}
 	authority, err := localca.Open(filepath.Join(m.dir, "ca"), "desk.localhost")
 	if err != nil {
 		t.Fatal(err)
@@ -109,11 +185,18 @@ func boot(t *testing.T, v dcvtest.Version) *machine {
 	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
 	blueprint := greenroom.DefaultBlueprint()
 	blueprint.Protocol, blueprint.Provider = "dcv", "test"
+	if space != nil {
+		m.front.Listener.Close()
+		if m.front.Listener, err = net.Listen("tcp", netip.AddrPortFrom(space.Outside, 0).String()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cert, ca := certificate(t, m.front.Listener.Addr())
+	m.front.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
 	m.front.StartTLS()
-	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: m.front.Certificate().Raw})
 	m.service = meetings.New(meetings.Options{Store: m.store, Blueprints: []greenroom.Blueprint{blueprint}, Kick: m.journal.Publish, Explainer: planner{m.store},
-		Issuer: authority, Keys: meetings.Keys{Master: []byte("master")}, Logger: logger,
-		Links: meetings.Links{PublicURL: m.front.URL, ControlURL: m.front.URL, ControlCA: string(ca), VideoURL: "https://meet.example.com/{id}", DesktopPort: 8443}})
+		Issuer: issuer{authority, &m.brief}, Keys: meetings.Keys{Master: []byte("master")}, Logger: logger,
+		Links: meetings.Links{PublicURL: m.front.URL, ControlURL: m.front.URL, ControlCA: ca, VideoURL: "https://meet.example.com/{id}", DesktopPort: 8443}})
 	mux := http.NewServeMux()
 	httpapi.Register(mux, httpapi.Options{Service: m.service, Journal: m.journal, Logger: logger})
 	guarded := httpx.Guard(mux, httpx.Options{Logger: logger, Hosts: httpx.NewHosts(m.front.Listener.Addr(), "")})
@@ -136,7 +219,7 @@ func boot(t *testing.T, v dcvtest.Version) *machine {
 		d.Attempt, d.Phase, d.InstanceID = 1, greenroom.Booting, greenroom.InstanceIDFromToken(m.id)
 		d.Hostname = d.InstanceID + ".desk.localhost"
 	})
-	m.dcv = dcvtest.Start(t, v)
+	m.dcv = dcvtest.StartOn(t, v, m.network())
 	for _, d := range []string{"hooks/warmup.d", "hooks/end.d", "state"} {
 		if err := os.MkdirAll(filepath.Join(m.dir, d), 0o755); err != nil {
 			t.Fatal(err)
@@ -187,9 +270,7 @@ func (m *machine) userData(f func(*agentapi.UserData)) string {
 		m.t.Fatal(err)
 	}
 	data.InstanceID = meeting.Seat("teacher").Desktop.InstanceID
-	if f != nil {
-		f(&data)
-	}
+	f(&data)
 	if text, err = json.Marshal(data); err != nil {
 		m.t.Fatal(err)
 	}
@@ -207,7 +288,14 @@ func (m *machine) start(f func(*agentapi.UserData)) {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	m.run(path, "run", "-user-data", m.userData(f))
+	m.run(path, "run", "-user-data", m.userData(func(d *agentapi.UserData) {
+		if m.proxy != nil {
+			d.ControlURL = m.proxy.url()
+		}
+		if f != nil {
+			f(d)
+		}
+	}))
 }
 
 func (m *machine) run(path string, args ...string) {
@@ -215,7 +303,11 @@ func (m *machine) run(path string, args ...string) {
 	m.cmd = exec.Command(path, append(args, "-dcv-dir", m.dcv.Dir, "-hooks", filepath.Join(m.dir, "hooks"), "-state", filepath.Join(m.dir, "state"), "-dcv-address", m.dcv.Address())...)
 	m.cmd.Env = []string{"PATH=" + m.dcv.Bin + ":" + os.Getenv("PATH"), "MARK=" + m.dir}
 	m.cmd.Stdout, m.cmd.Stderr = m.log, m.log
-	if err := m.cmd.Start(); err != nil {
+	start := m.cmd.Start
+	if m.space != nil {
+		start = func() error { return m.space.Do(m.cmd.Start) }
+	}
+	if err := start(); err != nil {
 		m.t.Fatal(err)
 	}
 	ended, cmd := make(chan struct{}), m.cmd
@@ -257,6 +349,12 @@ func (m *machine) await(what string, ok func(greenroom.Desktop) bool) greenroom.
 	}
 }
 
+// now is the desktop as the control plane knows it.
+func (m *machine) now() greenroom.Desktop {
+	m.t.Helper()
+	return m.await("", func(greenroom.Desktop) bool { return true })
+}
+
 // ready waits for the agent's word, and then the desktop counts as proved.
 func (m *machine) ready() greenroom.Desktop {
 	m.t.Helper()
@@ -294,4 +392,41 @@ func (m *machine) file(name string) string {
 		return ""
 	}
 	return strings.TrimSpace(string(text))
+}
+
+// touch makes an empty file for a hook to see.
+func (m *machine) touch(name string) {
+	m.t.Helper()
+	if err := os.WriteFile(filepath.Join(m.dir, name), nil, 0o600); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// told are the timeline's entries of a kind.
+func (m *machine) told(kind greenroom.EventKind) []string {
+	m.t.Helper()
+	events, err := m.service.Events(m.t.Context(), m.id, 0, 1000)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return messages(events, kind)
+}
+
+// planned are the entries of a kind that the next pass would make.
+func (m *machine) planned(kind greenroom.EventKind) []string {
+	m.t.Helper()
+	d, err := (planner{m.store}).Explain(m.t.Context(), m.id)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return messages(d.Events, kind)
+}
+
+func messages(events []greenroom.Event, kind greenroom.EventKind) (out []string) {
+	for _, e := range events {
+		if e.Kind == kind {
+			out = append(out, e.Message)
+		}
+	}
+	return out
 }

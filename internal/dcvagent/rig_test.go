@@ -1,8 +1,16 @@
 package dcvagent_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"os"
 	"strconv"
@@ -25,7 +33,19 @@ func (m *machine) restarts() (n int) {
 	return n
 }
 
-func (m *machine) told() (text string) {
+// served is the certificate that DCV shows now, which is checked.
+func (m *machine) served(hostname string) *x509.Certificate {
+	m.t.Helper()
+	conn, err := tls.Dial("tcp", m.dcv.Address(), &tls.Config{RootCAs: m.roots, ServerName: hostname})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	defer conn.Close()
+	return conn.ConnectionState().PeerCertificates[0]
+}
+
+// shown are the notices on the desktop's screen.
+func (m *machine) shown() (text string) {
 	m.set(func(s *dcvtest.Server) { text = strings.Join(s.Told, "\n") })
 	return text
 }
@@ -107,6 +127,9 @@ func (p *proxy) pass(from net.Conn, to string) {
 	_, _ = io.Copy(from, onward)
 }
 
+// url is the control plane's by way of the proxy.
+func (p *proxy) url() string { return "https://" + p.listener.Addr().String() }
+
 // cut breaks the network, or mends it.
 func (p *proxy) cut(dead bool) {
 	p.mu.Lock()
@@ -116,4 +139,38 @@ func (p *proxy) cut(dead bool) {
 		c.Close()
 		delete(p.open, c)
 	}
+}
+
+// certificate is that of a server at address, and the PEM of the authority that signed it.
+func certificate(t *testing.T, address net.Addr) (tls.Certificate, string) {
+	t.Helper()
+	host, _, err := net.SplitHostPort(address.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	sign := func(template, parent *x509.Certificate, key, parentKey *ecdsa.PrivateKey) []byte {
+		t.Helper()
+		template.NotBefore, template.NotAfter = time.Now().Add(-time.Minute), time.Now().Add(time.Hour)
+		der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, parentKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return der
+	}
+	root := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "the control plane's authority"},
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	leaf := &x509.Certificate{SerialNumber: big.NewInt(2), IPAddresses: []net.IP{net.ParseIP(host)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+	rootKey, leafKey := newKey(t), newKey(t)
+	rootDER := sign(root, root, rootKey, rootKey)
+	return tls.Certificate{Certificate: [][]byte{sign(leaf, root, leafKey, rootKey)}, PrivateKey: leafKey},
+		string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: rootDER}))
+}
+
+func newKey(t *testing.T) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
 }

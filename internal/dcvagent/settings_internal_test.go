@@ -69,16 +69,33 @@ func TestRegistryValues(t *testing.T) {
 	}
 }
 
-func TestSettingsNameThisDesktopAlone(t *testing.T) {
+// TestSettings has every parameter that is set, with its value.
+func TestSettings(t *testing.T) {
 	t.Parallel()
-	a := &agent{born: birth{data: agentapi.UserData{User: "ada"}}}
-	for _, s := range a.settings(agentapi.Enrolled{Hostname: "i-1.desk.example.com"}) {
-		if s.key == "allowed-http-host-regex" && s.value != `^i-1\.desk\.example\.com(:[0-9]+)?$` {
-			t.Errorf("hosts allowed: %v", s.value)
-		}
-		if s.key == "ca-file" {
-			t.Error("the system's authorities are not trusted any more, and there is no other")
-		}
+	const verify = "https://greenroom.example.com/dcv/verify/secret"
+	want := []setting{
+		{"security", "auth-token-verifier", verify, false},
+		{"security", "no-tls-strict", false, false},
+		{"security", "os-auto-lock", false, false},
+		{"security", "allowed-http-host-regex", `^i-1\.desk\.example\.com(:[0-9]+)?$`, false},
+		{"session-management", "create-session", true, false},
+		{console, "owner", "ada", false},
+		{console, "permissions-file", "/etc/dcv/greenroom.perm", false},
+		{console, "max-concurrent-clients", 8, false},
+		{console, "client-eviction-policy", "same-user-oldest-connection", false},
+		{"connectivity", "enable-quic-frontend", false, false},
+		{"connectivity", "idle-timeout", 0, true},
+	}
+	a := &agent{Config: Config{Paths: Paths{Config: "/etc/dcv"}}, born: birth{data: agentapi.UserData{User: "ada"}}}
+	enrolled := agentapi.Enrolled{Hostname: "i-1.desk.example.com", VerifyURL: verify}
+	if diff := cmp.Diff(want, a.settings(enrolled), cmp.AllowUnexported(setting{})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	a.QUIC, a.born.data.ControlCA = true, "PEM"
+	want[9].value = true
+	want = append(want, setting{"security", "ca-file", "/etc/dcv/greenroom-ca.pem", false}) // else the system's authorities are trusted
+	if diff := cmp.Diff(want, a.settings(enrolled), cmp.AllowUnexported(setting{})); diff != "" {
+		t.Errorf("with QUIC and an authority (-want +got):\n%s", diff)
 	}
 }
 

@@ -1,13 +1,9 @@
 package dcvagent
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -106,43 +102,4 @@ func as(ctx context.Context, owner string, env, line []string) error {
 	}
 	go cmd.Wait() //nolint:errcheck // it may have been closed
 	return nil
-}
-
-// maxRows bounds what is read of the kernel's table of sockets.
-const maxRows = 10_000
-
-// clients names the sockets that are connected to address's port, so that a change of them can be seen at little cost.
-func clients(address string) (string, bool) {
-	_, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return "", false
-	}
-	number, err := strconv.ParseUint(port, 10, 16)
-	if err != nil {
-		return "", false
-	}
-	local := fmt.Appendf(nil, ":%04X ", number)
-	names := fnv.New64a()
-	n := 0
-	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
-		f, err := os.Open(table)
-		if err != nil {
-			continue // a kernel without IPv6
-		}
-		rows := bufio.NewScanner(f)
-		for i := 0; i < maxRows && rows.Scan(); i++ {
-			// "  1: LOCAL:PORT REMOTE:PORT STATE …": most rows are told apart without taking them to pieces
-			at := bytes.Index(rows.Bytes(), local)
-			if at < 0 {
-				continue
-			}
-			rest := bytes.Fields(rows.Bytes()[at+len(local):])
-			if len(rest) > 1 && len(rest[1]) == 2 && string(rest[1]) == "01" { // connected, and this was the local side
-				_, _ = names.Write(rest[0]) // a hash takes everything
-				n++
-			}
-		}
-		f.Close()
-	}
-	return fmt.Sprintf("%d %x", n, names.Sum64()), true
 }

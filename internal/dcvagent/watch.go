@@ -16,7 +16,7 @@ const (
 	lookSeldom = 15 * time.Second // at the connections, sockets or not
 	afterwards = 10 * time.Second // that while: DCV lists a client some time after its socket is there
 	describing = 5 * time.Minute  // the session and its licence
-	missing    = 20 * time.Second // until it is a problem that there is no session
+	missing    = 20 * time.Second // until it is a problem that there is no session, or no certificate
 )
 
 // awaitSession waits until DCV has its console session with the right owner. Right after the boot its command line says
@@ -30,7 +30,7 @@ func (a *agent) awaitSession(ctx context.Context) error {
 			return nil
 		}
 		if time.Since(began) > missing {
-			a.report.Update(func(r *agentapi.Report) { r.Problem = "DCV has no console session: " + err.Error() })
+			a.trouble("DCV has no console session: " + err.Error())
 		}
 		if !pause.Wait(ctx) {
 			return ctx.Err()
@@ -38,14 +38,15 @@ func (a *agent) awaitSession(ctx context.Context) error {
 	}
 }
 
-// saw takes note of the session.
+// saw takes note of the session. A licence that is not good is no problem of ours: the control plane knows what to say of it.
 func (a *agent) saw(s session) {
 	a.session.Update(func(old *session) { *old = s })
+	r, _ := a.report.Get()
 	problem := ""
-	if s.licence != "" && s.licence != "licensed" {
-		problem = "DCV's licence is " + s.licence + ": the instance profile must let it read s3://dcv-license.<region>."
+	if r.Ended { // what is wrong after the end hooks is theirs, and stays
+		problem = r.Problem
 	}
-	if r, _ := a.report.Get(); r.Licence != s.licence || r.Problem != problem {
+	if r.Licence != s.licence || r.Problem != problem {
 		a.report.Update(func(r *agentapi.Report) { r.Licence, r.Problem = s.licence, problem })
 	}
 }
@@ -90,9 +91,8 @@ func (a *agent) look(ctx context.Context) {
 	}
 	r, _ := a.report.Get()
 	if err != nil {
-		if problem := "DCV does not tell who is connected: " + err.Error(); r.Problem != problem {
+		if a.trouble("DCV does not tell who is connected: " + err.Error()) {
 			a.Logger.Warn("connections cannot be read", "err", err)
-			a.report.Update(func(r *agentapi.Report) { r.Problem = problem })
 		}
 		return
 	}
@@ -102,10 +102,22 @@ func (a *agent) look(ctx context.Context) {
 	} else if !reflect.DeepEqual(r.Connections, all) {
 		a.report.Quietly(func(r *agentapi.Report) { r.Connections = all }) // somebody moved the mouse: the next report tells
 	}
-	if r.Problem != "" {
+	if r.Problem != "" || !licensed(r.Licence) { // it may be over
 		a.check(ctx)
 	}
 }
+
+// trouble reports a problem, and whether it is a new one: what stays as it was need not wake the reporter.
+func (a *agent) trouble(problem string) bool {
+	if r, _ := a.report.Get(); r.Problem == problem {
+		return false
+	}
+	a.report.Update(func(r *agentapi.Report) { r.Problem = problem })
+	return true
+}
+
+// licensed reports whether a licence is good, or nothing is told of it.
+func licensed(licence string) bool { return licence == "" || licence == "licensed" }
 
 // people is who is connected, without what they do.
 func people(all []agentapi.Connection) []agentapi.Connection {
@@ -124,7 +136,7 @@ func (a *agent) check(ctx context.Context) {
 		return
 	}
 	if err != nil {
-		a.report.Update(func(r *agentapi.Report) { r.Problem = "DCV does not describe its session: " + err.Error() })
+		a.trouble("DCV does not describe its session: " + err.Error())
 		return
 	}
 	a.saw(s)
@@ -139,7 +151,7 @@ func (a *agent) restartUnused(ctx context.Context) error {
 			a.Logger.Info("DCV's server is restarted")
 			return restartServer(ctx)
 		}
-		a.report.Update(func(r *agentapi.Report) { r.Problem = "DCV has to be restarted, and somebody is connected." })
+		a.trouble("DCV has to be restarted, and somebody is connected.")
 		if !pause.Wait(ctx) {
 			return ctx.Err()
 		}

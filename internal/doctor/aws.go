@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
@@ -24,6 +25,8 @@ type AWSOptions struct {
 	Blueprints []greenroom.Blueprint // those of the provider ec2 are looked at
 	// Needs asks the server for the most desktops of a blueprint that are wanted at one time within the next day.
 	Needs func(ctx context.Context) (map[string]int, error)
+	// Identity reads AWS's certificates of identity documents; nil where no machine shows one.
+	Identity func() ([]*x509.Certificate, error)
 }
 
 // awsTimeout bounds all looks at AWS together.
@@ -41,8 +44,12 @@ func CheckAWS(ctx context.Context, o AWSOptions) []Finding {
 			options.BaseEndpoint = aws.String(o.EC2.Endpoint)
 		}
 	})}
-	out := []Finding{a.credentials(ctx)}
-	if out[0].Failed() {
+	var out []Finding
+	if o.Identity != nil {
+		out = append(out, Certificates{Identity: o.Identity}.identity(time.Now()))
+	}
+	who := a.credentials(ctx)
+	if out = append(out, who); who.Failed() {
 		return out // nothing else could be asked
 	}
 	needs, err := o.Needs(ctx)

@@ -21,6 +21,7 @@ type Certificates struct {
 	Left      func() ([]Allowance, error)                                 // of the authority's limits
 	Token     func(ctx context.Context) error                             // whether Cloudflare accepts the token; a UserError says why not
 	Secrets   func(ctx context.Context) (read []string, faults []Finding) // the keys whose secrets could be read, and the others
+	Identity  func() ([]*x509.Certificate, error)                         // AWS's, with which it signs who a machine is
 }
 
 // Authority is what an ACME authority says of itself.
@@ -50,6 +51,9 @@ func (c Certificates) check(ctx context.Context) []Finding {
 	var out []Finding
 	if c.Secrets != nil {
 		out = append(out, c.secrets(ctx)...)
+	}
+	if c.Identity != nil {
+		out = append(out, c.identity(time.Now()))
 	}
 	if c.Edge != nil {
 		out = append(out, c.edge(time.Now()))

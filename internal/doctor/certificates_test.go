@@ -30,6 +30,14 @@ func TestCertificates(t *testing.T) {
 			return []Allowance{{Words: "50 certificates a week", Left: n, Of: 50, Next: now}}, nil
 		}
 	}
+	amazon := func(until ...time.Duration) func() ([]*x509.Certificate, error) {
+		return func() (out []*x509.Certificate, err error) {
+			for _, d := range until {
+				out = append(out, &x509.Certificate{NotAfter: now.Add(d)})
+			}
+			return out, nil
+		}
+	}
 	ours := Authority{CAA: []string{"ca.example"}, Date: now, Registered: true}
 	const day = 24 * time.Hour
 	for name, c := range map[string]struct {
@@ -37,6 +45,12 @@ func TestCertificates(t *testing.T) {
 		check, detail string
 		ok, note      bool
 	}{
+		"AWS's":            {Certificates{Identity: amazon(900*day, 400*day)}, "AWS's certificates of identity documents", "2 in the file; the first ends on " + now.Add(400*day).UTC().Format(time.DateOnly), true, false},
+		"AWS's, soon over": {Certificates{Identity: amazon(900*day, 40*day)}, "AWS's certificates of identity documents", "1 end soon", false, true},
+		"AWS's, one over":  {Certificates{Identity: amazon(900*day, -day)}, "AWS's certificates of identity documents", "1 are over", false, true},
+		"AWS's, over":      {Certificates{Identity: amazon(-day)}, "AWS's certificates of identity documents", "no desktop on EC2 can enrol", false, false},
+		"AWS's, none": {Certificates{Identity: func() ([]*x509.Certificate, error) { return nil, &greenroom.UserError{Message: "no file"} }},
+			"AWS's certificates of identity documents", "no file", false, false},
 		"fresh":             {Certificates{Edge: lives(-day, 89*day)}, "certificate of the edge", "*.desk.example.com", true, false},
 		"late":              {Certificates{Edge: lives(-80*day, 10*day)}, "certificate of the edge", "until", false, true},
 		"over":              {Certificates{Edge: lives(-90*day, -day)}, "certificate of the edge", "which is over", false, false},

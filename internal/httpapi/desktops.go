@@ -38,6 +38,7 @@ func agentCall[I, O any](a *api, call func(ctx context.Context, bearer string, i
 		}
 		var in I
 		if p := read(r, &in); p != nil {
+			a.refused(r, bearer, p)
 			p.Write(w)
 			return
 		}
@@ -51,6 +52,17 @@ func agentCall[I, O any](a *api, call func(ctx context.Context, bearer string, i
 			return
 		}
 		answer(w, out)
+	}
+}
+
+// refused puts a document that could not be read on the timeline of the desktop that sent it.
+func (a *api) refused(r *http.Request, bearer string, p *httpx.Problem) {
+	why := "A document from the desktop's agent was refused: it is malformed."
+	if p.Status == http.StatusRequestEntityTooLarge {
+		why = "A document from the desktop's agent was refused: it is too large."
+	}
+	if err := a.service.RefuseCall(r.Context(), bearer, why); err != nil && !errors.Is(err, greenroom.ErrForbidden) {
+		_ = httpx.Note(r, a.log, err) // the sender is told of its document
 	}
 }
 

@@ -12,7 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"greenroom/internal/agentapi"
+	"greenroom/internal/httpapi/wire"
 )
 
 // secret is the enrolment secret of a seat's desktop, as its machine is told it.
@@ -33,7 +36,7 @@ func (r *rig) secret(id, role string) string {
 	return data.Secret
 }
 
-func request(t *testing.T) string {
+func request(t testing.TB) string {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -140,5 +143,70 @@ func TestKeysAreNotLogged(t *testing.T) {
 	}
 	if !strings.Contains(r.log.String(), "path=/api/v1/join/"+m.ID+"/teacher") {
 		t.Error("the request is not in the log")
+	}
+}
+
+// enrolled makes the test the agent of the teacher's desktop, and returns what it says who it is with.
+func (r *rig) enrolled(id string) (bearer string) {
+	r.t.Helper()
+	r.ready(id)
+	stored, err := r.store.Meeting(r.t.Context(), id)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	in := agentapi.Enrolment{InstanceID: stored.Seat("teacher").Desktop.InstanceID, CertificateRequest: request(r.t), Version: "1.4.0"}
+	e := doc[agentapi.Enrolled](r.t, r.call("POST", agentapi.EnrolPath, in, "Authorization", "Bearer "+r.secret(id, "teacher")), 200)
+	return "Bearer " + e.AgentToken
+}
+
+func TestWhatTheAgentTellsIsInTheDocument(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	m := r.scheduled()
+	agent := func() *wire.Agent {
+		t.Helper()
+		return doc[wire.Meeting](t, r.call("GET", "/api/v1/meetings/"+m.ID, nil), 200).Seats[0].Desktop.Agent
+	}
+	if a := agent(); a != nil {
+		t.Errorf("before there is an agent it says %+v", a)
+	}
+	bearer, began := r.enrolled(m.ID), time.Now().Add(-time.Second)
+	report := agentapi.Report{Version: "1.4.1", Ready: true, Licence: "unlicensed", Problem: "It is slow.",
+		Connections: []agentapi.Connection{{ID: "1", Client: "192.0.2.7", ActiveAt: began}}}
+	doc[agentapi.Orders](t, r.call("POST", agentapi.ReportPath, report, "Authorization", bearer), 200)
+	a := agent()
+	if a == nil || a.Version != "1.4.1" || a.Connections != 1 || a.Licence != "unlicensed" || a.Problem == nil || *a.Problem != "It is slow." {
+		t.Fatalf("%+v", a)
+	}
+	if a.EnrolledAt == nil || a.ReportedAt == nil || a.ReportedAt.Before(began) || a.LastActiveAt == nil || !a.LastActiveAt.Equal(began) {
+		t.Errorf("%+v", a)
+	}
+}
+
+// TestWhatCannotBeReadIsOnTheTimeline sends what no agent sends, with the secrets of a desktop and with others.
+func TestWhatCannotBeReadIsOnTheTimeline(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	m := r.scheduled()
+	bearer := r.enrolled(m.ID)
+	large := `{"problem": "` + strings.Repeat("x", agentapi.MaxBody) + `"}`
+	problem(t, r.call("POST", agentapi.ReportPath, large, "Authorization", bearer), 413)
+	problem(t, r.call("POST", agentapi.ReportPath, "{", "Authorization", bearer), 400)
+	problem(t, r.call("POST", agentapi.EnrolPath, large, "Authorization", "Bearer "+r.secret(m.ID, "student")), 413)
+	problem(t, r.call("POST", agentapi.ReportPath, large, "Authorization", "Bearer "+m.ID+".nobody.1.x"), 413)
+	events := doc[wire.Events](t, r.call("GET", "/api/v1/meetings/"+m.ID+"/events", nil), 200)
+	got := []string{}
+	for _, e := range events.Events {
+		if e.Kind == "refused" {
+			got = append(got, e.Role+": "+e.Message)
+		}
+	}
+	want := []string{
+		"teacher: A document from the desktop's agent was refused: it is too large.",
+		"teacher: A document from the desktop's agent was refused: it is malformed.",
+		"student: A document from the desktop's agent was refused: it is too large.",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -31,6 +31,10 @@ func desktop(d *greenroom.Desktop) wire.Desktop {
 		Phase: d.Phase, Attempt: d.Attempt, InstanceID: d.InstanceID, Hostname: d.Hostname, Address: d.Address,
 		Connected: d.Connected(), Error: known(d.Error), EndReason: known(d.EndReason), Timings: d.Timings,
 	}
+	if a := d.Agent; a.KeyHash != "" {
+		out.Agent = &wire.Agent{Version: a.Version, EnrolledAt: instant(a.EnrolledAt), ReportedAt: instant(a.ReportedAt), Connections: a.Connections,
+			LastActiveAt: instant(a.ActiveAt), Licence: a.Licence, Problem: known(a.Problem)}
+	}
 	if out.Timings == nil {
 		out.Timings = map[greenroom.Phase]time.Time{}
 	}

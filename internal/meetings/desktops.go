@@ -99,22 +99,28 @@ func (s *Service) asDesktop(ctx context.Context, p purpose, secret string, f fun
 }
 
 // asSeat changes the meeting that the secret names on behalf of the seat that who finds the secret to be of. It returns that
-// seat's handle, or the one that the secret claims.
+// seat's handle, or the one that the secret claims. A secret that is made up for a desktop that exists is on that desktop's timeline.
 func (s *Service) asSeat(ctx context.Context, secret string, who func(m *greenroom.Meeting) (*greenroom.Seat, error),
 	f func(m *greenroom.Meeting, seat *greenroom.Seat, now time.Time) ([]greenroom.Event, error)) (greenroom.Meeting, greenroom.Handle, error) {
-	h, ok := handle(secret)
+	claimed, ok := handle(secret)
 	if !ok {
-		return greenroom.Meeting{}, h, greenroom.ErrForbidden
+		return greenroom.Meeting{}, claimed, greenroom.ErrForbidden
 	}
-	m, err := s.change(ctx, h.Meeting, func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error) {
+	h, stranger := claimed, false
+	m, err := s.change(ctx, claimed.Meeting, func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error) {
+		stranger = false
 		seat, err := who(m)
-		if err != nil {
+		if err == nil {
+			h = m.Handle(seat)
+			return f(m, seat, now)
+		}
+		if seat = m.AnySeat(claimed.Role); seat == nil || m.Handle(seat) != claimed || !seat.Desktop.MayExist() {
 			return nil, err
 		}
-		h = m.Handle(seat)
-		return f(m, seat, now)
+		stranger = true
+		return refuse(seat, "A call with a wrong secret was refused.", now)
 	})
-	if errors.Is(err, greenroom.ErrNotFound) {
+	if err == nil && stranger || errors.Is(err, greenroom.ErrNotFound) {
 		err = greenroom.ErrForbidden
 	}
 	return m, h, err
@@ -147,10 +153,10 @@ func (s *Service) Enrol(ctx context.Context, secret string, in agentapi.Enrolmen
 			refused = true
 			return refuse(seat, why, now, "instance", clip(in.InstanceID))
 		}
-		d.Agent.KeyHash, d.Agent.EnrolledAt = key, now
+		d.Agent.KeyHash, d.Agent.EnrolledAt, d.Agent.Version = key, now, clip(sentence(in.Version))
 		s.names.put(d.Hostname, m.Handle(seat))
 		return []greenroom.Event{{At: now, Kind: greenroom.EventEnrolled, Role: seat.Role, Attempt: d.Attempt,
-			Message: "The desktop's agent enrolled.", Data: map[string]string{"version": clip(in.Version)}}}, nil
+			Message: "The desktop's agent enrolled.", Data: map[string]string{"version": d.Agent.Version}}}, nil
 	})
 	if err != nil {
 		return agentapi.Enrolled{}, err
@@ -196,7 +202,7 @@ func badRequest(why string) error {
 const maxRefused = 1000
 
 // refuse counts a refusal, and notes the first, the tenth, the hundredth and the thousandth for a reason on the timeline, with
-// the evidence, names and values in turn.
+// the evidence, names and values in turn. It is no news for the plan: whoever is refused often must not make it think often.
 // The reasons are greenroom's own sentences, so they are few.
 func refuse(seat *greenroom.Seat, message string, now time.Time, evidence ...string) ([]greenroom.Event, error) {
 	n := count(&seat.Desktop, message)
@@ -204,13 +210,37 @@ func refuse(seat *greenroom.Seat, message string, now time.Time, evidence ...str
 	case n == 0:
 		return nil, errUnchanged
 	case !milestone(n):
-		return nil, nil
+		return nil, errNoted
 	}
 	data := map[string]string{"times": strconv.Itoa(n)}
 	for i := 1; i < len(evidence); i += 2 {
 		data[evidence[i-1]] = evidence[i]
 	}
-	return []greenroom.Event{{At: now, Kind: greenroom.EventRefused, Role: seat.Role, Attempt: seat.Desktop.Attempt, Message: message, Data: data}}, nil
+	return []greenroom.Event{{At: now, Kind: greenroom.EventRefused, Role: seat.Role, Attempt: seat.Desktop.Attempt, Message: message, Data: data}}, errNoted
+}
+
+// RefuseCall puts on the timeline that a call with one of a desktop's secrets, its agent's or the one-time one, was refused for
+// why, one of greenroom's own sentences. ErrForbidden if bearer is no desktop's.
+func (s *Service) RefuseCall(ctx context.Context, bearer, why string) error {
+	_, _, err := s.asSeat(ctx, bearer, func(m *greenroom.Meeting) (*greenroom.Seat, error) { return s.bearer(m, bearer) },
+		func(_ *greenroom.Meeting, seat *greenroom.Seat, now time.Time) ([]greenroom.Event, error) {
+			return refuse(seat, why, now)
+		})
+	return err
+}
+
+// bearer finds the seat one of whose agent's secrets this is. Machines that were launched in one call share the one-time
+// secret: it stands for the first of them.
+func (s *Service) bearer(m *greenroom.Meeting, secret string) (*greenroom.Seat, error) {
+	if seat, err := s.caller(m, forAgent, secret); err == nil {
+		return seat, nil
+	}
+	for i := range m.Seats {
+		if seat := &m.Seats[i]; seat.Desktop.MayExist() && greenroom.SameSecret(s.enrolment(m, seat), secret) {
+			return seat, nil
+		}
+	}
+	return nil, greenroom.ErrForbidden
 }
 
 // count is how often the same has happened now, 0 if it is no longer counted.
@@ -247,131 +277,32 @@ func (s *Service) Certificate(ctx context.Context, token string, in agentapi.Cer
 	if err != nil {
 		return agentapi.Certificate{}, err
 	}
-	m, h, err := s.asDesktop(ctx, forAgent, token, func(_ *greenroom.Meeting, seat *greenroom.Seat, _ time.Time) ([]greenroom.Event, error) {
+	m, h, err := s.asDesktop(ctx, forAgent, token, func(_ *greenroom.Meeting, seat *greenroom.Seat, now time.Time) ([]greenroom.Event, error) {
 		if seat.Desktop.Agent.KeyHash != key {
-			return nil, greenroom.ErrForbidden
+			return refuse(seat, "A certificate for a key that did not enrol was refused.", now)
 		}
 		return nil, errUnchanged
 	})
 	if err != nil {
 		return agentapi.Certificate{}, err
 	}
+	if m.AnySeat(h.Role).Desktop.Agent.KeyHash != key {
+		return agentapi.Certificate{}, greenroom.ErrForbidden
+	}
 	chain, err := s.issue(ctx, m.AnySeat(h.Role), in.CertificateRequest)
 	return agentapi.Certificate{Certificate: chain}, err
 }
 
-// Report takes a desktop's present state and answers with what the desktop should know. Only news is saved:
-// a heartbeat that says what is known costs no write.
-func (s *Service) Report(ctx context.Context, token string, in agentapi.Report) (agentapi.Orders, error) {
-	if len(in.Connections) > agentapi.MaxConnections {
-		var bad greenroom.InvalidError
-		bad.Add("connections", "at most %d connections", agentapi.MaxConnections)
-		return agentapi.Orders{}, bad.Err()
-	}
-	m, h, err := s.asDesktop(ctx, forAgent, token, func(_ *greenroom.Meeting, seat *greenroom.Seat, now time.Time) ([]greenroom.Event, error) {
-		changed, events := learn(seat, in, now)
-		if !changed {
-			return nil, errUnchanged
-		}
-		return events, nil
-	})
-	switch {
-	case errors.Is(err, greenroom.ErrForbidden) && s.retired(ctx, h):
-		return agentapi.Orders{Retired: true}, nil
-	case errors.Is(err, greenroom.ErrForbidden):
-		return agentapi.Orders{}, err
-	case err != nil:
-		return agentapi.Orders{}, fmt.Errorf("take report: %w", err)
-	}
-	orders := agentapi.Orders{EndsAt: m.EndsAt}
-	switch seat := m.AnySeat(h.Role); {
-	case m.EndReason != "":
-		orders.Ending = endMessage(m.EndReason)
-	case seat.Desktop.Phase == greenroom.Terminating:
-		orders.Ending = goneMessage(seat.Desktop.EndReason)
-	}
-	return orders, nil
-}
-
-// retired reports whether the attempt is over. Its secrets can no longer be checked then, but whoever asks learns
-// only that it should end itself.
-func (s *Service) retired(ctx context.Context, h greenroom.Handle) bool {
-	m, err := s.Meeting(ctx, h.Meeting)
-	if err != nil {
-		return false
-	}
-	seat := m.AnySeat(h.Role)
-	return seat == nil || seat.Desktop.Attempt > h.Attempt || seat.Desktop.Attempt == h.Attempt && !seat.Desktop.MayExist()
-}
-
-// learn folds a report into the desktop's facts.
-func learn(seat *greenroom.Seat, in agentapi.Report, now time.Time) (bool, []greenroom.Event) {
-	d := &seat.Desktop
-	a := &d.Agent
-	var events []greenroom.Event
-	tell := func(kind greenroom.EventKind, message string, data map[string]string) {
-		events = append(events, greenroom.Event{At: now, Kind: kind, Role: seat.Role, Attempt: d.Attempt, Message: message, Data: data})
-	}
-	changed := false
-	if in.Ready && a.ReadyAt.IsZero() {
-		a.ReadyAt, changed = now, true
-		tell(greenroom.EventPhase, "The screen is up and its applications run.", nil)
-	}
-	if in.Error != "" && a.Error == "" {
-		a.Error, a.Permanent, changed = sentence(in.Error), in.Permanent, true
-	}
-	if p, l := sentence(in.Problem), clip(in.Licence); p != a.Problem || l != a.Licence || in.EndHooks != a.EndHooks {
-		if p != a.Problem && p != "" && milestone(count(d, "problem")) {
-			tell(greenroom.EventRetry, "The desktop reports a problem: "+p, nil)
-		}
-		a.Problem, a.Licence, a.EndHooks, changed = p, l, in.EndHooks, true
-	}
-	if in.Ended && a.EndedAt.IsZero() && d.Phase == greenroom.Terminating {
-		a.EndedAt, changed = now, true
-		tell(greenroom.EventPhase, "The desktop has done what was to be done before it goes.", nil)
-	}
-	connections := participants(in.Connections)
-	if n := len(connections); n != a.Connections && (d.Phase == greenroom.Ready || d.Phase == greenroom.InUse) {
-		changed = true
-		switch {
-		case n > a.Connections:
-			if a.ConnectedAt.IsZero() {
-				a.ConnectedAt = now
-			}
-			tell(greenroom.EventConnected, nameOf(seat)+" connected.", map[string]string{"client": clip(connections[n-1].Client), "connections": fmt.Sprint(n)})
-		default:
-			tell(greenroom.EventDisconnected, nameOf(seat)+" disconnected.", map[string]string{"connections": fmt.Sprint(n)})
-			if n == 0 {
-				a.DisconnectedAt, seat.LeftAt = now, now
-			}
-		}
-		a.Connections = n
-	}
-	return changed, events
-}
-
-// maxSentence bounds what a desktop may have shown to people.
-const maxSentence = 300
-
-func sentence(text string) string {
-	clean := strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(text, "?"))
-	if r := []rune(clean); len(r) > maxSentence {
-		return string(r[:maxSentence]) + "…"
-	}
-	return clean
-}
-
 // AgentSessionData is SessionData said by the desktop itself.
 func (s *Service) AgentSessionData(ctx context.Context, token, where string) error {
-	_, h, err := s.asDesktop(ctx, forAgent, token, func(*greenroom.Meeting, *greenroom.Seat, time.Time) ([]greenroom.Event, error) {
+	bad := checkDataURL(where)
+	_, h, err := s.asDesktop(ctx, forAgent, token, func(_ *greenroom.Meeting, seat *greenroom.Seat, now time.Time) ([]greenroom.Event, error) {
+		if bad != nil {
+			return refuse(seat, "Session data was refused: its address is none.", now)
+		}
 		return nil, errUnchanged
 	})
-	if err != nil {
+	if err := cmp.Or(err, bad); err != nil {
 		return err
 	}
 	return s.SessionData(ctx, h.Meeting, h.Role, where)

@@ -462,59 +462,6 @@ func TestUnusedTokenExpires(t *testing.T) {
 	}
 }
 
-func TestReport(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	m, e, _ := b.ready()
-	report := func(in agentapi.Report) agentapi.Orders {
-		t.Helper()
-		orders, err := b.Report(t.Context(), e.AgentToken, in)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return orders
-	}
-	report(agentapi.Report{Ready: true})
-	one := []agentapi.Connection{{ID: "1", Client: "127.0.0.1"}}
-	report(agentapi.Report{Ready: true, Connections: one})
-	connected, _ := b.Meeting(t.Context(), m.ID)
-	if a := connected.Seat("teacher").Desktop.Agent; a.Connections != 1 || a.ReadyAt.IsZero() || a.ConnectedAt.IsZero() {
-		t.Errorf("facts %+v", a)
-	}
-	report(agentapi.Report{Ready: true, Connections: one})
-	if same, _ := b.Meeting(t.Context(), m.ID); same.Rev != connected.Rev {
-		t.Error("a heartbeat without news was written")
-	}
-	report(agentapi.Report{Ready: true})
-	if left, _ := b.Meeting(t.Context(), m.ID); left.Seat("teacher").LeftAt.IsZero() {
-		t.Error("the leaving was not noted")
-	}
-	if _, err := b.Report(t.Context(), e.AgentToken, agentapi.Report{Connections: make([]agentapi.Connection, 1000)}); err == nil {
-		t.Error("a thousand connections were taken")
-	}
-	if _, err := b.End(t.Context(), m.ID); err != nil {
-		t.Fatal(err)
-	}
-	if orders := report(agentapi.Report{Ready: true}); !strings.Contains(orders.Ending, "ended") {
-		t.Errorf("the desktop is not told of the end: %+v", orders)
-	}
-}
-
-func TestAReplacedDesktopIsRetired(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	m, e, _ := b.ready()
-	b.alter(m.ID, func(m *greenroom.Meeting) {
-		m.Seat("teacher").Desktop = m.Seat("teacher").Desktop.NextAttempt(time.Now())
-	})
-	if orders, err := b.Report(t.Context(), e.AgentToken, agentapi.Report{Ready: true}); err != nil || !orders.Retired {
-		t.Errorf("%+v %v", orders, err)
-	}
-	if _, err := b.Report(t.Context(), "zzzzzzzzzzzzzzzz.teacher.1.x", agentapi.Report{}); !errors.Is(err, greenroom.ErrForbidden) {
-		t.Errorf("of no meeting: %v", err)
-	}
-}
-
 func TestEdit(t *testing.T) {
 	t.Parallel()
 	text := func(s string) *string { return &s }

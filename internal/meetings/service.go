@@ -130,8 +130,12 @@ const maxRaces = 32
 // unchanged is returned by a change that found nothing to do.
 var errUnchanged = errors.New("unchanged")
 
+// errNoted is returned by a change that people want to know of and the plan does not: it is saved, and the wake that stands
+// stays.
+var errNoted = errors.New("noted")
+
 // change loads a meeting, applies f and saves, again when somebody else was faster; then it asks for an
-// Advance. An error of f ends it and is returned with the meeting as it stands; errUnchanged is no error.
+// Advance. An error of f ends it and is returned with the meeting as it stands; errUnchanged and errNoted are no errors.
 func (s *Service) change(ctx context.Context, id string, f func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error)) (greenroom.Meeting, error) {
 	for range maxRaces {
 		m, err := s.Meeting(ctx, id)
@@ -143,17 +147,18 @@ func (s *Service) change(ctx context.Context, id string, f func(m *greenroom.Mee
 		if errors.Is(err, errUnchanged) {
 			return m, nil
 		}
-		if err != nil {
+		news := !errors.Is(err, errNoted)
+		if err != nil && news {
 			return m, err
 		}
-		if !m.Closed { // the change may be news for the plan: the wake that stood may be too late
+		if news && !m.Closed { // the change may be news for the plan: the wake that stood may be too late
 			m.WakeAt = now
 		}
 		saved, err := s.Store.Update(ctx, m, events)
 		if errors.Is(err, greenroom.ErrConflict) {
 			continue
 		}
-		if err == nil {
+		if err == nil && news {
 			s.Kick(id)
 		}
 		return saved, err

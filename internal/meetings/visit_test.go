@@ -84,33 +84,6 @@ func TestRepeatedRefusalsAreCollapsed(t *testing.T) {
 	}
 }
 
-func TestProblemsOfADesktopAreBounded(t *testing.T) {
-	t.Parallel()
-	b, m, e, _ := onDCV(t)
-	for i := range 40 {
-		problem := agentapi.Report{Ready: true, Problem: fmt.Sprintf("%d\x1b[2J%s", i, strings.Repeat("x", 5000)), Licence: strings.Repeat("L", 5000)}
-		if _, err := b.Report(t.Context(), e.AgentToken, problem); err != nil {
-			t.Fatal(err)
-		}
-	}
-	events, _ := b.Events(t.Context(), m.ID, 0, 1000)
-	told := 0
-	for _, ev := range events {
-		if strings.Contains(ev.Message, "reports a problem") {
-			told++
-			if len(ev.Message) > 500 || strings.Contains(ev.Message, "\x1b") {
-				t.Errorf("message %.60q of %d bytes", ev.Message, len(ev.Message))
-			}
-		}
-	}
-	if told != 2 {
-		t.Errorf("told %d times", told)
-	}
-	if got, _ := b.Meeting(t.Context(), m.ID); len(got.Seat("teacher").Desktop.Agent.Licence) > 300 {
-		t.Error("the licence's state is stored whole")
-	}
-}
-
 // TestWithoutAgent is somebody's own image: its boot script tells DCV the verifier, which the user data holds.
 func TestWithoutAgent(t *testing.T) {
 	t.Parallel()

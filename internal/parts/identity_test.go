@@ -1,9 +1,11 @@
 package parts_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"greenroom/internal/awsidentity"
 	"greenroom/internal/awsidentity/awsidentitytest"
@@ -39,5 +41,41 @@ func TestIdentifier(t *testing.T) {
 				t.Errorf("%+v %v", got, err)
 			}
 		}
+	}
+}
+
+// TestARegionIsAddedWhileTheServerRuns changes the file under the server.
+func TestARegionIsAddedWhileTheServerRuns(t *testing.T) {
+	t.Parallel()
+	cfg := config.Default()
+	cfg.IdentityCerts = filepath.Join(t.TempDir(), "aws.pem")
+	first, second := awsidentitytest.New(t), awsidentitytest.New(t)
+	at := time.Now().Add(-time.Hour)
+	write := func(text []byte) {
+		t.Helper()
+		at = at.Add(time.Minute)
+		if err := errors.Join(os.WriteFile(cfg.IdentityCerts, text, 0o600), os.Chtimes(cfg.IdentityCerts, at, at)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(first.PEM)
+	identify, err :=parts.Identifier(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	knows := func(s *awsidentitytest.Signer) bool {
+		_, err := identify(s.Sign(t, awsidentity.Document{InstanceID: "i-1"}))
+		return err == nil
+	}
+	if !knows(first) || knows(second) {
+		t.Error("it does not know the first region alone")
+	}
+	write(append(append([]byte{}, first.PEM...), second.PEM...))
+	if !knows(first) || !knows(second) {
+		t.Error("the second region is not known")
+	}
+	write([]byte("half a fi"))
+	if !knows(first) || !knows(second) {
+		t.Error("a file that is being written takes what was known away")
 	}
 }

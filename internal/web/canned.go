@@ -38,7 +38,7 @@ func cannedHome(faulty bool) homePage {
 func cannedRows() []row {
 	var rows []row
 	for _, m := range cannedMeetings() {
-		if m.name != "meeting-faults" && m.name != "meeting-parked" && m.meeting.EndReason == "" {
+		if m.name != "meeting-faults" && m.name != "meeting-parked" && m.name != "meeting-desktop-trouble" && m.meeting.EndReason == "" {
 			rows = append(rows, newRow(&m.meeting))
 		}
 	}
@@ -93,6 +93,13 @@ func cannedMeetings() []cannedMeeting {
 			m.Seats[1].Desktop.Attempt = 2
 			m.Seats[1].Desktop.Error = "The first machine did not start within 5 minutes; another one is being started."
 		}),
+		with("meeting-desktop-trouble", "Hands-on lab", start.Add(40*time.Minute), func(m *greenroom.Meeting) {
+			phases(m, greenroom.InUse, greenroom.InUse)
+			m.Seats[0].UsedAt, m.Seats[1].UsedAt = start, start
+			m.Seats[0].Desktop.Agent.ReportedAt = start.Add(38 * time.Minute)
+			m.Seats[0].Desktop.Agent.Licence = "unlicensed"
+			m.Seats[0].Desktop.Agent.Problem = "DCV does not tell who is connected: dcv list-connections console -j: context deadline exceeded"
+		}),
 		with("meeting-parked", base.Title, start.Add(5*time.Minute), func(m *greenroom.Meeting) {
 			phases(m, greenroom.InUse, greenroom.Booting)
 			m.Seats[0].UsedAt = start
@@ -146,7 +153,8 @@ func cannedDesktop(phase greenroom.Phase, start time.Time) greenroom.Desktop {
 		}}
 	}
 	if phase == greenroom.InUse {
-		d.Agent.Connections = 1
+		d.Agent = greenroom.AgentFacts{KeyHash: "5d41", Version: "1.4.0", Connections: 1, Licence: "licensed",
+			ReportedAt: start.Add(19 * time.Minute), ActiveAt: start.Add(18 * time.Minute)}
 	}
 	if phase == greenroom.Gone {
 		d.EndReason = greenroom.RemovalReason(greenroom.EndedByHost)

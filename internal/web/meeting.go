@@ -52,6 +52,8 @@ type seatCard struct {
 	Phase    greenroom.Phase
 	Note     string // what happened to the desktop, if that needs words
 	Trouble  string // what went wrong last
+	Warnings []string
+	Agent    *agentCard
 	Stages   []stage
 	Desktop  greenroom.Desktop
 	Proof    []proofLine
@@ -148,7 +150,7 @@ func newMeetingPage(m *greenroom.Meeting, events []greenroom.Event, links map[st
 		p.Parked, p.Reason, p.Next = clock(m.ParkedUntil, m.TimeZone), m.ParkedReason, ""
 	}
 	for _, s := range m.Present() {
-		p.Seats = append(p.Seats, newSeatCard(m, s, links[s.Role]))
+		p.Seats = append(p.Seats, newSeatCard(m, s, links[s.Role], now))
 	}
 	if len(events) > eventsShown {
 		events, p.Older = events[len(events)-eventsShown:], true
@@ -159,11 +161,12 @@ func newMeetingPage(m *greenroom.Meeting, events []greenroom.Event, links map[st
 	return p
 }
 
-func newSeatCard(m *greenroom.Meeting, s *greenroom.Seat, link string) seatCard {
+func newSeatCard(m *greenroom.Meeting, s *greenroom.Seat, link string, now time.Time) seatCard {
 	d := s.Desktop
 	c := seatCard{
 		Role: s.Role, Name: s.Name, Email: s.Email, JoinURL: link, ShowLink: m.EndReason == "",
 		State: phasePill(&d), Phase: d.Phase, Desktop: d, Stages: desktopStages(&d),
+		Warnings: warnings(&d, m.TimeZone, now), Agent: newAgentCard(&d),
 	}
 	if s.Email != "" {
 		c.Mail = mailto(m, s, link)
@@ -235,7 +238,7 @@ func eventTone(k greenroom.EventKind) tone {
 	switch k {
 	case greenroom.EventFailed, greenroom.EventInstanceLost, greenroom.EventRefused:
 		return bad
-	case greenroom.EventRetry, greenroom.EventEnding, greenroom.EventParked:
+	case greenroom.EventRetry, greenroom.EventProblem, greenroom.EventEnding, greenroom.EventParked:
 		return busy
 	case greenroom.EventReady, greenroom.EventConnected, greenroom.EventEntered:
 		return good

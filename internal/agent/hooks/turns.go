@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"os/exec"
@@ -81,14 +82,15 @@ func (t *Turns) Run(ctx context.Context, early <-chan time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, e.WrapUp.Duration())
 	defer cancel()
 	line, err := t.do(ctx, End, e.WrapUp.Duration())
+	problem := ""
 	switch {
 	case err != nil:
 		t.Logger.Warn("end hooks went wrong", "err", err)
-		t.Report.Update(func(r *agentapi.Report) { r.Problem = greenroom.Sentence(err, "The end hooks could not be run.") })
+		problem = greenroom.Sentence(err, "The end hooks could not be run.")
 	case SessionData(line) != "":
 		t.send(ctx, SessionData(line))
 	}
-	t.Report.Update(func(r *agentapi.Report) { r.Ended = true })
+	t.Report.Update(func(r *agentapi.Report) { r.Ended, r.Problem = true, cmp.Or(problem, r.Problem) })
 	return nil
 }
 

@@ -103,6 +103,18 @@ type Desktop struct {
 	EndReason  *greenroom.RemovalReason      `json:"end_reason" doc:"Why the desktop was or is being removed."`
 	Timings    map[greenroom.Phase]time.Time `json:"timings" doc:"When each phase was entered."`
 	Proof      *Proof                        `json:"proof" doc:"The last evidence that a participant would get in."`
+	Agent      *Agent                        `json:"agent" doc:"What the program on the desktop told last; null until it has enrolled, and where there is none."`
+}
+
+// Agent is what a desktop's agent tells of it.
+type Agent struct {
+	Version      string     `json:"version" doc:"Of the agent; empty if it did not say."`
+	EnrolledAt   *time.Time `json:"enrolled_at"`
+	ReportedAt   *time.Time `json:"reported_at" doc:"When its word was last written down: news at once, and every five minutes where there is none. An older one means that the desktop is silent."`
+	Connections  int        `json:"connections" doc:"Of the participant, now."`
+	LastActiveAt *time.Time `json:"last_active_at" doc:"The participant's last input, to about a minute; null where that is not told."`
+	Licence      string     `json:"licence" doc:"State of the desktop server's licence, in its words; empty where it tells none." example:"licensed"`
+	Problem      *string    `json:"problem" doc:"What is wrong on the desktop now and may mend itself: a sentence."`
 }
 
 // Proof is evidence gathered from outside.

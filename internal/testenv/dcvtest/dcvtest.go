@@ -17,8 +17,11 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"greenroom/internal/dcv"
 )
@@ -45,6 +48,7 @@ type Server struct {
 	Bin          string        // with dcv, systemctl, notify-send: to be first in PATH
 
 	t        testing.TB
+	network  Network
 	listener net.Listener
 	started  time.Time
 	conf     map[string]string // as at the start
@@ -89,14 +93,47 @@ type reply struct {
 	Code     int
 }
 
+// Network is that of the machine: how it listens and reaches others.
+type Network struct {
+	Listen func() (net.Listener, error)
+	Dial   func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// Loopback is the network of this machine alone.
+func Loopback() Network {
+	return Network{
+		Listen: func() (net.Listener, error) { return Listen("127.0.0.1:0") },
+		Dial:   (&net.Dialer{}).DialContext,
+	}
+}
+
+// Listen listens as DCV does: clients that have silently gone are noticed soon.
+func Listen(address string) (net.Listener, error) {
+	l := net.ListenConfig{
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: time.Second, Interval: time.Second, Count: 2},
+		Control: func(_, _ string, c syscall.RawConn) error { // what a client has not acknowledged holds the others up
+			var bad error
+			err := c.Control(func(fd uintptr) { bad = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, 3000) })
+			return errors.Join(err, bad)
+		},
+	}
+	return l.Listen(context.Background(), "tcp", address)
+}
+
 // Start starts the server with the machine, as systemd does; it ends with the test.
 func Start(t testing.TB, v Version) *Server {
+	t.Helper()
+	return StartOn(t, v, Loopback())
+}
+
+// StartOn is Start on a machine with a network of its own.
+func StartOn(t testing.TB, v Version, network Network) *Server {
 	t.Helper()
 	root, err := os.MkdirTemp("", "dcvtest") //nolint:usetesting // a socket's path must be short
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{Version: v, t: t, Dir: filepath.Join(root, "etc"), Bin: filepath.Join(root, "bin"), PoweredOff: make(chan struct{}), clients: map[int]*Client{}}
+	s := &Server{Version: v, t: t, network: network, Dir: filepath.Join(root, "etc"), Bin: filepath.Join(root, "bin"), PoweredOff: make(chan struct{}), clients: map[int]*Client{}}
 	socket := filepath.Join(root, "s")
 	if err := errors.Join(os.Mkdir(s.Dir, 0o755), os.Mkdir(s.Bin, 0o755)); err != nil {
 		t.Fatal(err)
@@ -113,9 +150,11 @@ func Start(t testing.TB, v Version) *Server {
 	}
 	server := &http.Server{Handler: http.HandlerFunc(s.serveCommand)}
 	go server.Serve(lines)
-	if s.listener, err = tls.Listen("tcp", "127.0.0.1:0", &tls.Config{GetCertificate: s.certificate}); err != nil {
+	plain, err := network.Listen()
+	if err != nil {
 		t.Fatal(err)
 	}
+	s.listener = tls.NewListener(plain, &tls.Config{GetCertificate: s.certificate})
 	go s.accept()
 	s.Lock()
 	s.restart()
@@ -219,7 +258,7 @@ func (s *Server) verify(token string, conn net.Conn) (string, error) {
 		config.RootCAs = x509.NewCertPool()
 		config.RootCAs.AppendCertsFromPEM(text)
 	}
-	client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}}
+	client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DialContext: s.network.Dial, TLSClientConfig: config, DisableKeepAlives: true}}
 	host, _, _ := net.SplitHostPort(conn.RemoteAddr().String())
 	user, ok, why, err := dcv.Verify(context.Background(), client, conf["security.auth-token-verifier"], "console", token, host)
 	switch {

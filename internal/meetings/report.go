@@ -1,0 +1,246 @@
+package meetings
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"greenroom"
+	"greenroom/internal/agentapi"
+)
+
+// How stale the least of what a desktop tells may become. Reports come every ten seconds, and one that says nothing new is not
+// worth a write.
+const (
+	activityStep = time.Minute     // of the last input
+	wordStep     = 5 * time.Minute // of when the agent was heard last
+)
+
+// Report takes a desktop's present state and answers with what the desktop should know. Only news is saved:
+// a heartbeat that says what is known costs no write.
+func (s *Service) Report(ctx context.Context, token string, in agentapi.Report) (agentapi.Orders, error) {
+	if len(in.Connections) > agentapi.MaxConnections {
+		return agentapi.Orders{}, s.refuseReport(ctx, token)
+	}
+	m, h, err := s.asDesktop(ctx, forAgent, token, func(_ *greenroom.Meeting, seat *greenroom.Seat, now time.Time) ([]greenroom.Event, error) {
+		news, events := learn(seat, in, now)
+		noted, more := note(seat, in, now)
+		events = append(events, more...)
+		switch {
+		case !news && !noted && !stale(&seat.Desktop.Agent, in, now):
+			return nil, errUnchanged
+		case !news:
+			remember(&seat.Desktop.Agent, in, now)
+			return events, errNoted
+		}
+		remember(&seat.Desktop.Agent, in, now)
+		return events, nil
+	})
+	switch {
+	case errors.Is(err, greenroom.ErrForbidden) && s.retired(ctx, h):
+		return agentapi.Orders{Retired: true}, nil
+	case errors.Is(err, greenroom.ErrForbidden):
+		return agentapi.Orders{}, err
+	case err != nil:
+		return agentapi.Orders{}, fmt.Errorf("take report: %w", err)
+	}
+	orders := agentapi.Orders{EndsAt: m.EndsAt}
+	switch seat := m.AnySeat(h.Role); {
+	case m.EndReason != "":
+		orders.Ending = endMessage(m.EndReason)
+	case seat.Desktop.Phase == greenroom.Terminating:
+		orders.Ending = goneMessage(seat.Desktop.EndReason)
+	}
+	return orders, nil
+}
+
+// refuseReport refuses a report of more connections than a desktop can have.
+func (s *Service) refuseReport(ctx context.Context, token string) error {
+	if err := s.RefuseCall(ctx, token, "A report of too many connections was refused."); err != nil {
+		return err
+	}
+	var bad greenroom.InvalidError
+	bad.Add("connections", "at most %d connections", agentapi.MaxConnections)
+	return bad.Err()
+}
+
+// retired reports whether the attempt is over. Its secrets can no longer be checked then, but whoever asks learns
+// only that it should end itself.
+func (s *Service) retired(ctx context.Context, h greenroom.Handle) bool {
+	m, err := s.Meeting(ctx, h.Meeting)
+	if err != nil {
+		return false
+	}
+	seat := m.AnySeat(h.Role)
+	return seat == nil || seat.Desktop.Attempt > h.Attempt || seat.Desktop.Attempt == h.Attempt && !seat.Desktop.MayExist()
+}
+
+// entry is one of the timeline about the seat's desktop.
+func entry(seat *greenroom.Seat, now time.Time, kind greenroom.EventKind, message string, data map[string]string) greenroom.Event {
+	return greenroom.Event{At: now, Kind: kind, Role: seat.Role, Attempt: seat.Desktop.Attempt, Message: message, Data: data}
+}
+
+// learn folds what the plan goes by into the desktop's facts, and reports whether there was news.
+func learn(seat *greenroom.Seat, in agentapi.Report, now time.Time) (bool, []greenroom.Event) {
+	d := &seat.Desktop
+	a := &d.Agent
+	var events []greenroom.Event
+	news := false
+	if in.Ready && a.ReadyAt.IsZero() {
+		a.ReadyAt, news = now, true
+		events = append(events, entry(seat, now, greenroom.EventPhase, "The screen is up and its applications run.", nil))
+	}
+	if in.Error != "" && a.Error == "" {
+		a.Error, a.Permanent, news = sentence(in.Error), in.Permanent, true
+	}
+	if in.EndHooks != a.EndHooks {
+		a.EndHooks, news = in.EndHooks, true
+	}
+	if in.Ended && a.EndedAt.IsZero() && d.Phase == greenroom.Terminating {
+		a.EndedAt, news = now, true
+		events = append(events, entry(seat, now, greenroom.EventPhase, "The desktop has done what was to be done before it goes.", nil))
+	}
+	if e := connections(seat, participants(in.Connections), now); e != nil {
+		events, news = append(events, *e), true
+	}
+	return news, events
+}
+
+// connections takes note of who is connected to a desktop that people may be in. It returns nil if nobody came or went.
+func connections(seat *greenroom.Seat, present []agentapi.Connection, now time.Time) *greenroom.Event {
+	a := &seat.Desktop.Agent
+	n, before := len(present), a.Connections
+	if n == before || !enterable(&seat.Desktop) {
+		return nil
+	}
+	a.Connections = n
+	data := map[string]string{"connections": fmt.Sprint(n)}
+	if n > before {
+		if a.ConnectedAt.IsZero() {
+			a.ConnectedAt = now
+		}
+		data["client"] = clip(present[n-1].Client)
+		e := entry(seat, now, greenroom.EventConnected, nameOf(seat)+" connected.", data)
+		return &e
+	}
+	if n == 0 {
+		a.DisconnectedAt, seat.LeftAt = now, now
+	}
+	e := entry(seat, now, greenroom.EventDisconnected, nameOf(seat)+" disconnected.", data)
+	return &e
+}
+
+// note folds what people want to know, and the plan does not go by, into the desktop's facts. It reports whether any of it changed.
+func note(seat *greenroom.Seat, in agentapi.Report, now time.Time) (bool, []greenroom.Event) {
+	a := &seat.Desktop.Agent
+	problem, licence := sentence(in.Problem), clip(sentence(in.Licence))
+	version := a.Version
+	if in.Version != "" { // agents of before only tell it when they enrol
+		version = clip(sentence(in.Version))
+	}
+	changed := problem != a.Problem || licence != a.Licence || version != a.Version
+	var events []greenroom.Event
+	if problem != a.Problem {
+		events = append(events, tellProblem(seat, problem, now)...)
+	}
+	if was, is := licensed(a.Licence), licensed(licence); was != is {
+		events = append(events, tellLicence(seat, licence, now)...)
+	}
+	a.Problem, a.Licence, a.Version = problem, licence, version
+	return changed, events
+}
+
+// Names under which a desktop's troubles are counted.
+const (
+	countedProblem = "problem"
+	countedLicence = "licence"
+)
+
+// tellProblem tells of the desktop's problem, or that it is over if its coming was told of.
+func tellProblem(seat *greenroom.Seat, problem string, now time.Time) []greenroom.Event {
+	d := &seat.Desktop
+	switch {
+	case problem == "" && worthTelling(d.Refused[countedProblem]):
+		return []greenroom.Event{entry(seat, now, greenroom.EventProblemOver, "The desktop's problem is over: "+d.Agent.Problem, nil)}
+	case problem != "" && worthTelling(count(d, countedProblem)):
+		return []greenroom.Event{entry(seat, now, greenroom.EventProblem, "The desktop reports a problem: "+problem, nil)}
+	}
+	return nil
+}
+
+// tellLicence tells that the licence of the desktop's server has become bad or good.
+func tellLicence(seat *greenroom.Seat, licence string, now time.Time) []greenroom.Event {
+	d := &seat.Desktop
+	data := map[string]string{"licence": licence}
+	switch {
+	case licensed(licence) && worthTelling(d.Refused[countedLicence]):
+		return []greenroom.Event{entry(seat, now, greenroom.EventProblemOver, "DCV's licence is good again.", data)}
+	case !licensed(licence) && worthTelling(count(d, countedLicence)):
+		return []greenroom.Event{entry(seat, now, greenroom.EventProblem, LicenceTrouble(licence), data)}
+	}
+	return nil
+}
+
+// licensed reports whether the desktop server's licence is good, or nothing is known of it.
+func licensed(licence string) bool { return licence == "" || strings.EqualFold(licence, "licensed") }
+
+// LicenceTrouble says what is wrong with the licence of a desktop's server and what to do, "" if nothing is.
+func LicenceTrouble(licence string) string {
+	if licensed(licence) {
+		return ""
+	}
+	return "DCV's licence is " + licence + ": on EC2 the instance profile must let the machine read s3://dcv-license.REGION, and the machine must reach S3."
+}
+
+// worthTelling reports whether the timeline tells of the nth trouble of a kind: of each at first, and then seldom. It never
+// does when trouble is no longer counted.
+func worthTelling(n int) bool { return n >= 1 && n <= 3 || n == 10 || n == 100 }
+
+// stale reports whether what is known of the desktop's life is older than it may be.
+func stale(a *greenroom.AgentFacts, in agentapi.Report, now time.Time) bool {
+	return lastInput(a, in, now).Sub(a.ActiveAt) >= activityStep || now.Sub(a.ReportedAt) >= wordStep
+}
+
+// remember takes over what changes with every report.
+func remember(a *greenroom.AgentFacts, in agentapi.Report, now time.Time) {
+	a.ReportedAt, a.ActiveAt = now, lastInput(a, in, now)
+}
+
+// Silent reports whether a desktop that is there has not been heard from for longer than its agent and the saving of its word
+// take. What was written before agents' words were is no sign of silence.
+func Silent(d *greenroom.Desktop, now time.Time) bool {
+	at := d.Agent.ReportedAt
+	return d.Phase.Live() && !at.IsZero() && now.Sub(at) > wordStep+time.Minute
+}
+
+// lastInput is when the desktop's participant last did something, as far as it was told. No clock is trusted to be ahead of ours.
+func lastInput(a *greenroom.AgentFacts, in agentapi.Report, now time.Time) time.Time {
+	last := a.ActiveAt
+	for _, c := range participants(in.Connections) {
+		if c.ActiveAt.After(now) {
+			c.ActiveAt = now
+		}
+		if c.ActiveAt.After(last) {
+			last = c.ActiveAt.UTC()
+		}
+	}
+	return last
+}
+
+// maxSentence bounds what a desktop may have shown to people.
+const maxSentence = 300
+
+func sentence(text string) string {
+	clean := strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(text, "?"))
+	if r := []rune(clean); len(r) > maxSentence {
+		return string(r[:maxSentence]) + "…"
+	}
+	return clean
+}
