@@ -13,7 +13,7 @@ if [ "$want" = bench ] && ! PATH=$PATH:/usr/sbin type -P nginx >/dev/null; then
   programs+=(nginx:nginx-light) # the peer of the edge
 fi
 if [ "$want" = test ] || [ "$want" = bench ]; then
-  programs+=(dig:bind9-dnsutils shellcheck:shellcheck mvn:maven) # Maven fetches DynamoDB Local; the Java that comes with it runs it
+  programs+=(dig:bind9-dnsutils ip:iproute2 shellcheck:shellcheck mvn:maven) # Maven fetches DynamoDB Local; the Java that comes with it runs it
   # One name server is enough; both packages keep it out of an ordinary user's PATH.
   { PATH=$PATH:/usr/sbin type -P knotd || PATH=$PATH:/usr/sbin type -P named; } >/dev/null || programs+=(knotd:knot)
   # The package keeps the server out of PATH. The tests start servers of their own on free ports; the cluster that installing
