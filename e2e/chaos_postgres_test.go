@@ -67,11 +67,18 @@ func (c *cluster) startAll() {
 	}
 }
 
-// restart lets the database lose its power for a moment.
+// restart lets the database lose its power for a moment. As after a kill, the next blow waits until all is at work again: a row
+// of restarts would be one long outage, and what takes longer than people's patience proves nothing.
 func (c *cluster) restart(t *testing.T) string {
 	c.server.Stop()
 	d := after(3 * time.Second)
 	c.server.Run(t)
+	for _, n := range c.nodes {
+		n.until(n.name+" to reach the database again", func(ctx context.Context) bool {
+			_, err := n.api.List(ctx, client.Filter{Limit: 1})
+			return err == nil
+		})
+	}
 	return fmt.Sprintf("the database was killed, and away for %s", d)
 }
 

@@ -217,14 +217,14 @@ func (c *cloud) List(ctx context.Context, meeting string) ([]compute.Instance, e
 			out = append(out, m.see(seen))
 		}
 	}
-	answer := l.now + l.between(time.Millisecond, 300*time.Millisecond)
+	answer := l.between(time.Millisecond, 300*time.Millisecond)
 	if l.hit(l.rates.SlowList, "slow list") {
-		answer = l.now + l.between(0, 30*time.Second)
+		answer = l.between(0, 30*time.Second)
+		if left := l.deadline(ctx) - l.now; answer > left {
+			l.cur.sleep(left)
+			return nil, context.DeadlineExceeded
+		}
 	}
-	if limit := l.deadline(ctx); answer > limit {
-		l.cur.until(limit)
-		return nil, context.DeadlineExceeded
-	}
-	l.cur.until(answer)
+	l.cur.sleep(answer)
 	return out, nil
 }
