@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"net/url"
 	"os"
 	"path/filepath"
 	"testing"
@@ -23,7 +22,7 @@ type cluster struct {
 	*chaos
 	server   *pgtest.Server
 	database string
-	networks []*front // between each replica and the database
+	lines    []line // from each replica to the database
 }
 
 // replicas is how many share the work.
@@ -31,8 +30,9 @@ const replicas = 3
 
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
-	server := pgtest.NewServer(t)
-	c := &cluster{server: server, database: server.NewDatabase(t), chaos: &chaos{instance: newReplica(t, "front", t.TempDir())}}
+	c := &cluster{}
+	c.server, c.database, c.lines = newDatabase(t, replicas)
+	c.chaos = &chaos{instance: newReplica(t, "front", t.TempDir())}
 	var pages, desktops []string
 	for i := range replicas {
 		n := newReplica(t, fmt.Sprintf("replica-%d", i), c.data)
@@ -44,10 +44,8 @@ func newCluster(t *testing.T) *cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, n := range c.nodes {
-		network, own := behind(t, c.database)
-		c.networks = append(c.networks, network)
-		config := fmt.Sprintf("database: %q\npublic_url: http://%s\ncontrol_url: http://%s\ndesktop_port: %s\n", own, people.address(), people.address(), port)
+	for i, n := range c.nodes {
+		config := fmt.Sprintf("database: %q\npublic_url: http://%s\ncontrol_url: http://%s\ndesktop_port: %s\n", c.lines[i].to(t, c.database), people.address(), people.address(), port)
 		file := filepath.Join(c.data, n.name+".yaml")
 		if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 			t.Fatal(err)
@@ -60,18 +58,6 @@ func newCluster(t *testing.T) *cluster {
 	return c
 }
 
-// behind returns a database's URL that leads through a network that can be cut.
-func behind(t *testing.T, database string) (*front, string) {
-	t.Helper()
-	u, err := url.Parse(database)
-	if err != nil {
-		t.Fatal(err)
-	}
-	network := newFront(t, u.Host)
-	u.Host = network.address()
-	return network, u.String()
-}
-
 func (c *cluster) startAll() {
 	for _, n := range c.nodes {
 		n.launch()
@@ -81,21 +67,28 @@ func (c *cluster) startAll() {
 	}
 }
 
-// restart lets the database lose its power for a moment.
+// restart lets the database lose its power for a moment. As after a kill, the next blow waits until all is at work again: a row
+// of restarts would be one long outage, and what takes longer than people's patience proves nothing.
 func (c *cluster) restart(t *testing.T) string {
 	c.server.Stop()
 	d := after(3 * time.Second)
 	c.server.Run(t)
+	for _, n := range c.nodes {
+		n.until(n.name+" to reach the database again", func(ctx context.Context) bool {
+			_, err := n.api.List(ctx, client.Filter{Limit: 1})
+			return err == nil
+		})
+	}
 	return fmt.Sprintf("the database was killed, and away for %s", d)
 }
 
 // part cuts the network between one replica and the database.
-func (c *cluster) part(*testing.T) string {
+func (c *cluster) part(t *testing.T) string {
 	n := rand.N(len(c.nodes))
-	mend := c.networks[n].cut()
+	mend := c.lines[n].cut(t)
 	d := after(8 * time.Second)
 	mend()
-	return fmt.Sprintf("%s lost the database for %s", c.nodes[n].name, d)
+	return fmt.Sprintf("%s lost the database for %s: %s", c.nodes[n].name, d, c.lines[n])
 }
 
 // count asks the database.

@@ -90,6 +90,38 @@ func TestReplicaDies(t *testing.T) {
 	c.nothingLeft()
 }
 
+// TestReplicaIsCutOff cuts the replica that a meeting was scheduled with off from the database, at once. The others go on within
+// seconds, and it serves again when the network is whole.
+func TestReplicaIsCutOff(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	c.startAll()
+	m := mustSchedule(t, c.nodes[1], "Cut off", "now")
+	mend := c.lines[1].cut(t)
+	began := time.Now()
+	c.until("desktops", func(ctx context.Context) bool {
+		m, ok := c.nodes[2].meeting(ctx, m.ID)
+		return ok && all(m, greenroom.Ready)
+	})
+	t.Logf("ready %s after the cut: %s", time.Since(began), c.lines[1])
+	if m, ok := c.nodes[1].meeting(t.Context(), m.ID); ok {
+		t.Errorf("the replica that is cut off knows that the meeting is %s", m.State)
+	}
+	mend()
+	c.until("the replica to serve again", func(ctx context.Context) bool {
+		m, ok := c.nodes[1].meeting(ctx, m.ID)
+		return ok && all(m, greenroom.Ready)
+	})
+	if _, err := c.nodes[1].api.End(t.Context(), m.ID); err != nil {
+		t.Fatal(err)
+	}
+	c.until("the end", func(ctx context.Context) bool {
+		m, ok := c.nodes[0].meeting(ctx, m.ID)
+		return ok && all(m, greenroom.Gone)
+	})
+	c.nothingLeft()
+}
+
 // TestReplicaOfAnotherMachine refuses a replica that would not see the desktops of the others.
 func TestReplicaOfAnotherMachine(t *testing.T) {
 	t.Parallel()

@@ -14,7 +14,7 @@ if [ "$want" = bench ] && ! PATH=$PATH:/usr/sbin type -P nginx >/dev/null; then
 fi
 if [ "$want" = test ] || [ "$want" = bench ]; then
   programs+=(dig:bind9-dnsutils shellcheck:shellcheck mvn:maven) # Maven fetches DynamoDB Local; the Java that comes with it runs it
-  PATH=$PATH:/usr/sbin type -P ip >/dev/null || programs+=(ip:iproute2) # network namespaces: a desktop's machine of its own
+  PATH=$PATH:/usr/sbin type -P ip >/dev/null || programs+=(ip:iproute2) # network namespaces: machines of their own, and cables to pull
   # One name server is enough; both packages keep it out of an ordinary user's PATH.
   { PATH=$PATH:/usr/sbin type -P knotd || PATH=$PATH:/usr/sbin type -P named; } >/dev/null || programs+=(knotd:knot)
   # The package keeps the server out of PATH. The tests start servers of their own on free ports; the cluster that installing

@@ -421,7 +421,6 @@ func TestCrashAtEveryWrite(t *testing.T) {
 	}
 }
 
-// TestSweep removes what belongs to no desktop, and only after a second look.
 // listless is a store in whose lists a meeting is never found.
 type listless struct{ *memstore.Store }
 
@@ -470,6 +469,7 @@ func TestSweepKeepsTheNameOfASeatThatWasTakenOff(t *testing.T) {
 	}
 }
 
+// TestSweep removes what belongs to no desktop, and only after a second look.
 func TestSweep(t *testing.T) {
 	t.Parallel()
 	l := newLife(t, time.Minute)

@@ -77,6 +77,7 @@ type machine struct {
 	ended   chan struct{}
 	brief   atomic.Bool  // certificates are signed for a short time
 	space   *netns.Space // the machine's own network; nil: it is on loopback
+	cable   *netns.Cable // to it
 	proxy   *proxy       // the way to the control plane where there is no space; nil: it is straight
 }
 
@@ -148,7 +149,7 @@ func (m *machine) network() dcvtest.Network {
 	return dcvtest.Network{
 		Listen: func() (l net.Listener, err error) {
 			err = m.space.Do(func() error {
-				l, err = dcvtest.Listen(netip.AddrPortFrom(m.space.Inside, 0).String())
+				l, err = dcvtest.Listen(netip.AddrPortFrom(m.cable.Inside, 0).String())
 				return err
 			})
 			return l, err
@@ -167,7 +168,7 @@ func (m *machine) network() dcvtest.Network {
 func (m *machine) cut(cut bool) {
 	m.t.Helper()
 	if m.space != nil {
-		m.space.Cut(m.t, cut)
+		m.cable.Cut(m.t, cut)
 		return
 	}
 	m.proxy.cut(cut)
@@ -186,8 +187,11 @@ func bootOn(t *testing.T, v dcvtest.Version, space *netns.Space) *machine {
 	blueprint := greenroom.DefaultBlueprint()
 	blueprint.Protocol, blueprint.Provider = "dcv", "test"
 	if space != nil {
+		if m.cable, err = space.Lay(t); err != nil {
+			t.Fatal(err)
+		}
 		m.front.Listener.Close()
-		if m.front.Listener, err = net.Listen("tcp", netip.AddrPortFrom(space.Outside, 0).String()); err != nil {
+		if m.front.Listener, err = net.Listen("tcp", netip.AddrPortFrom(m.cable.Outside, 0).String()); err != nil {
 			t.Fatal(err)
 		}
 	}

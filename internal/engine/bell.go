@@ -22,6 +22,8 @@ const (
 	// bellAgain is how long a bell waits to see whether it was heard.
 	bellAgain = 30 * time.Second
 	bellHands = 16 // bells at once; each is one read
+	// hangTime bounds a question to the database before River starts, which would wait for its answer without end.
+	hangTime = 5 * time.Second
 )
 
 // bell is the second bell of one wake: a job that rings after the alarm should have.
@@ -56,6 +58,34 @@ func (r *ringer) Work(ctx context.Context, job *river.Job[bell]) error {
 // NextRetry spreads the tries of a bell that could not read its meeting.
 func (r *ringer) NextRetry(job *river.Job[bell]) time.Time {
 	return time.Now().Add(backoff(job.Attempt))
+}
+
+// hangBell starts the second bell as soon as the database answers, and returns what stops it. The program has told people by
+// then that it serves: a database that is away for a moment is waited for, as at any other time.
+func (e *Engine) hangBell(ctx, passes context.Context) (stop func()) {
+	stop = func() {}
+	ctx, hung := context.WithCancel(ctx)
+	defer hung()
+	every(ctx, func() time.Duration {
+		started, err := e.tryBell(ctx, passes)
+		if err == nil {
+			stop = started
+			hung()
+		} else if ctx.Err() == nil {
+			e.Logger.Warn("the second bell cannot be started yet", "err", err)
+		}
+		return lookAgainAfter
+	})
+	return stop
+}
+
+func (e *Engine) tryBell(ctx, passes context.Context) (func(), error) {
+	ctx, cancel := context.WithTimeout(ctx, hangTime)
+	defer cancel()
+	if err := e.DB.PingContext(ctx); err != nil {
+		return nil, err
+	}
+	return e.startBell(passes)
 }
 
 // startBell starts River and returns what stops it.

@@ -106,14 +106,12 @@ func (e *Engine) HandedOver(meetingID string, rev int64) { e.alarm.handedOver(me
 func (e *Engine) Run(ctx context.Context) error {
 	passes, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
-	if e.DB != nil {
-		stop, err := e.startBell(passes)
-		if err != nil {
-			return fmt.Errorf("start the second bell: %w", err)
-		}
-		defer stop()
-	}
 	var services, running sync.WaitGroup
+	stopBell := func() {}
+	defer func() { stopBell() }()
+	if e.DB != nil {
+		services.Go(func() { stopBell = e.hangBell(ctx, passes) })
+	}
 	if e.TakeOver {
 		e.takeOver(ctx)
 	}

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -23,6 +24,47 @@ func TestSecondBellRingsOnAnotherReplica(t *testing.T) {
 	first.stop(t) // its alarm rings no more
 	receive(t, passes, m.ID)
 }
+
+// A replica says that it serves before its engine runs: a database that goes away in between does not end it, and its second
+// bell rings once the database is back.
+func TestEngineWaitsForADatabaseThatWentAway(t *testing.T) {
+	t.Parallel()
+	server := pgtest.NewServer(t)
+	r := openRig(t, rigOptions{url: server.NewDatabase(t), deaf: true})
+	const wanted = "the second bell cannot be started yet"
+	refused := make(chan string, 1)
+	r.engine.Logger = slog.New(listens{wanted, refused})
+	r.engine.Store = blind{r.store}
+	passes := make(chan string, 10)
+	r.advance = quietly(r, passes)
+	m := r.create(t, wakingIn(-time.Hour))
+	server.Stop()
+	r.start(t)
+	receive(t, refused, wanted)
+	server.Run(t)
+	receive(t, passes, m.ID)
+}
+
+// listens hears one message of a log, and passes it on if somebody waits for it.
+type listens struct {
+	message string
+	heard   chan<- string
+}
+
+func (listens) Enabled(context.Context, slog.Level) bool { return true }
+
+func (l listens) Handle(_ context.Context, r slog.Record) error {
+	if r.Message == l.message {
+		select {
+		case l.heard <- r.Message:
+		default:
+		}
+	}
+	return nil
+}
+
+func (l listens) WithAttrs([]slog.Attr) slog.Handler { return l }
+func (l listens) WithGroup(string) slog.Handler      { return l }
 
 // Replicas that start at once migrate once, and between them they answer every wake. No job is left for a meeting
 // that is over.

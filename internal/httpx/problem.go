@@ -101,8 +101,13 @@ func (p *Problem) GetHeaders() http.Header {
 	if p.RetryAfter > 0 {
 		h.Set("Retry-After", Seconds(p.RetryAfter))
 	}
-	if p.Status == http.StatusUnauthorized {
+	switch p.Status {
+	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", `Bearer realm="greenroom"`)
+	case http.StatusServiceUnavailable:
+		// Who asks again may ask another replica. A kept connection leads to this one however often it is used, and a
+		// balancer that only passes connections on cannot move it.
+		h.Set("Connection", "close")
 	}
 	return h
 }

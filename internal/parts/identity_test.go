@@ -59,7 +59,7 @@ func TestARegionIsAddedWhileTheServerRuns(t *testing.T) {
 		}
 	}
 	write(first.PEM)
-	identify, err :=parts.Identifier(cfg)
+	identify, err := parts.Identifier(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

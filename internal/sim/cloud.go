@@ -217,6 +217,14 @@ func (c *cloud) List(ctx context.Context, meeting string) ([]compute.Instance, e
 			out = append(out, m.see(seen))
 		}
 	}
-	l.cur.sleep(l.between(time.Millisecond, 300*time.Millisecond))
+	answer := l.between(time.Millisecond, 300*time.Millisecond)
+	if l.hit(l.rates.SlowList, "slow list") {
+		answer = l.between(0, 30*time.Second)
+		if left := l.deadline(ctx) - l.now; answer > left {
+			l.cur.sleep(left)
+			return nil, context.DeadlineExceeded
+		}
+	}
+	l.cur.sleep(answer)
 	return out, nil
 }

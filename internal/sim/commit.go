@@ -31,6 +31,9 @@ func (l *life) committed(b *book, events []greenroom.Event) {
 		l.checkReason(b, &prev, &next, events)
 	}
 	l.checkWake(b, &prev, &next)
+	if prev.State() != next.State() {
+		l.turn()
+	}
 	l.invite(b)
 }
 

@@ -80,6 +80,9 @@ func (s *ledger) Update(ctx context.Context, m greenroom.Meeting, events []green
 
 func (s *ledger) List(ctx context.Context, f store.Filter) ([]greenroom.Meeting, string, error) {
 	s.l.call()
+	if s.l.hit(s.l.rates.Torn, "torn reading") {
+		s.l.untilTurn(10 * time.Minute)
+	}
 	if err := s.unavailable(before); err != nil {
 		return nil, "", err
 	}

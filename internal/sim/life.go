@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,6 +33,7 @@ type life struct {
 	threads map[*thread]struct{}
 	pool    *pool
 	kicked  bool
+	bent    []*thread // that wait until a meeting's state changes
 
 	store     *memstore.Store
 	processes []*process
@@ -196,6 +198,21 @@ func (l *life) atRest() bool {
 		}
 	}
 	return false
+}
+
+// untilTurn waits until the state of some meeting has changed, at most d: what comes then comes at the worst moment.
+func (l *life) untilTurn(d time.Duration) {
+	t := l.cur
+	l.bent = append(l.bent, t)
+	t.wait(d)
+	l.bent = slices.DeleteFunc(l.bent, func(o *thread) bool { return o == t })
+}
+
+// turn wakes those that wait for a change of state.
+func (l *life) turn() {
+	for _, t := range l.bent {
+		t.wake()
+	}
 }
 
 func (l *life) newID() string {

@@ -72,7 +72,12 @@ func (l *life) organise(t *thread, b *book) {
 	for range l.rng.IntN(4) {
 		now := l.now
 		end := b.now.EndsAt.Sub(epoch)
-		t.sleep(l.between(0, max(end-now, time.Minute)))
+		moment := l.between(0, max(end-now, time.Minute))
+		if l.hit(l.rates.BadMoment, "change at a bad moment") {
+			l.untilTurn(moment)
+			moment = l.between(0, 10*time.Second)
+		}
+		t.sleep(moment)
 		if b.now.Closed {
 			return
 		}

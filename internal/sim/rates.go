@@ -13,6 +13,7 @@ type Rates struct {
 	ClockJump float64       // a process's clock is set, at each call to the world
 	Store     float64       // the store does not answer, before or after the write took hold
 	KickLost  float64       // an event is lost; as often it comes late, or twice
+	Torn      float64       // between two pages of a long reading a meeting changes its state, if one does within ten minutes
 
 	// The provider.
 	Refused   float64 // an error before anything took hold
@@ -26,6 +27,7 @@ type Rates struct {
 	Vanish    float64 // a machine is gone, or dies, in its first hours
 	Stale     float64 // a list that is up to four seconds old
 	DeepStale float64 // a list that is up to twenty seconds old
+	SlowList  float64 // a list that is true of when it was asked for, and comes up to half a minute later
 	ListError float64
 
 	// The zone and the proof.
@@ -37,6 +39,7 @@ type Rates struct {
 	AgentError  float64 // reports that it will never be ready
 	LateReport  float64 // a report comes late, twice or out of order
 	Mischief    float64 // a wrong key, a spent or foreign token
+	BadMoment   float64 // the organiser changes something right after the meeting's state has changed
 }
 
 // Climates are the weather that a seed may live in.
@@ -51,5 +54,10 @@ var Climates = map[string]Rates{
 		Crash: 0.01, Stop: 0.008, StopFor: 3 * time.Minute, DownFor: 5 * time.Minute, Blackout: 0.2, ClockJump: 0.01, Store: 0.02, KickLost: 0.2,
 		Refused: 0.12, LostReply: 0.12, Slow: 0.1, Throttled: 0.05, Capacity: 0.1, Permanent: 0.01, SlowBoot: 0.15, NeverBoot: 0.05, Vanish: 0.2,
 		Stale: 0.2, DeepStale: 0.02, ListError: 0.08, DNS: 0.15, Probe: 0.2, AgentSilent: 0.05, AgentError: 0.03, LateReport: 0.2, Mischief: 0.2,
+	},
+	// Few things break here, and everything that is read is of a while ago.
+	"fog": {
+		Crash: 0.002, StopFor: 30 * time.Second, DownFor: time.Minute, ClockJump: 0.002, KickLost: 0.1, Torn: 0.6,
+		LostReply: 0.2, Slow: 0.5, SlowBoot: 0.1, Vanish: 0.5, Stale: 0.1, DeepStale: 0.005, SlowList: 0.25, DNS: 0.02, Probe: 0.05, BadMoment: 0.8,
 	},
 }

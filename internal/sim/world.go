@@ -36,14 +36,17 @@ type request struct {
 	last  time.Duration // the last answer so far
 }
 
-// deadline gives when ctx ends, in the world's time. A process counts by its own clock.
 func (l *life) request(ctx context.Context) *request {
 	l.call()
-	r := &request{limit: l.now + time.Hour, last: l.now}
+	return &request{limit: l.deadline(ctx), last: l.now}
+}
+
+// deadline gives when ctx ends, in the world's time. A process counts by its own clock.
+func (l *life) deadline(ctx context.Context) time.Duration {
 	if d, ok := ctx.Deadline(); ok {
-		r.limit = d.Sub(epoch) - l.cur.p.offset
+		return d.Sub(epoch) - l.cur.p.offset
 	}
-	return r
+	return l.now + time.Hour
 }
 
 // send lets f take hold at its moment, unless err refuses it. It gives what the caller will be told.

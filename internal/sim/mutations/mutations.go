@@ -8,9 +8,10 @@ type Mutation struct {
 	Name, File, Old, New string
 }
 
-// Lives and RareLives are how many lives are led for a mutation at most.
+// Lives, FogLives and RareLives are how many lives are led for a mutation at most.
 const (
 	Lives     = 2000
+	FogLives  = 6000
 	RareLives = 40_000
 )
 
@@ -74,6 +75,14 @@ var Table = []Mutation{
 	{"a token is good for every address", desktops, `case t.Client != "" && t.Client != client:`, "case false:"},
 	{"a token stays good unused", desktops, `case t.Client == "" && t.ExpiresAt.Before(now):`, "case false:"},
 	{"a spent secret enrols again", desktops, `refused = d.Agent.KeyHash != "" && d.Agent.KeyHash != key || `, "refused = "},
+}
+
+// Fog lists those that show only where what is read is of a while ago, and are found within FogLives lives in the fog.
+var Fog = []Mutation{
+	// The list of the first look may have been asked for before the launch took hold, and come after none can any more.
+	{"one look is enough for an unanswered launch", planSeat, `return false, p.due(d.MissingSince.Add(secondLook), "a second look that the launch left nothing")`, "return false, true"},
+	// Twice in a row the meeting went back to a state whose page was read already.
+	{"the sweep does not read a meeting again", sweep, `if h.Meeting != "" {`, "if false {"},
 }
 
 // Rare lists those that need a rare coincidence, and so minutes of lives: `make mutations` looks for them, too.

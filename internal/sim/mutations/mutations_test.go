@@ -17,10 +17,11 @@ import (
 // TestEveryMutationIsFound puts one fault at a time into the product and expects the simulation to say which promise it breaks.
 func TestEveryMutationIsFound(t *testing.T) {
 	t.Parallel()
-	find(t, mutations.Table, mutations.Lives)
+	find(t, mutations.Table, "storm", mutations.Lives)
+	find(t, mutations.Fog, "fog", mutations.FogLives)
 }
 
-func find(t *testing.T, table []mutations.Mutation, lives int) {
+func find(t *testing.T, table []mutations.Mutation, climate string, lives int) {
 	t.Helper()
 	root, err := filepath.Abs("../../..")
 	if err != nil {
@@ -30,7 +31,7 @@ func find(t *testing.T, table []mutations.Mutation, lives int) {
 		t.Run(m.Name, func(t *testing.T) {
 			t.Parallel()
 			simulate := build(t, root, m)
-			out, err := exec.CommandContext(t.Context(), simulate, "-climate", "storm", "-lives", strconv.Itoa(lives)).Output()
+			out, err := exec.CommandContext(t.Context(), simulate, "-climate", climate, "-lives", strconv.Itoa(lives)).Output()
 			var exit *exec.ExitError
 			promise := broken(string(out))
 			if err == nil || !errors.As(err, &exit) || exit.ExitCode() != 1 || promise == "" {

@@ -11,5 +11,5 @@ import (
 // TestRareMutationsAreFound takes minutes.
 func TestRareMutationsAreFound(t *testing.T) {
 	t.Parallel()
-	find(t, mutations.Rare, mutations.RareLives)
+	find(t, mutations.Rare, "storm", mutations.RareLives)
 }

@@ -267,7 +267,9 @@ func (s *Store) perform(ctx context.Context, w *write, savepoints bool) error {
 	}
 	switch {
 	case w.err == nil:
-	case ctx.Err() != nil || s.dialect.again(w.err):
+	case ctx.Err() != nil: // not w.err, which may be what this write alone has found out
+		return fmt.Errorf("the transaction took too long: %w", context.Cause(ctx))
+	case s.dialect.again(w.err):
 		return w.err
 	case errors.Is(w.err, greenroom.ErrConflict) || errors.Is(w.err, greenroom.ErrNotFound): // found out before anything was written
 	case !savepoints:

@@ -61,3 +61,32 @@ func TestCancelledWhileQueuedIsSkipped(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestNobodyIsToldOfAnothersFault lets a transaction run out of time in the moment in which one of its writes finds that it is
+// too late. That is this write's own; the others have a database that does not answer.
+func TestNobodyIsToldOfAnothersFault(t *testing.T) {
+	t.Parallel()
+	for _, fault := range []error{greenroom.ErrConflict, greenroom.ErrNotFound, errors.New("a fault of no kind")} {
+		t.Run(fault.Error(), func(t *testing.T) {
+			t.Parallel()
+			s, err := Open(t.Context(), Options{Path: filepath.Join(t.TempDir(), "greenroom.db")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { s.Close() })
+			hurried := *s.dialect
+			hurried.batchTime = 50 * time.Millisecond
+			s.dialect = &hurried
+			batch := []*write{
+				{ctx: t.Context(), what: "another", run: func(ctx context.Context, _ *turn) error {
+					<-ctx.Done()
+					return fault
+				}},
+				{ctx: t.Context(), what: "mine", run: func(context.Context, *turn) error { return nil }},
+			}
+			if err := s.commit(batch, nil); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, fault) {
+				t.Errorf("everybody was told %v", err)
+			}
+		})
+	}
+}

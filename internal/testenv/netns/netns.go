@@ -1,4 +1,4 @@
-// Package netns gives tests a machine's network of its own: a network namespace with a cable to that of the test, which can be
+// Package netns gives tests a machine's network of its own: a network namespace with cables to that of the test, which can be
 // pulled. What is sent then vanishes, and nobody is told. It takes root on Linux, or the capabilities
 // CAP_NET_ADMIN and CAP_SYS_ADMIN, and the program ip. The kernel takes everything away when the test's process ends, however
 // that happens.
@@ -19,67 +19,84 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Space is the namespace of one machine. Between it and the test stands a switch, in a namespace of its own: a cable that is
-// pulled there is not seen on the machine, whose own end stays as it was.
+// Space is the namespace of one machine.
 type Space struct {
+	ip      string // the program
+	machine *os.File
+	cables  int
+}
+
+// New makes a namespace for the length of a test, without any cable. An error means that it cannot be had here.
+func New(t testing.TB) (*Space, error) {
+	t.Helper()
+	path, err := program()
+	if err != nil {
+		return nil, err
+	}
+	s := &Space{ip: path}
+	if s.machine, err = unshare(); err != nil {
+		return nil, err
+	}
+	t.Cleanup(func() { s.machine.Close() })
+	return s, within(s.machine, func() error { return s.call("link", "set", "lo", "up") })
+}
+
+// Cable leads from the test to a machine. Between the two stands a switch, in a namespace of its own: a cable that is pulled
+// there is not seen on the machine, whose own end stays as it was.
+type Cable struct {
 	Outside netip.Addr // the test's end
 	Inside  netip.Addr // the machine's
 
-	ip      string // the program
-	machine *os.File
+	space   *Space
 	between *os.File
 }
 
 // tries bounds how often a pair of addresses is drawn that somebody else has.
 const tries = 16
 
-// New makes a namespace for the length of a test. An error means that it cannot be had here.
-func New(t testing.TB) (*Space, error) {
+// Lay lays another cable to the machine, for the length of the test.
+func (s *Space) Lay(t testing.TB) (*Cable, error) {
 	t.Helper()
-	s := &Space{}
+	c := &Cable{space: s}
 	var err error
-	if s.ip, err = program(); err != nil {
+	if c.between, err = unshare(); err != nil {
 		return nil, err
 	}
-	for _, file := range []**os.File{&s.machine, &s.between} {
-		if *file, err = unshare(); err != nil {
-			return nil, err
-		}
-		t.Cleanup(func() { (*file).Close() })
-	}
-	if err := s.draw(); err != nil {
+	t.Cleanup(func() { c.between.Close() })
+	if err := c.draw(); err != nil {
 		return nil, err
 	}
-	cable := fmt.Sprintf("gr%08x", rand.Uint32())
-	if err := s.call("link", "add", cable, "type", "veth", "peer", "name", "out", "netns", name(s.between)); err != nil {
+	outer, plug := fmt.Sprintf("gr%08x", rand.Uint32()), fmt.Sprintf("eth%d", s.cables)
+	s.cables++
+	if err := s.call("link", "add", outer, "type", "veth", "peer", "name", "out", "netns", name(c.between)); err != nil {
 		return nil, err
 	}
-	t.Cleanup(func() { _ = s.call("link", "del", cable) }) // a namespace may have taken it along
-	return s, errors.Join(
-		s.call("address", "add", s.Outside.String()+"/30", "dev", cable),
-		s.call("link", "set", cable, "up"),
-		within(s.between, s.connect),
-		within(s.machine, s.address),
+	t.Cleanup(func() { _ = s.call("link", "del", outer) }) // a namespace may have taken it along
+	return c, errors.Join(
+		s.call("address", "add", c.Outside.String()+"/30", "dev", outer),
+		s.call("link", "set", outer, "up"),
+		within(c.between, func() error { return c.connect(plug) }),
+		within(s.machine, func() error { return c.plugIn(plug) }),
 	)
 }
 
-// connect makes the switch between the cable to the test and the one to the machine.
-func (s *Space) connect() error {
+// connect makes the switch between the end to the test and the one to the machine.
+func (c *Cable) connect(plug string) error {
+	s := c.space
 	return errors.Join(
 		s.call("link", "add", "switch", "type", "bridge"),
-		s.call("link", "add", "in", "type", "veth", "peer", "name", "eth0", "netns", name(s.machine)),
+		s.call("link", "add", "in", "type", "veth", "peer", "name", plug, "netns", name(s.machine)),
 		s.call("link", "set", "in", "master", "switch", "up"),
 		s.call("link", "set", "out", "master", "switch", "up"),
 		s.call("link", "set", "switch", "up"),
 	)
 }
 
-// address gives the machine what it has by itself.
-func (s *Space) address() error {
+// plugIn gives the machine its address on the cable.
+func (c *Cable) plugIn(plug string) error {
 	return errors.Join(
-		s.call("link", "set", "lo", "up"),
-		s.call("address", "add", s.Inside.String()+"/30", "dev", "eth0"),
-		s.call("link", "set", "eth0", "up"),
+		c.space.call("address", "add", c.Inside.String()+"/30", "dev", plug),
+		c.space.call("link", "set", plug, "up"),
 	)
 }
 
@@ -100,7 +117,7 @@ func unshare() (file *os.File, err error) {
 func name(space *os.File) string { return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), space.Fd()) }
 
 // draw chooses addresses that nobody on this machine has, of those that are set aside for tests of networks.
-func (s *Space) draw() error {
+func (c *Cable) draw() error {
 	taken, err := net.InterfaceAddrs()
 	if err != nil {
 		return err
@@ -110,10 +127,10 @@ func (s *Space) draw() error {
 		at := func(n uint32) netip.Addr {
 			return netip.AddrFrom4([4]byte{198, 18 + byte(block>>16), byte(block >> 8), byte(block) + byte(n)})
 		}
-		s.Outside, s.Inside = at(1), at(2)
+		c.Outside, c.Inside = at(1), at(2)
 		free := true
 		for _, a := range taken {
-			if n, ok := a.(*net.IPNet); ok && n.Contains(s.Outside.AsSlice()) {
+			if n, ok := a.(*net.IPNet); ok && n.Contains(c.Outside.AsSlice()) {
 				free = false
 			}
 		}
@@ -164,13 +181,13 @@ func onThread(f func() error) error {
 }
 
 // Cut pulls the cable, or puts it back in.
-func (s *Space) Cut(t testing.TB, cut bool) {
+func (c *Cable) Cut(t testing.TB, cut bool) {
 	t.Helper()
 	state := "up"
 	if cut {
 		state = "down"
 	}
-	if err := within(s.between, func() error { return s.call("link", "set", "out", state) }); err != nil {
+	if err := within(c.between, func() error { return c.space.call("link", "set", "out", state) }); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"testing"
 	"time"
@@ -19,18 +18,27 @@ func TestSpace(t *testing.T) {
 	if err != nil {
 		t.Skipf("no network namespace can be had here: %v", err)
 	}
+	cables := make([]*netns.Cable, 2)
+	for i := range cables {
+		if cables[i], err = s.Lay(t); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cut, whole := cables[0], cables[1]
 	var inside net.Listener
 	if err := s.Do(func() (err error) {
-		inside, err = net.Listen("tcp", netip.AddrPortFrom(s.Inside, 0).String())
+		inside, err = net.Listen("tcp", ":0")
 		return err
 	}); err != nil {
 		t.Fatal(err)
 	}
 	defer inside.Close()
-	if _, err := net.Listen("tcp", inside.Addr().String()); err == nil {
+	_, port, _ := net.SplitHostPort(inside.Addr().String())
+	by := func(c *netns.Cable) string { return net.JoinHostPort(c.Inside.String(), port) }
+	if _, err := net.Listen("tcp", by(cut)); err == nil {
 		t.Error("the machine's address is one of ours")
 	}
-	conn, err := net.DialTimeout("tcp", inside.Addr().String(), time.Minute)
+	conn, err := net.DialTimeout("tcp", by(cut), time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +48,7 @@ func TestSpace(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer there.Close()
-	s.Cut(t, true)
+	cut.Cut(t, true)
 	if _, err := there.Write([]byte("lost?")); err != nil {
 		t.Errorf("the sender is told that the cable is pulled: %v", err)
 	}
@@ -49,7 +57,12 @@ func TestSpace(t *testing.T) {
 	if n, err := conn.Read(got); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("%q came through a pulled cable: %v", got[:n], err)
 	}
-	s.Cut(t, false)
+	if other, err := net.DialTimeout("tcp", by(whole), time.Minute); err != nil {
+		t.Errorf("the other cable was pulled, too: %v", err)
+	} else {
+		other.Close()
+	}
+	cut.Cut(t, false)
 	_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
 	if _, err := io.ReadFull(conn, got); err != nil || string(got) != "lost?" {
 		t.Errorf("%q came through afterwards: %v", got, err)

@@ -7,6 +7,7 @@ package pgtest
 import (
 	"database/sql"
 	"fmt"
+	"net"
 	"net/url"
 	"strings"
 	"sync"
@@ -24,7 +25,7 @@ const (
 	Password  = "right-Passw0rd"
 )
 
-var shared = sync.OnceValues(start)
+var shared = sync.OnceValues(func() (*Server, error) { return start(loopback) })
 
 // Start returns the URL of a fresh, empty database on a server that all tests of this process share.
 func Start(tb testing.TB) string {
@@ -39,7 +40,37 @@ func Start(tb testing.TB) string {
 // NewServer starts a server of the test's own, to be stopped and restarted. It ends with the test.
 func NewServer(tb testing.TB) *Server {
 	tb.Helper()
-	s, err := start()
+	return NewServerAt(tb, loopback)
+}
+
+// Place is where a server runs.
+type Place struct {
+	Address string                         // by which we reach it
+	Enter   func(begin func() error) error // calls what begins its process there; nil is here
+}
+
+var loopback = Place{Address: "127.0.0.1"}
+
+func (p Place) begin(start func() error) error {
+	if p.Enter == nil {
+		return start()
+	}
+	return p.Enter(start)
+}
+
+// listens are the addresses that the server is told.
+func (p Place) listens() string {
+	if p.Enter == nil {
+		return p.Address
+	}
+	return "*"
+}
+
+// NewServerAt starts a server of the test's own on another machine, as netns makes them, which listens on all addresses that the
+// machine has.
+func NewServerAt(tb testing.TB, place Place) *Server {
+	tb.Helper()
+	s, err := start(place)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -66,10 +97,21 @@ func (s *Server) NewDatabase(tb testing.TB) string {
 
 // URL names a database as a role.
 func (s *Server) URL(role, database string) string {
-	u := url.URL{Scheme: "postgres", User: url.User(role), Host: s.address, Path: database, RawQuery: "sslmode=disable"}
+	u := url.URL{Scheme: "postgres", User: url.User(role), Host: net.JoinHostPort(s.place.Address, s.port), Path: database, RawQuery: "sslmode=disable"}
 	if role == Guarded {
 		u.User = url.UserPassword(role, Password)
 	}
+	return u.String()
+}
+
+// By names the same database by another of the server's addresses.
+func By(tb testing.TB, databaseURL, address string) string {
+	tb.Helper()
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	u.Host = net.JoinHostPort(address, u.Port())
 	return u.String()
 }
 

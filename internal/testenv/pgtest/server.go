@@ -20,12 +20,13 @@ import (
 
 // Server is a running PostgreSQL.
 type Server struct {
-	dir     string // data, log and the keeper's script are below it
-	bin     string
-	address string // host:port on loopback
-	owner   *syscall.Credential
-	keeper  *exec.Cmd
-	leash   io.Closer // the keeper acts when this is closed
+	dir    string // data, log and the keeper's script are below it
+	bin    string
+	place  Place
+	port   string
+	owner  *syscall.Credential
+	keeper *exec.Cmd
+	leash  io.Closer // the keeper acts when this is closed
 
 	mu         sync.Mutex
 	postmaster *exec.Cmd
@@ -83,21 +84,22 @@ func unprivileged() (*syscall.Credential, error) {
 
 // hba lets in everybody without a password but one role, for tests of passwords.
 const hba = `host all guarded 127.0.0.1/32 scram-sha-256
+host all guarded fe80::/10 scram-sha-256
 host all all 127.0.0.1/32 trust
+host all all fe80::/10 trust
 host replication all 127.0.0.1/32 trust
 `
 
 // settings leave fsync on, since benchmarks compare durable writes.
-const settings = `listen_addresses = '127.0.0.1'
-unix_socket_directories = ''
+const settings = `unix_socket_directories = ''
 max_connections = 300
 password_encryption = 'scram-sha-256'
 log_min_messages = warning
 `
 
 // start makes a server of its own with initdb.
-func start() (*Server, error) {
-	return begin(func(s *Server) error {
+func start(place Place) (*Server, error) {
+	return begin(place, func(s *Server) error {
 		initdb := s.command("initdb", "--pgdata", s.data(), "--auth", "trust", "--username", Superuser, "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-instructions")
 		if err := quietly(initdb); err != nil {
 			return err
@@ -117,9 +119,8 @@ func start() (*Server, error) {
 // NewStandby starts a server that follows s and is read-only. It ends with the test.
 func (s *Server) NewStandby(tb testing.TB) *Server {
 	tb.Helper()
-	standby, err := begin(func(n *Server) error {
-		host, port, _ := net.SplitHostPort(s.address)
-		if err := quietly(n.command("pg_basebackup", "--host", host, "--port", port, "--username", Superuser, "--pgdata", n.data(), "--write-recovery-conf", "--checkpoint", "fast")); err != nil {
+	standby, err := begin(loopback, func(n *Server) error {
+		if err := quietly(n.command("pg_basebackup", "--host", s.place.Address, "--port", s.port, "--username", Superuser, "--pgdata", n.data(), "--write-recovery-conf", "--checkpoint", "fast")); err != nil {
 			return err
 		}
 		return n.run()
@@ -139,7 +140,7 @@ func quietly(cmd *exec.Cmd) error {
 }
 
 // begin makes a directory with a keeper and sets up a server in it.
-func begin(setUp func(s *Server) error) (*Server, error) {
+func begin(place Place, setUp func(s *Server) error) (*Server, error) {
 	bin, err := programs()
 	if err != nil {
 		return nil, err
@@ -152,7 +153,7 @@ func begin(setUp func(s *Server) error) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{dir: dir, bin: bin, owner: owner}
+	s := &Server{dir: dir, bin: bin, owner: owner, place: place}
 	if err = s.prepare(); err == nil {
 		err = setUp(s)
 	}
@@ -169,11 +170,10 @@ func (s *Server) prepare() error {
 			return err
 		}
 	}
-	port, err := freePort()
-	if err != nil {
+	var err error
+	if s.port, err = freePort(); err != nil {
 		return err
 	}
-	s.address = net.JoinHostPort("127.0.0.1", port)
 	return s.startKeeper()
 }
 
@@ -198,15 +198,14 @@ func freePort() (string, error) {
 
 // run starts the postmaster and waits until it answers.
 func (s *Server) run() error {
-	_, port, _ := net.SplitHostPort(s.address)
 	log, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	cmd := s.command("postgres", "-D", s.data(), "-p", port)
+	cmd := s.command("postgres", "-D", s.data(), "-p", s.port, "-h", s.place.listens())
 	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
+	if err := s.place.begin(cmd.Start); err != nil {
 		return err
 	}
 	s.postmaster = cmd
