@@ -72,6 +72,13 @@ if [ "$want" = test ] && ! [ -x .cache/moto/bin/python3 ] && ! python3 -c 'impor
   .cache/moto/bin/pip install --quiet --disable-pip-version-check 'moto[server]==5.2.1'
 fi
 
+# What judges deploy/aws.
+if [ "$want" = test ] && ! [ -x .cache/cfn-lint/bin/cfn-lint ]; then
+  say "installing cfn-lint into .cache/cfn-lint with pip"
+  python3 -m venv .cache/cfn-lint || die "Python's venv is missing: apt-get install python3-venv, then run this again"
+  .cache/cfn-lint/bin/pip install --quiet --disable-pip-version-check 'cfn-lint==1.58.0'
+fi
+
 # Amazon's DynamoDB Local, which the store on DynamoDB is tested on. What does not have the pinned sums is not kept.
 local=.cache/dynamodb-local sums=$PWD/internal/testenv/dynamolocal/SHA256SUMS
 if [ "$want" = test ] && ! cmp -s "$sums" "$local/SHA256SUMS"; then
