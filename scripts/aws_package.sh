@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Builds the packages of deploy/aws: dist/greenroom-lambda-arm64.zip and -amd64.zip, each with the program as "bootstrap" and,
-# if a directory is given, the files in it. The same tree, Go and files make the same bytes. Usage: scripts/aws_package.sh [DIR [PACKAGE]]
+# if a directory is given, the files in it. The same tree, Go and files make the same bytes. Usage: scripts/aws_package.sh [DIR]
 set -euo pipefail
 
 most=$((25 << 20)) # bytes of one package
-main=${2:-./cmd/greenroom-lambda}
+main=./cmd/greenroom-lambda
+dist=${DIST:-dist}
 die() { printf 'aws-package: %s\n' "$*" >&2; exit 1; }
 
 config=
@@ -17,11 +18,11 @@ command -v python3 >/dev/null || die "Python 3 is needed to write the zips"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir -p dist
+mkdir -p "$dist"
 for arch in arm64 amd64; do
   mkdir "$work/$arch"
   CGO_ENABLED=0 GOOS=linux GOARCH=$arch go build -trimpath -ldflags '-s -w' -o "$work/$arch/bootstrap" "$main"
-  out=dist/greenroom-lambda-$arch.zip
+  out=$dist/greenroom-lambda-$arch.zip
   python3 - "$out" "$work/$arch/bootstrap" "$config" <<'PYTHON'
 import os, sys, zipfile
 out, program, config = sys.argv[1:]

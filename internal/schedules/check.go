@@ -3,13 +3,16 @@ package schedules
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/scheduler"
 	"github.com/aws/aws-sdk-go-v2/service/scheduler/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/aws/smithy-go"
 
 	"greenroom"
 )
@@ -18,7 +21,7 @@ import (
 func (s *Schedules) CheckGroup(ctx context.Context) error {
 	out, err := s.scheduler.GetScheduleGroup(ctx, &scheduler.GetScheduleGroupInput{Name: aws.String(s.Group)})
 	if err != nil {
-		return fmt.Errorf("look at the group of schedules: %w", s.explain(ctx, err))
+		return fmt.Errorf("look at the group of schedules: %w", s.unseen(ctx, err))
 	}
 	if out.State != types.ScheduleGroupStateActive {
 		return wrong("The group %s of schedules is being deleted: make it anew with deploy/aws.", s.Group)
@@ -33,7 +36,7 @@ func (s *Schedules) CheckQueue(ctx context.Context) error {
 		QueueUrl: aws.String(s.Queue), AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameQueueArn, sqstypes.QueueAttributeNameRedrivePolicy},
 	})
 	if err != nil {
-		return fmt.Errorf("look at the queue: %w", s.explain(ctx, err))
+		return fmt.Errorf("look at the queue: %w", s.unseen(ctx, err))
 	}
 	if arn := out.Attributes[string(sqstypes.QueueAttributeNameQueueArn)]; arn != s.Target {
 		return wrong("The queue %s is %s, and schedules send to %s: take both from the same stack of deploy/aws.", s.Queue, arn, s.Target)
@@ -49,6 +52,14 @@ func (s *Schedules) CheckQueue(ctx context.Context) error {
 		return wrong("The queue %s gives up to %s, and not to %s: deploy deploy/aws again, or mend serverless.dead_letters.", s.Queue, redrive.To, s.DeadLetters)
 	}
 	return nil
+}
+
+// unseen explains why something could not be looked at. That one may not look says nothing about wakes.
+func (s *Schedules) unseen(ctx context.Context, err error) error {
+	if api, ok := errors.AsType[smithy.APIError](err); ok && strings.HasPrefix(api.ErrorCode(), "AccessDenied") {
+		return err
+	}
+	return s.explain(ctx, err)
 }
 
 func wrong(format string, args ...any) error {
