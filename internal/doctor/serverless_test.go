@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -34,8 +35,15 @@ type installation struct {
 	table   string
 }
 
-// install makes it. The one role may do everything but what is left out.
-func install(t *testing.T, leftOut ...string) *installation {
+// copied may be spoilt without the others noticing.
+func (i *installation) copied() *installation {
+	c := *i
+	c.options.Roles = maps.Clone(i.options.Roles)
+	return &c
+}
+
+// install makes it. One role may do everything.
+func install(t *testing.T) *installation {
 	t.Helper()
 	cfg := aws.Config{Region: "eu-west-1", BaseEndpoint: aws.String(moto.Start(t)), Credentials: credentials.NewStaticCredentialsProvider("TEST", "secret", "")}
 	i := &installation{name: "greenroom-" + greenroom.NewMeetingID()[:8], cfg: cfg}
@@ -56,7 +64,7 @@ func install(t *testing.T, leftOut ...string) *installation {
 		t.Fatal(err)
 	}
 	i.wakes = schedules.Options{AWS: cfg, Group: i.name, Queue: *queue.QueueUrl, Target: queues + i.name, DeadLetters: queues + i.name + "-dead"}
-	role := i.role(t, "scheduler.amazonaws.com", leftOut)
+	role := i.role(t, "scheduler.amazonaws.com")
 	i.options = doctor.ServerlessOptions{
 		TableName: i.table, QueueARN: i.wakes.Target, DeadLetters: i.wakes.DeadLetters, GroupName: i.name, ScheduleRole: role,
 		Zone: "desk.example.com", Route53: "Z0123456789ABCDEFGHIJ", APITokens: "greenroom/api-tokens", Roles: map[string]string{"http": role, "wake": role},
@@ -64,8 +72,8 @@ func install(t *testing.T, leftOut ...string) *installation {
 	return i
 }
 
-// role makes one that a service may take.
-func (i *installation) role(t *testing.T, service string, leftOut []string) string {
+// role makes one that a service may take, and that may do everything but what is left out.
+func (i *installation) role(t *testing.T, service string, leftOut ...string) string {
 	t.Helper()
 	var actions []string
 	for _, p := range doctor.Permissions() {
@@ -115,10 +123,10 @@ func (i *installation) look(t *testing.T, denies bool) map[string]doctor.Finding
 
 func TestCheckServerless(t *testing.T) {
 	t.Parallel()
-	ok := func(*testing.T, *installation) {}
+	whole, ok := install(t), func(*testing.T, *installation) {}
 	for _, c := range []struct {
 		name, check, says string
-		leftOut           []string
+		sees              string // in the detail
 		denies, note      bool
 		spoil             func(t *testing.T, i *installation)
 	}{
@@ -146,9 +154,11 @@ func TestCheckServerless(t *testing.T) {
 		{name: "WrongGroup", check: "aws schedules", says: "group greenroom-of-nobody of schedules does not exist: make it with deploy/aws", spoil: func(_ *testing.T, i *installation) { i.wakes.Group = "greenroom-of-nobody" }},
 		{name: "NoScheduleRole", check: "aws schedule role", says: "from the outputs", spoil: func(_ *testing.T, i *installation) { i.options.ScheduleRole += "-of-nobody" }},
 		{name: "ScheduleRoleOfOthers", check: "aws schedule role", says: "let scheduler.amazonaws.com assume it", spoil: func(t *testing.T, i *installation) {
-			i.options.ScheduleRole = i.role(t, "lambda.amazonaws.com", nil)
+			i.options.ScheduleRole = i.role(t, "lambda.amazonaws.com")
 		}},
-		{name: "MayNotEnd", check: "aws permissions of wake", says: "deploy the template of this version again", leftOut: []string{"ec2:TerminateInstances"}, spoil: ok},
+		{name: "MayNotEnd", check: "aws permissions of wake", says: "deploy the template of this version again", sees: "may not ec2:TerminateInstances on arn:aws:ec2:eu-west-1:123456789012:instance/i-0", spoil: func(t *testing.T, i *installation) {
+			i.options.Roles["wake"] = i.role(t, "ec2.amazonaws.com", "ec2:TerminateInstances")
+		}},
 		{name: "NoRole", check: "aws permissions of http", says: "from the outputs", spoil: func(_ *testing.T, i *installation) { i.options.Roles["http"] += "-of-nobody" }},
 		{name: "MayNotAsk", check: "aws permissions of wake", says: "allow iam:SimulatePrincipalPolicy", denies: true, note: true, spoil: ok},
 		{name: "NoProfile", check: "aws instance profile", says: "correct instance_profile", spoil: func(_ *testing.T, i *installation) { i.options.InstanceProfile = "desktop-of-nobody" }},
@@ -156,7 +166,7 @@ func TestCheckServerless(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			i := install(t, c.leftOut...)
+			i := whole.copied()
 			c.spoil(t, i)
 			found := i.look(t, c.denies)
 			for check, f := range found {
@@ -168,7 +178,7 @@ func TestCheckServerless(t *testing.T) {
 			if c.check == "" {
 				return
 			}
-			if f := found[c.check]; f.OK || f.Note != c.note || !strings.Contains(f.Fix, c.says) {
+			if f := found[c.check]; f.OK || f.Note != c.note || !strings.Contains(f.Fix, c.says) || !strings.Contains(f.Detail, c.sees) {
 				t.Errorf("%+v", f)
 			}
 		})
@@ -176,7 +186,7 @@ func TestCheckServerless(t *testing.T) {
 }
 
 // hidden is how AWS refuses.
-type hidden struct{ error }
+type hidden struct{}
 
 func (hidden) Error() string                 { return "api error AccessDeniedException: not authorized" }
 func (hidden) ErrorCode() string             { return "AccessDeniedException" }
