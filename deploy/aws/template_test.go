@@ -15,6 +15,8 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"greenroom/internal/config"
+	"greenroom/internal/doctor"
+	"greenroom/internal/serverless"
 	"greenroom/internal/store/dynamostore"
 )
 
@@ -167,8 +169,8 @@ func filled(v any) any {
 	return v
 }
 
-// handlers are the functions, as cmd/greenroom-lambda knows them.
-var handlers = []string{"change", "http", "instance", "sweep", "wake"}
+// handlers are the functions, as cmd/greenroom-lambda knows them, in the order of their names.
+var handlers = []string{string(serverless.Change), string(serverless.HTTP), string(serverless.Instance), string(serverless.Sweep), string(serverless.Wake)}
 
 func TestFunctions(t *testing.T) {
 	t.Parallel()
@@ -195,6 +197,9 @@ func TestFunctions(t *testing.T) {
 	}
 	if slices.Sort(found); !slices.Equal(found, handlers) {
 		t.Errorf("the functions are %v, and must be %v", found, handlers)
+	}
+	if listed := slices.Sorted(slices.Values(doctor.Functions())); !slices.Equal(listed, handlers) {
+		t.Errorf("the doctor knows the functions %v, and they are %v", listed, handlers)
 	}
 }
 
