@@ -6,7 +6,7 @@ SHELL := bash
 # The version comes from git. In a tree that git does not answer for (an archive, somebody else's clone) the build goes on without.
 export GOFLAGS := $(GOFLAGS) -buildvcs=$(shell git status --porcelain >/dev/null 2>&1 && echo auto || echo false)
 
-.PHONY: help demo dev build agents assets test test-go test-browser check fmt lint bench simulate mutations chaos clean
+.PHONY: help demo dev build agents aws-package assets test test-go test-browser check fmt lint bench simulate mutations chaos clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -27,6 +27,9 @@ agents: ## Build bin/agents/: greenroom-agent for Linux and Windows, amd64 and a
 		out=bin/agents/greenroom-agent-$$os-$$arch; [ $$os = linux ] || out=$$out.exe; \
 		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch go build -trimpath -ldflags '-s -w' -o $$out ./cmd/greenroom-agent; \
 	done; done
+
+aws-package: assets ## Build dist/greenroom-lambda-arm64.zip and -amd64.zip for deploy/aws; CONFIG=dir puts its files into them
+	@scripts/aws_package.sh $(if $(CONFIG),'$(CONFIG)')
 
 assets: ## Bundle the pages' scripts and styles
 	@scripts/setup.sh build
@@ -71,4 +74,4 @@ mutations: ## Put deliberate faults into the product, rare ones too, and expect 
 	go test -tags rare -count 1 -timeout 60m -v ./internal/sim/mutations
 
 clean: ## Remove what was built
-	rm -rf bin node_modules internal/web/static/dist/* internal/agent/static/dist/* .cache test-results
+	rm -rf bin dist node_modules internal/web/static/dist/* internal/agent/static/dist/* .cache test-results

@@ -98,6 +98,8 @@ var onlyHere = []struct {
 	{module + "/internal/parts", "one composition root for a server, one for functions", []string{module + "/internal/app", module + "/internal/serverless"}},
 	{"github.com/aws/aws-sdk-go-v2/service/dynamodb", "the database is one package's business", []string{module + "/internal/store/dynamostore"}},
 	{"github.com/aws/aws-sdk-go-v2/service/scheduler", "the clock is one package's business", []string{module + "/internal/schedules"}},
+	{"github.com/aws/aws-sdk-go-v2/service/iam", "only who looks for faults asks who may do what", []string{module + "/internal/doctor", module + "/internal/testenv/"}},
+	{"github.com/aws/aws-sdk-go-v2/service/lambda", "a function does not know that it is one", []string{module + "/internal/doctor"}},
 	{"github.com/smallstep/pkcs7", "what AWS signs is one package's business", []string{module + "/internal/awsidentity", module + "/internal/awsidentity/"}},
 	{"github.com/riverqueue/river", "the engine is one package's business", []string{module + "/internal/engine"}},
 	{"github.com/caddyserver/certmagic", "ACME is one package's business", []string{module + "/internal/certs/acmecerts"}},

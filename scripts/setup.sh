@@ -33,7 +33,7 @@ if [ "$want" = build ]; then programs=(); fi
 command -v go >/dev/null || die "Go 1.26 or newer is needed: https://go.dev/doc/install"
 command -v node >/dev/null && command -v npm >/dev/null || die "Node.js 20 or newer with npm is needed: https://nodejs.org/en/download"
 node -e 'process.exit(Number(process.versions.node.split(".")[0]) >= 20 ? 0 : 1)' || die "Node.js 20 or newer is needed; this is $(node --version)"
-[ "$want" != test ] || command -v python3 >/dev/null || die "Python 3 is needed to count the tests"
+{ [ "$want" != test ] && [ "$want" != bench ]; } || command -v python3 >/dev/null || die "Python 3 is needed to count the tests"
 
 missing=()
 for pair in "${programs[@]}"; do
@@ -66,23 +66,35 @@ if ! cmp -s package-lock.json "$stamp"; then
   cp package-lock.json "$stamp"
 fi
 
-# What stands in for AWS in the tests.
-if [ "$want" = test ] && ! [ -x .cache/moto/bin/python3 ] && ! python3 -c 'import moto.server, flask' 2>/dev/null; then
-  say "installing moto's server into .cache/moto with pip"
-  python3 -m venv .cache/moto || die "Python's venv is missing: apt-get install python3-venv, then run this again"
-  .cache/moto/bin/pip install --quiet --disable-pip-version-check 'moto[server]==5.2.1'
+# pythons makes an environment of Python packages in .cache.
+pythons() {
+  local into=.cache/$1 what=$2
+  shift 2
+  say "installing $what into $into with pip"
+  python3 -m venv "$into.new" || die "Python's venv is missing: apt-get install python3-venv, then run this again"
+  "$into.new/bin/python3" -m pip install --quiet --disable-pip-version-check "$@"
+  rm -rf "$into"
+  mv "$into.new" "$into" # whole or not at all
+}
+
+# What stands in for AWS in the tests, and what the functions' start is measured beside.
+if { [ "$want" = test ] || [ "$want" = bench ]; } && ! [ -x .cache/moto/bin/python3 ] && ! python3 -c 'import moto.server, flask' 2>/dev/null; then
+  pythons moto "moto's server" 'moto[server]==5.2.1'
 fi
 
 # What parses the images' PowerShell in the tests.
 if [ "$want" = test ] && ! [ -x .cache/powershell/bin/python3 ] && ! python3 -c 'import tree_sitter, tree_sitter_powershell' 2>/dev/null; then
-  say "installing a parser of PowerShell into .cache/powershell with pip"
-  python3 -m venv .cache/powershell || die "Python's venv is missing: apt-get install python3-venv, then run this again"
-  .cache/powershell/bin/pip install --quiet --disable-pip-version-check tree-sitter==0.26.1 tree-sitter-powershell==0.26.4
+  pythons powershell "a parser of PowerShell" tree-sitter==0.26.1 tree-sitter-powershell==0.26.4
+fi
+
+# What judges deploy/aws.
+if [ "$want" = test ] && ! [ -x .cache/cfn-lint/bin/python3 ]; then
+  pythons cfn-lint cfn-lint cfn-lint==1.58.0
 fi
 
 # Amazon's DynamoDB Local, which the store on DynamoDB is tested on. What does not have the pinned sums is not kept.
 local=.cache/dynamodb-local sums=$PWD/internal/testenv/dynamolocal/SHA256SUMS
-if [ "$want" = test ] && ! cmp -s "$sums" "$local/SHA256SUMS"; then
+if { [ "$want" = test ] || [ "$want" = bench ]; } && ! cmp -s "$sums" "$local/SHA256SUMS"; then
   say "installing DynamoDB Local into $local with Maven"
   rm -rf "$local" "$local.new"
   mvn -B -q -f internal/testenv/dynamolocal/pom.xml dependency:copy-dependencies "-DoutputDirectory=$PWD/$local.new"

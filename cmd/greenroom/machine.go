@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 func (p *program) doctor() *cobra.Command {
 	var s settings
 	var account, noWrite bool
+	var roles map[string]string
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Look whether this machine has what greenroom needs",
@@ -56,7 +58,12 @@ func (p *program) doctor() *cobra.Command {
 				o.Applications = append(o.Applications, b.Applications...)
 			}
 			if account {
-				findings, err := app.CheckAWS(cmd.Context(), cfg, desktopsAtOnce(c))
+				for f := range roles {
+					if !slices.Contains(doctor.Functions(), f) {
+						return usagef("--roles: there is no function %s; the functions are %s", f, strings.Join(doctor.Functions(), ", "))
+					}
+				}
+				findings, err := app.CheckAWS(cmd.Context(), cfg, roles, desktopsAtOnce(c))
 				if err != nil {
 					return err
 				}
@@ -66,7 +73,8 @@ func (p *program) doctor() *cobra.Command {
 		},
 	}
 	s.add(cmd)
-	cmd.Flags().BoolVar(&account, "aws", false, "look at the AWS account instead: credentials, permissions, image, quotas, network")
+	cmd.Flags().BoolVar(&account, "aws", false, "look at the AWS account instead: credentials, permissions, image, quotas, network; without servers also table, queue, schedules and roles")
+	cmd.Flags().StringToStringVar(&roles, "roles", nil, "with --aws: look at these roles of functions, such as wake=arn:…; the output Roles of deploy/aws names them")
 	cmd.Flags().BoolVar(&noWrite, "no-write", false, "write no test record")
 	return cmd
 }

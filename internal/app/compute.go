@@ -2,14 +2,11 @@ package app
 
 import (
 	"context"
-	"log/slog"
 	"slices"
 
 	"greenroom"
 	"greenroom/internal/compute"
 	"greenroom/internal/compute/ec2compute"
-	"greenroom/internal/config"
-	"greenroom/internal/doctor"
 	"greenroom/internal/parts"
 )
 
@@ -36,14 +33,4 @@ func (a *app) providers() map[string]compute.Provider {
 		all["ec2"] = a.ec2
 	}
 	return all
-}
-
-// CheckAWS looks whether the AWS account has what the blueprints need; see doctor.CheckAWS.
-func CheckAWS(ctx context.Context, cfg config.Config, needs func(context.Context) (map[string]int, error)) ([]doctor.Finding, error) {
-	o, err := parts.EC2(ctx, cfg, "doctor")
-	if err != nil {
-		return nil, err
-	}
-	o.Logger = slog.New(slog.DiscardHandler)
-	return doctor.CheckAWS(ctx, doctor.AWSOptions{EC2: o, Blueprints: cfg.Blueprints, Needs: needs, Identity: Certificates(cfg).Identity}), nil
 }
