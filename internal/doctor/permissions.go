@@ -37,13 +37,12 @@ func Permissions() []Permission {
 		people  = []string{funcHTTP}
 		waking  = []string{funcWake}
 		stream  = []string{funcChange}
-		meeting = []string{funcHTTP, funcWake, funcInstance, funcSweep} // who reads and saves meetings
-		timing  = []string{funcWake, funcChange}                        // who sets wakes
-		asking  = []string{funcWake, funcChange, funcSweep}             // who sends messages
-		alive   = []string{funcWake, funcInstance, funcSweep}           // who lets each minute be swept
-		ending  = []string{funcWake, funcInstance, funcSweep}
-		moving  = []string{funcWake, funcInstance}              // who calls Advance
-		later   = []string{funcInstance, funcChange, funcSweep} // who is called again by AWS, and then given up
+		meeting = []string{funcHTTP, funcWake, funcSweep}                 // who reads and saves meetings
+		timing  = []string{funcWake, funcChange}                          // who sets wakes
+		asking  = []string{funcWake, funcInstance, funcChange, funcSweep} // who sends messages
+		ending  = []string{funcWake, funcSweep}                           // who lets each minute be swept, and removes machines
+		moving  = []string{funcWake}                                      // who calls Advance
+		later   = []string{funcInstance, funcChange, funcSweep}           // who is called again by AWS, and then given up
 
 		born  = map[string]string{"aws:RequestTag/" + tag: "doctor"}
 		ours  = map[string]string{"aws:ResourceTag/" + tag: "doctor"}
@@ -75,9 +74,9 @@ func Permissions() []Permission {
 		{"scheduler:CreateSchedule", schedule, nil, timing},
 		{"scheduler:UpdateSchedule", schedule, nil, timing},
 		{"scheduler:DeleteSchedule", schedule, nil, timing},
-		{"scheduler:CreateSchedule", sweeps, nil, alive},
-		{"scheduler:DeleteSchedule", sweeps, nil, []string{funcWake, funcSweep}},
-		{"iam:PassRole", "${schedulerole}", passed("scheduler"), []string{funcWake, funcInstance, funcChange, funcSweep}},
+		{"scheduler:CreateSchedule", sweeps, nil, ending},
+		{"scheduler:DeleteSchedule", sweeps, nil, ending},
+		{"iam:PassRole", "${schedulerole}", passed("scheduler"), []string{funcWake, funcChange, funcSweep}},
 
 		{"ec2:DescribeInstances", "*", nil, meeting},
 		{"ec2:DescribeImages", "*", nil, moving},

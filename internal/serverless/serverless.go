@@ -144,8 +144,9 @@ type state struct {
 	} `json:"detail"`
 }
 
-// instance advances the meeting of the machine, if it is ours. One that was launched a moment ago may not stand in the table
-// yet: what was told of it is only a hint, and polling finds it.
+// instance asks for a pass of the machine's meeting, if it is ours and its state is news: in the queue, since as many machines
+// may change at once as there are, and EC2 counts who looks at them. One that was launched a moment ago may not stand in the
+// table yet: what was told of it is only a hint, and polling finds it.
 func (f *Functions) instance(ctx context.Context, event []byte) error {
 	var s state
 	if err := json.Unmarshal(event, &s); err != nil || s.Source != "aws.ec2" || s.Kind != "EC2 Instance State-change Notification" || !greenroom.ValidInstanceID(s.Detail.Instance) {
@@ -158,7 +159,7 @@ func (f *Functions) instance(ctx context.Context, event []byte) error {
 	if err == nil {
 		var m greenroom.Meeting
 		if m, err = f.store.Meeting(ctx, meeting); err == nil && news(m, s.Detail.Instance, s.Detail.State) {
-			err = f.look(ctx, meeting)
+			err = f.schedules.Kick(ctx, meeting)
 		}
 	}
 	if errors.Is(err, greenroom.ErrNotFound) {
