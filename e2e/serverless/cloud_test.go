@@ -66,6 +66,10 @@ type cloud struct {
 	site      *httptest.Server // the function URL
 	api       *client.Client
 	calls     *counts
+	made      atomic.Int64 // calls
+	killEvery atomic.Int64 // which of them kills who is at work; 0 is none
+	killed    atomic.Int64
+	still     atomic.Bool // no schedule rings each minute
 	functions map[string]*lambdatest.Function
 	desktop   func(instance string) *desktop
 	pumps     sync.WaitGroup
@@ -101,10 +105,27 @@ func (c *cloud) counted(target string) string {
 	proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c.calls.add(action(r))
+		n, every := c.made.Add(1), c.killEvery.Load()
+		switch { // by turns before the call took hold, and after it
+		case every > 0 && n%(2*every) == 0:
+			c.kill()
+		case every > 0 && n%(2*every) == every:
+			defer c.kill()
+		}
 		proxy.ServeHTTP(w, r)
 	}))
 	c.t.Cleanup(s.Close)
 	return s.URL
+}
+
+// kill ends a sandbox that is at work: one of those that may have made the call.
+func (c *cloud) kill() {
+	for _, name := range []string{"wake", "change", "http", "instance"} {
+		if c.functions[name].Kill() {
+			c.killed.Add(1)
+			return
+		}
+	}
 }
 
 // action names a call: AmazonSQS.SendMessage, ec2.RunInstances, route53 POST /…/rrset.

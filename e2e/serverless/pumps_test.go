@@ -191,7 +191,7 @@ func (c *cloud) pumpSchedules(ctx context.Context) {
 			if *got.ScheduleExpression == "rate(1 minute)" {
 				if first, ok := rung[*s.Name]; !ok {
 					rung[*s.Name] = time.Now()
-				} else if time.Since(first) > aMinute {
+				} else if time.Since(first) > aMinute && !c.still.Load() {
 					rung[*s.Name] = time.Now()
 					c.ring(ctx, *got.Target.Input)
 				}

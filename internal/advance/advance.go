@@ -43,8 +43,7 @@ type Advancer struct {
 	Logger    *slog.Logger
 	// Told says that providers tell of changes, by events that lead to Advance: looks are only for what was not told.
 	Told bool
-	// Rarely leaves machines alone that nothing is wanted of: whoever hears that one has changed, or misses one, asks an
-	// Advancer that looks.
+	// Rarely leaves machines alone that nothing is wanted of: whoever hears that one has changed, or misses one, calls Look.
 	Rarely bool
 	// Lease is how long a process that is busy with a meeting's effects is left alone; 0 is five seconds. It renews
 	// it; if it dies, the meeting's wake comes when the lease is over.
@@ -61,8 +60,13 @@ const (
 
 // Advance takes the meeting as far as it can go now. It returns nil when nothing is left to do before the
 // wake that it saved.
-func (a *Advancer) Advance(ctx context.Context, id string) error {
-	p := &pass{Advancer: a, id: id, inFlight: map[plan.Effect]bool{}, outcomes: make(chan plan.Outcome)}
+func (a *Advancer) Advance(ctx context.Context, id string) error { return a.pass(ctx, id, !a.Rarely) }
+
+// Look is Advance that begins with a look at the meeting's machines, whatever is wanted of them.
+func (a *Advancer) Look(ctx context.Context, id string) error { return a.pass(ctx, id, true) }
+
+func (a *Advancer) pass(ctx context.Context, id string, look bool) error {
+	p := &pass{Advancer: a, id: id, look: look, inFlight: map[plan.Effect]bool{}, outcomes: make(chan plan.Outcome)}
 	ctx, cancel := context.WithCancel(ctx)
 	defer p.wait() // no effect outlives its pass
 	defer cancel()
@@ -78,7 +82,7 @@ func (a *Advancer) Explain(ctx context.Context, id string) (plan.Decision, error
 	if err != nil {
 		return plan.Decision{}, err
 	}
-	snapshot, err := a.observe(ctx, m)
+	snapshot, err := a.observe(ctx, m, true)
 	if err != nil {
 		return plan.Decision{}, err
 	}
@@ -94,6 +98,7 @@ func (a *Advancer) now() time.Time { return a.Now().Round(0).UTC() }
 type pass struct {
 	*Advancer
 	id       string
+	look     bool // at machines that nothing is wanted of
 	inFlight map[plan.Effect]bool
 	outcomes chan plan.Outcome
 }
@@ -101,7 +106,7 @@ type pass struct {
 func (p *pass) run(ctx context.Context) error {
 	conflicts := 0
 	for {
-		step, err := p.Step(ctx, p.id)
+		step, err := p.step(ctx, p.id, p.look)
 		switch {
 		case errors.Is(err, greenroom.ErrConflict) && conflicts < maxConflicts:
 			conflicts++
@@ -109,7 +114,7 @@ func (p *pass) run(ctx context.Context) error {
 		case err != nil:
 			return err
 		}
-		conflicts = 0
+		conflicts, p.look = 0, !p.Rarely
 		p.start(ctx, step)
 		if len(p.inFlight) == 0 {
 			return nil

@@ -266,7 +266,6 @@ func TestLife(t *testing.T) {
 	t.Run("WhoIsToldLooksOnlyAtMachinesThatSomethingIsWantedOf", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			l := newLife(t, time.Minute)
-			looking := *l.advancer
 			l.advancer.Told, l.advancer.Rarely = true, true
 			l.run(30 * time.Second)
 			l.phases(greenroom.Ready, greenroom.Ready)
@@ -278,7 +277,7 @@ func TestLife(t *testing.T) {
 				t.Errorf("looked %d times at machines that nothing is wanted of", l.Looks-before)
 			}
 			for range 3 { // the sweep misses them, and asks who looks
-				if err := looking.Advance(t.Context(), l.id); err != nil {
+				if err := l.advancer.Look(t.Context(), l.id); err != nil {
 					t.Fatal(err)
 				}
 				time.Sleep(6 * time.Second)

@@ -22,12 +22,16 @@ type Step struct {
 
 // Step loads the meeting, observes, plans and saves once.
 func (a *Advancer) Step(ctx context.Context, id string) (Step, error) {
+	return a.step(ctx, id, !a.Rarely)
+}
+
+func (a *Advancer) step(ctx context.Context, id string, look bool) (Step, error) {
 	s := Step{Deadline: a.now().Add(plan.EffectTimeout)}
 	var err error
 	if s.Meeting, err = a.Meetings.Meeting(ctx, id); err != nil || s.Meeting.Closed {
 		return s, err
 	}
-	snapshot, err := a.observe(ctx, s.Meeting)
+	snapshot, err := a.observe(ctx, s.Meeting, look)
 	if err != nil {
 		return s, err
 	}
@@ -87,13 +91,13 @@ func wanted(d *greenroom.Desktop, now time.Time) bool {
 	}
 }
 
-// observe asks the provider for the meeting's instances, if any may exist.
-func (a *Advancer) observe(ctx context.Context, m greenroom.Meeting) (plan.Snapshot, error) {
+// observe asks the provider for the meeting's instances, if any may exist; without look, if something is wanted of one.
+func (a *Advancer) observe(ctx context.Context, m greenroom.Meeting, look bool) (plan.Snapshot, error) {
 	s := plan.Snapshot{Meeting: m, Zone: a.Zone, Told: a.Told}
 	exists := false
 	for i := range m.Seats {
 		d := &m.Seats[i].Desktop
-		exists = exists || d.MayExist() && (!a.Rarely || wanted(d, a.now()))
+		exists = exists || d.MayExist() && (look || wanted(d, a.now()))
 	}
 	provider, ok := a.Providers[m.Blueprint.Provider]
 	if !ok {

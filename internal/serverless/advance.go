@@ -18,16 +18,16 @@ const sureFor = 20 * time.Second
 
 // advance moves one meeting whose time has come. A machine that changes meanwhile is told of, or missed by the sweep.
 func (f *Functions) advance(ctx context.Context, meeting string) error {
-	return f.move(ctx, meeting, func(c *core) *advance.Advancer { return c.resting })
+	return f.move(ctx, meeting, (*advance.Advancer).Advance)
 }
 
 // look moves one meeting of which something was told.
 func (f *Functions) look(ctx context.Context, meeting string) error {
-	return f.move(ctx, meeting, func(c *core) *advance.Advancer { return c.advancer })
+	return f.move(ctx, meeting, (*advance.Advancer).Look)
 }
 
 // move advances one meeting, and lets each minute be swept while something lives.
-func (f *Functions) move(ctx context.Context, meeting string, by func(*core) *advance.Advancer) error {
+func (f *Functions) move(ctx context.Context, meeting string, by func(*advance.Advancer, context.Context, string) error) error {
 	if f.control() == "" {
 		return errNoAddress
 	}
@@ -35,7 +35,7 @@ func (f *Functions) move(ctx context.Context, meeting string, by func(*core) *ad
 	if err != nil {
 		return err
 	}
-	err = by(c).Advance(ctx, meeting)
+	err = by(c.advancer, ctx, meeting)
 	if c.saved.launches.Swap(false) {
 		err = errors.Join(err, f.keepSweeping(ctx))
 	}

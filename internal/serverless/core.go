@@ -40,7 +40,6 @@ type core struct {
 	zone      dns.Zone
 	providers map[string]compute.Provider
 	advancer  *advance.Advancer
-	resting   *advance.Advancer // looks only at machines that something is wanted of
 	authority authority
 	service   *meetings.Service
 	saved     *saved
@@ -88,11 +87,8 @@ func (f *Functions) openCore(ctx context.Context) (*core, error) {
 	c.zone = gathered
 	c.advancer = &advance.Advancer{
 		Meetings: c.saved, Providers: c.providers, Records: c.zone, Zone: cfg.Zone, Now: time.Now, Logger: f.Logger, Prober: f.prober(c.authority.roots),
-		Told: true, Lease: lease,
+		Told: true, Rarely: true, Lease: lease,
 	}
-	resting := *c.advancer
-	resting.Rarely = true
-	c.resting = &resting
 	public := f.public()
 	c.service = meetings.New(meetings.Options{
 		Store: f.store, Blueprints: cfg.Blueprints, Kick: func(string) {}, // the stream follows every save
@@ -100,7 +96,7 @@ func (f *Functions) openCore(ctx context.Context) (*core, error) {
 		Links:  meetings.Links{PublicURL: public, ControlURL: f.control(), VideoURL: cfg.VideoURL, DesktopPort: f.port(), Zone: cfg.Zone},
 		Logger: f.Logger, Identify: identify, Account: accountOf(cfg.Serverless.QueueARN),
 	})
-	c.advancer.UserData, c.resting.UserData = c.service.UserData, c.service.UserData
+	c.advancer.UserData = c.service.UserData
 	return c, nil
 }
 
