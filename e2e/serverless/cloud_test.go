@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -118,9 +119,11 @@ func (c *cloud) counted(target string) string {
 	return s.URL
 }
 
-// kill ends a sandbox that is at work: one of those that may have made the call.
+// kill ends a sandbox that is at work, of whatever function.
 func (c *cloud) kill() {
-	for _, name := range []string{"wake", "change", "http", "instance"} {
+	names := []string{"wake", "change", "http", "instance"}
+	rand.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+	for _, name := range names {
 		if c.functions[name].Kill() {
 			c.killed.Add(1)
 			return
@@ -346,12 +349,19 @@ func (c *cloud) schedule(title string, start time.Duration) wire.Meeting {
 // becomes waits until the meeting is as wanted.
 func (c *cloud) becomes(id, what string, holds func(m wire.Meeting) bool) wire.Meeting {
 	c.t.Helper()
+	came := false
+	defer func() {
+		if !came {
+			c.timeline(id)
+		}
+	}()
 	var m wire.Meeting
 	c.until(what, func(ctx context.Context) bool {
 		var err error
 		m, err = c.api.Meeting(ctx, id)
 		return err == nil && holds(m)
 	})
+	came = true
 	return m
 }
 

@@ -27,9 +27,9 @@ import (
 
 // Times of a life without processes.
 const (
-	// lease covers the longest effect: it is renewed by nobody. A function that dies leaves its event, which comes again
-	// sooner.
-	lease = 30 * time.Second
+	// lease is how long a meeting waits when the function that moves it dies. Its renewal, in the middle, is a save and a
+	// message: most effects are over before.
+	lease = 10 * time.Second
 	// ordering is how long a certificate is waited for: a function that has answered stands still.
 	ordering    = 50 * time.Second
 	desktopPort = 8443
