@@ -17,6 +17,7 @@ const (
 	MaxBody        = 64 << 10
 	MaxConnections = 64
 	HeartbeatEvery = 10 * time.Second // a report is sent at every change, and at least this often
+	HoldFor        = 8 * time.Second  // an answer that would say what is known may wait so long for news; within a call's time
 )
 
 // SessionID is the name of the one session of a desktop, as DCV names its console session.
@@ -105,6 +106,7 @@ type Report struct {
 	Licence     string       `json:"licence,omitempty"`   // state of the desktop server's licence, in its words
 	EndHooks    bool         `json:"end_hooks,omitempty"` // there is something to do before the desktop goes
 	Ended       bool         `json:"ended,omitempty"`     // that is done
+	Heard       *Orders      `json:"heard,omitempty"`     // the last answer: the control plane may hold the next one until it is another, HoldFor at most
 }
 
 // Connection is one participant's connection.
@@ -121,6 +123,11 @@ type Orders struct {
 	Ending  string    `json:"ending,omitempty"`  // set when the desktop is about to go: a sentence for the participant
 	EndsAt  time.Time `json:"ends_at,omitzero"`  // when the meeting ends, for time-left notices
 	Retired bool      `json:"retired,omitempty"` // the desktop no longer belongs to anything: end yourself
+}
+
+// Same reports whether two answers say the same.
+func (o Orders) Same(other Orders) bool {
+	return o.Ending == other.Ending && o.EndsAt.Equal(other.EndsAt) && o.Retired == other.Retired
 }
 
 // SessionData says that the seat's session is over and where its data lies.

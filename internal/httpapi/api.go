@@ -48,6 +48,7 @@ type service interface {
 	Enrol(ctx context.Context, bearer string, in agentapi.Enrolment) (agentapi.Enrolled, error)
 	Certificate(ctx context.Context, bearer string, in agentapi.CertificateRequest) (agentapi.Certificate, error)
 	Report(ctx context.Context, bearer string, in agentapi.Report) (agentapi.Orders, error)
+	Orders(ctx context.Context, bearer string) (agentapi.Orders, error)
 	AgentSessionData(ctx context.Context, bearer, url string) error
 	RefuseCall(ctx context.Context, bearer, why string) error
 	WayByInstance(ctx context.Context, id string) (meetings.Way, error)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"greenroom"
 	"greenroom/internal/agentapi"
@@ -20,10 +21,39 @@ func (a *api) desktopRoutes(routes *http.ServeMux) {
 	routes.HandleFunc("POST /dcv/verify/{secret}", a.verifyToken)
 	routes.HandleFunc("POST "+agentapi.EnrolPath, agentCall(a, a.service.Enrol))
 	routes.HandleFunc("POST "+agentapi.CertificatePath, agentCall(a, a.service.Certificate))
-	routes.HandleFunc("POST "+agentapi.ReportPath, agentCall(a, a.service.Report))
+	routes.HandleFunc("POST "+agentapi.ReportPath, agentCall(a, a.report))
 	routes.HandleFunc("PUT "+agentapi.SessionDataPath, agentCall(a, func(ctx context.Context, bearer string, in agentapi.SessionData) (none, error) {
 		return none{}, a.service.AgentSessionData(ctx, bearer, in.URL)
 	}))
+}
+
+// report takes a desktop's report. An answer that the desktop has heard already waits for news of its meeting, so that an
+// extension and the end are on its screen at once.
+func (a *api) report(ctx context.Context, bearer string, in agentapi.Report) (agentapi.Orders, error) {
+	var hints <-chan struct{}
+	if meeting := meetings.Claimed(bearer); in.Heard != nil && a.journal != nil && meeting != "" {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithCancel(ctx)
+		defer cancel()
+		hints = a.journal.Subscribe(ctx, meeting) // before the first look: what changes after it is hinted at
+	}
+	out, err := a.service.Report(ctx, bearer, in)
+	end := time.NewTimer(agentapi.HoldFor)
+	defer end.Stop()
+	for hints != nil && err == nil && in.Heard.Same(out) {
+		select {
+		case <-ctx.Done():
+			return out, nil
+		case <-end.C:
+			return out, nil
+		case _, open := <-hints:
+			if !open {
+				return out, nil
+			}
+		}
+		out, err = a.service.Orders(ctx, bearer)
+	}
+	return out, err
 }
 
 type none struct{}

@@ -210,3 +210,47 @@ func TestWhatCannotBeReadIsOnTheTimeline(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// TestNewsReachADesktopAtOnce holds the answer to a desktop that has nothing new to say, and has heard all there is.
+func TestNewsReachADesktopAtOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	m := r.scheduled()
+	r.ready(m.ID)
+	stored, _ := r.store.Meeting(t.Context(), m.ID)
+	in := agentapi.Enrolment{InstanceID: stored.Seat("teacher").Desktop.InstanceID, CertificateRequest: request(t), Version: "test"}
+	e := doc[agentapi.Enrolled](t, r.call("POST", agentapi.EnrolPath, in, "Authorization", "Bearer "+r.secret(m.ID, "teacher")), 200)
+	say := func(report agentapi.Report) agentapi.Orders {
+		return doc[agentapi.Orders](t, r.call("POST", agentapi.ReportPath, report, "Authorization", "Bearer "+e.AgentToken), 200)
+	}
+	heard := say(agentapi.Report{Ready: true})
+	if !heard.EndsAt.Equal(m.EndsAt) {
+		t.Fatalf("heard %+v", heard)
+	}
+	for _, c := range []struct {
+		what string
+		news func()
+		told func(agentapi.Orders) bool
+	}{
+		{"an extension", func() { r.call("PATCH", "/api/v1/meetings/"+m.ID, `{"duration": "2h"}`) }, func(o agentapi.Orders) bool { return o.EndsAt.After(m.EndsAt) }},
+		{"the end", func() { r.call("POST", "/api/v1/meetings/"+m.ID+"/end", nil) }, func(o agentapi.Orders) bool { return o.Ending != "" }},
+	} {
+		answered := make(chan agentapi.Orders, 1)
+		began := time.Now()
+		go func() { answered <- say(agentapi.Report{Ready: true, Heard: &heard}) }()
+		select {
+		case early := <-answered:
+			t.Fatalf("%s: answered before there was news: %+v", c.what, early)
+		case <-time.After(200 * time.Millisecond):
+		}
+		c.news()
+		if heard = <-answered; !c.told(heard) || time.Since(began) >= agentapi.HoldFor {
+			t.Errorf("%s: told %+v after %s", c.what, heard, time.Since(began))
+		}
+	}
+	old := heard
+	old.Ending = ""
+	if now := say(agentapi.Report{Ready: true, Heard: &old}); !now.Same(heard) {
+		t.Errorf("who has not heard it all is told %+v", now)
+	}
+}

@@ -24,7 +24,7 @@ func (s *Service) Report(ctx context.Context, token string, in agentapi.Report) 
 	if len(in.Connections) > agentapi.MaxConnections {
 		return agentapi.Orders{}, s.refuseReport(ctx, token)
 	}
-	m, h, err := s.asDesktop(ctx, forAgent, token, func(_ *greenroom.Meeting, seat *greenroom.Seat, now time.Time) ([]greenroom.Event, error) {
+	return s.ordered(ctx, token, func(_ *greenroom.Meeting, seat *greenroom.Seat, now time.Time) ([]greenroom.Event, error) {
 		news, events := learn(seat, in, now)
 		noted, more := note(seat, in, now)
 		events = append(events, more...)
@@ -38,6 +38,24 @@ func (s *Service) Report(ctx context.Context, token string, in agentapi.Report) 
 		remember(&seat.Desktop.Agent, in, now)
 		return events, nil
 	})
+}
+
+// Orders is what the answer to a report would be now. It takes none: whoever waits for news says nothing new.
+func (s *Service) Orders(ctx context.Context, token string) (agentapi.Orders, error) {
+	return s.ordered(ctx, token, func(*greenroom.Meeting, *greenroom.Seat, time.Time) ([]greenroom.Event, error) {
+		return nil, errUnchanged
+	})
+}
+
+// Claimed is the meeting that a desktop's secret claims to be of, true or not; "" if it is no desktop's.
+func Claimed(secret string) string {
+	h, _ := handle(secret)
+	return h.Meeting
+}
+
+// ordered makes a change as the desktop, and tells what becomes of it.
+func (s *Service) ordered(ctx context.Context, token string, change func(*greenroom.Meeting, *greenroom.Seat, time.Time) ([]greenroom.Event, error)) (agentapi.Orders, error) {
+	m, h, err := s.asDesktop(ctx, forAgent, token, change)
 	switch {
 	case errors.Is(err, greenroom.ErrForbidden) && s.retired(ctx, h):
 		return agentapi.Orders{Retired: true}, nil

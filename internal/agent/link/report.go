@@ -32,7 +32,8 @@ type Reporter struct {
 	Logger   *slog.Logger
 }
 
-// Run tells the control plane every change at once, and the present state at least every heartbeat.
+// Run tells the control plane every change at once, and the present state at least every heartbeat. While nothing changes the
+// control plane may hold its answer until it has news.
 // While the control plane is away the last state waits; what it replaced is of no interest any more.
 // It returns ErrRetired when the desktop belongs to nothing any more.
 func (r *Reporter) Run(ctx context.Context) error {
@@ -43,15 +44,22 @@ func (r *Reporter) Run(ctx context.Context) error {
 	}
 	away := false
 	pause := Backoff{}
+	var heard *agentapi.Orders
 	for {
+		began := time.Now()
 		report, changed := r.Report.Get()
-		orders, err := r.Control.report(ctx, report)
-		if err != nil {
+		report.Heard = heard
+		orders, err := r.say(ctx, report, changed)
+		switch {
+		case err == nil:
+		case errors.Is(err, errNews):
+			continue
+		default:
 			if !away && ctx.Err() == nil {
 				r.Logger.Warn("reports wait for the control plane", "err", err)
 				pause = Backoff{100 * time.Millisecond, 5 * time.Second}
 			}
-			away = true
+			away, heard = true, nil
 			if !pause.Wait(ctx) {
 				return nil
 			}
@@ -64,13 +72,41 @@ func (r *Reporter) Run(ctx context.Context) error {
 		if err := r.obey(orders); err != nil {
 			return err
 		}
+		if news := heard == nil || !heard.Same(orders); news {
+			began = time.Now().Add(-agentapi.HeartbeatEvery) // and now whoever can may hold the next answer
+		}
+		heard = &orders
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-changed:
-		case <-time.After(agentapi.HeartbeatEvery):
+		case <-time.After(time.Until(began.Add(agentapi.HeartbeatEvery))):
 		}
 	}
+}
+
+var errNews = errors.New("there is something newer to say")
+
+// say reports, and hangs up on a control plane that holds its answer when there is something newer to say.
+func (r *Reporter) say(ctx context.Context, report agentapi.Report, changed <-chan struct{}) (agentapi.Orders, error) {
+	call, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if report.Heard != nil {
+		said := make(chan struct{})
+		defer close(said)
+		go func() {
+			select {
+			case <-changed:
+				cancel(errNews)
+			case <-said:
+			}
+		}()
+	}
+	orders, err := r.Control.report(call, report)
+	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(call), errNews) {
+		return orders, errNews
+	}
+	return orders, err
 }
 
 func (r *Reporter) obey(o agentapi.Orders) error {
