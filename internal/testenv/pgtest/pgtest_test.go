@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -54,6 +55,31 @@ func TestServerIsRestartedPausedAndKilled(t *testing.T) {
 	if !answers(time.Minute) {
 		t.Error("it does not answer after a restart")
 	}
+}
+
+// TestKilledWhileManyConnect kills a server that forks all the time: a child that nobody killed would keep the next one from
+// starting.
+func TestKilledWhileManyConnect(t *testing.T) {
+	t.Parallel()
+	s := pgtest.NewServer(t)
+	url := s.NewDatabase(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	var callers sync.WaitGroup
+	for range 8 {
+		db := open(t, url)
+		db.SetMaxIdleConns(-1)
+		callers.Go(func() {
+			for ctx.Err() == nil {
+				_ = db.PingContext(ctx)
+			}
+		})
+	}
+	for range 5 {
+		s.Stop()
+		s.Run(t)
+	}
+	cancel()
+	callers.Wait()
 }
 
 func TestNothingIsLeft(t *testing.T) { //nolint:paralleltest // it sets the environment

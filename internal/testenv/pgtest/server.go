@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"greenroom/internal/procs"
 )
 
 // Server is a running PostgreSQL.
@@ -266,6 +268,9 @@ func (s *Server) end(sig syscall.Signal) {
 	if s.postmaster == nil {
 		return
 	}
+	if sig == syscall.SIGKILL {
+		s.standStill()
+	}
 	pids := s.processes()
 	if sig != syscall.SIGKILL {
 		pids = pids[:1]
@@ -280,10 +285,21 @@ func (s *Server) end(sig syscall.Signal) {
 	s.postmaster = nil
 }
 
-// alive is false for one that has ended and that nobody has asked about yet.
+// standStill stops the postmaster, so that it forks no more: a child that nobody kills keeps the next server from starting.
+func (s *Server) standStill() {
+	pid := s.postmaster.Process.Pid
+	_ = syscall.Kill(pid, syscall.SIGSTOP)
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if p, ok := procs.Find(pid); !ok || p.Ended() || p.State == 'T' {
+			return
+		}
+	}
+}
+
+// alive is false for one that has ended and that nobody has asked about yet. Its program's name is gone before its memory is.
 func alive(pid int) bool {
-	_, err := os.Readlink("/proc/" + strconv.Itoa(pid) + "/exe")
-	return err == nil
+	p, ok := procs.Find(pid)
+	return ok && !p.Ended()
 }
 
 func (s *Server) signal(sig syscall.Signal) {
