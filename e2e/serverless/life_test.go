@@ -31,6 +31,9 @@ func TestLife(t *testing.T) {
 	calls := c.calls.take()
 	c.still.Store(false)
 	c.nothingLeft()
+	if got := c.received(c.deadQueue); len(got) != 0 {
+		t.Errorf("dead letters: %v", got)
+	}
 	c.tell(id, calls)
 }
 
@@ -94,9 +97,6 @@ func (c *cloud) nothingLeft() {
 		c.t.Errorf("names are left: %v", got)
 	}
 	c.until("the sweeps to end", func(context.Context) bool { return len(c.schedules()) == 0 })
-	if got := c.received(c.deadQueue); len(got) != 0 {
-		c.t.Errorf("dead letters: %v", got)
-	}
 	if n := c.ec2.Throttled(); n != 0 {
 		c.t.Errorf("%d calls were one too many for EC2", n)
 	}

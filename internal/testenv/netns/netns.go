@@ -72,7 +72,11 @@ func (s *Space) Lay(t testing.TB) (*Cable, error) {
 		return nil, err
 	}
 	t.Cleanup(func() { _ = s.call("link", "del", outer) }) // a namespace may have taken it along
+	// Without its cable nothing for the machine may leave by another way.
+	nowhere := []string{"blackhole", netip.PrefixFrom(c.Inside, 30).Masked().String(), "metric", "4096"} // the cable's own way is preferred
+	t.Cleanup(func() { _ = s.call(append([]string{"route", "del"}, nowhere...)...) })
 	return c, errors.Join(
+		s.call(append([]string{"route", "add"}, nowhere...)...),
 		s.call("address", "add", c.Outside.String()+"/30", "dev", outer),
 		s.call("link", "set", outer, "up"),
 		within(c.between, func() error { return c.connect(plug) }),

@@ -86,9 +86,9 @@ func unprivileged() (*syscall.Credential, error) {
 
 // hba lets in everybody without a password but one role, for tests of passwords.
 const hba = `host all guarded 127.0.0.1/32 scram-sha-256
-host all guarded fe80::/10 scram-sha-256
+host all guarded 198.18.0.0/15 scram-sha-256
 host all all 127.0.0.1/32 trust
-host all all fe80::/10 trust
+host all all 198.18.0.0/15 trust
 host replication all 127.0.0.1/32 trust
 `
 
