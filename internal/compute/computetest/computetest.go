@@ -106,8 +106,8 @@ func eventually(t *testing.T, what string, ok func() bool) {
 
 func launchTwice(t *testing.T, p compute.Provider) {
 	m := greenroom.NewMeetingID()
-	first := launch(t, p, Request(m, "teacher", 1))
-	again := launch(t, p, Request(m, "teacher", 1))
+	r := Request(m, "teacher", 1) // once: it says when it was made
+	first, again := launch(t, p, r), launch(t, p, r)
 	if first[0].ID != again[0].ID {
 		t.Errorf("one token gave %s and %s", first[0].ID, again[0].ID)
 	}
@@ -120,10 +120,11 @@ func launchAtOnce(t *testing.T, p compute.Provider) {
 	m := greenroom.NewMeetingID()
 	var mu sync.Mutex
 	ids := map[string]bool{}
+	r := Request(m, "teacher", 1)
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			for _, o := range p.Launch(t.Context(), []compute.Request{Request(m, "teacher", 1)}) {
+			for _, o := range p.Launch(t.Context(), []compute.Request{r}) {
 				mu.Lock()
 				defer mu.Unlock()
 				if o.Err != nil {

@@ -60,13 +60,13 @@ var Table = []Mutation{
 	{"a moved meeting takes desktops from people", planSeat, "case !d.Connected() && !s.RequestedAt", "case !s.RequestedAt"},
 	{"a desktop goes for no reason", planSeat, "\t\td.EndReason = reason\n\t\tp.move(s, greenroom.Terminating, why)", "\t\tp.move(s, greenroom.Terminating, why)"},
 	{"the end has no evidence", planEnd, "data := map[string]string{\"reason\": string(reason)}\n\tfor k, v := range evidence {", "data := map[string]string{}\n\tfor k, v := range evidence {"},
-	{"the sweep does not look twice", sweep, "if !s.seen[what] {", "if false {"},
+	{"the sweep does not look twice", sweep, "if !s.Seen[what] {", "if false {"},
 	{"the sweep takes owned records for orphans", sweep, "!own.byName[r.Name] && s.orphan(ctx, \"record \"+r.Name, machines[machine], seen)", "machine != \"\" && s.orphan(ctx, \"record \"+r.Name, greenroom.Handle{}, seen)"},
 
 	// Accepted means saved, and every open meeting is woken.
 	{"the revision is not compared", mem, "case r.meeting.Rev != m.Rev:", "case false:"},
 	{"a lost race is won by force", step, "if m, err = a.Meetings.Meeting(ctx, m.ID); err != nil {\n\t\t\treturn err\n\t\t}", "latest, err := a.Meetings.Meeting(ctx, m.ID)\n\t\tif err != nil {\n\t\t\treturn err\n\t\t}\n\t\tm.Rev = latest.Rev"},
-	{"the wake is forgotten", step, "next.WakeAt = promise(s.Meeting.WakeAt, decision, now)", "next.WakeAt = s.Meeting.WakeAt"},
+	{"the wake is forgotten", step, "next.WakeAt = promise(s.Meeting.WakeAt, decision, now, a.lease())", "next.WakeAt = s.Meeting.WakeAt"},
 	{"the latest wake is kept", planPlan, "if p.wake.IsZero() || t.Before(p.wake) {", "if p.wake.IsZero() || t.After(p.wake) {"},
 
 	// Seats and desktops are capabilities.
