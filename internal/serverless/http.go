@@ -41,8 +41,8 @@ func (f *Functions) answer(ctx context.Context, event []byte) (any, error) {
 			Message: "This event is no request in payload format 2.0: see what calls the function.", Cause: errors.Join(greenroom.ErrPermanent, err),
 		})
 	}
-	r, broken := request(ctx, in)
-	if broken != nil {
+	r, ok := request(ctx, in)
+	if !ok {
 		return problem(httpx.Malformed, "The request cannot be read."), nil
 	}
 	w, err := f.serving(ctx, in.RequestContext.DomainName)
@@ -98,13 +98,13 @@ type nowhere struct{}
 func (nowhere) Network() string { return "lambda" }
 func (nowhere) String() string  { return "" }
 
-// request is the event as a request. AWS joins headers of one name by commas, and lays cookies beside them.
-func request(ctx context.Context, in events.LambdaFunctionURLRequest) (*http.Request, error) {
+// request is the event as a request, if it can be one. AWS joins headers of one name by commas, and lays cookies beside them.
+func request(ctx context.Context, in events.LambdaFunctionURLRequest) (*http.Request, bool) {
 	body := []byte(in.Body)
 	if in.IsBase64Encoded {
 		var err error
 		if body, err = base64.StdEncoding.DecodeString(in.Body); err != nil {
-			return nil, err
+			return nil, false
 		}
 	}
 	target := &url.URL{Path: in.RawPath, RawQuery: in.RawQueryString}
@@ -113,7 +113,7 @@ func request(ctx context.Context, in events.LambdaFunctionURLRequest) (*http.Req
 	}
 	r, err := http.NewRequestWithContext(ctx, in.RequestContext.HTTP.Method, target.String(), bytes.NewReader(body))
 	if err != nil {
-		return nil, err
+		return nil, false
 	}
 	for name, value := range in.Headers {
 		r.Header.Set(name, value)
@@ -128,7 +128,7 @@ func request(ctx context.Context, in events.LambdaFunctionURLRequest) (*http.Req
 	r.Header.Del("Host")
 	r.RequestURI = target.RequestURI()
 	r.RemoteAddr = net.JoinHostPort(in.RequestContext.HTTP.SourceIP, "0")
-	return r, nil
+	return r, true
 }
 
 // answer gathers what a handler writes.

@@ -31,7 +31,6 @@ func TestReporterWithAControlPlaneThatHolds(t *testing.T) {
 		reports <- in
 		var out agentapi.Orders
 		if in.Heard != nil {
-			out = *in.Heard
 			select {
 			case out = <-news:
 			case <-r.Context().Done():
