@@ -44,13 +44,13 @@ func (f *Functions) move(ctx context.Context, meeting string, by func(*advance.A
 
 func (f *Functions) keepSweeping(ctx context.Context) error {
 	now := time.Now().UnixNano()
-	if last := f.wakes.Load(); now-last < sureFor.Nanoseconds() {
+	if last := f.sure.Load(); now-last < sureFor.Nanoseconds() {
 		return nil
 	}
 	if err := f.schedules.Sweep(ctx); err != nil {
 		return err
 	}
-	f.wakes.Store(now)
+	f.sure.Store(now)
 	return nil
 }
 
@@ -59,6 +59,8 @@ const (
 	mostOverdue = 1000
 	overdue     = 2 * time.Minute
 	memory      = "last" // of the sweep before this one
+	// soonAfter is when one quiet sweep follows another: the hourly one says nothing of the minute before it.
+	soonAfter = 5 * time.Minute
 )
 
 // sweep compares what exists with what meetings own, and asks for passes that are overdue. The second in a row with nothing
@@ -76,7 +78,11 @@ func (f *Functions) sweep(ctx context.Context) error {
 	}
 	s := &advance.Sweeper{Store: f.store, Providers: c.providers, Records: c.zone, Kick: kicks.add, Logger: f.Logger, Seen: before.Seen}
 	errs := []error{s.Sweep(ctx), f.findOverdue(ctx, &kicks)}
-	if doc, err := json.Marshal(remembrance{Seen: s.Seen, Quiet: !s.Alive}); err == nil {
+	now := remembrance{Seen: s.Seen}
+	if !s.Alive {
+		now.Quiet = time.Now()
+	}
+	if doc, err := json.Marshal(now); err == nil {
 		errs = append(errs, files.Store(ctx, memory, doc))
 	}
 	for meeting := range kicks.meetings {
@@ -88,7 +94,7 @@ func (f *Functions) sweep(ctx context.Context) error {
 	switch {
 	case s.Alive:
 		return f.keepSweeping(ctx)
-	case before.Quiet:
+	case time.Since(before.Quiet) < soonAfter:
 		return f.schedules.Rest(ctx)
 	}
 	return nil
@@ -97,7 +103,7 @@ func (f *Functions) sweep(ctx context.Context) error {
 // remembrance is what a sweep leaves to the next.
 type remembrance struct {
 	Seen  map[string]bool `json:"seen"`
-	Quiet bool            `json:"quiet"` // nothing was there to be looked after
+	Quiet time.Time       `json:"quiet,omitzero"` // when nothing was there to be looked after
 }
 
 func remembered(content []byte, _ time.Time, err error) (remembrance, error) {

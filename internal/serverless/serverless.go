@@ -55,7 +55,7 @@ type Functions struct {
 	core      lazy[*core]
 	naming    sync.Once
 	domain    string       // by which the function was reached first
-	wakes     atomic.Int64 // when it was last made sure that sweeps go on, in Unix nanoseconds
+	sure      atomic.Int64 // when it was last made sure that sweeps go on, in Unix nanoseconds
 }
 
 // New returns the functions. It asks nothing of AWS.
