@@ -487,38 +487,3 @@ func TestSweep(t *testing.T) {
 		}
 	}
 }
-
-// torn is a store whose lists miss every meeting, as often as said: one that changes its state meanwhile is on no page.
-type torn struct {
-	*memstore.Store
-	misses int
-}
-
-func (s *torn) List(ctx context.Context, f store.Filter) ([]greenroom.Meeting, string, error) {
-	if s.misses > 0 {
-		s.misses--
-		return nil, "", nil
-	}
-	return s.Store.List(ctx, f)
-}
-
-func TestSweepAsksAgainWhoseANameIs(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		l := newLife(t, time.Minute)
-		l.run(10 * time.Second)
-		l.phases(greenroom.Ready, greenroom.Ready)
-		clear(l.instances) // they died: nothing tells whose the names are but the list of meetings
-		const states, looks = 4, 2
-		s := &advance.Sweeper{Store: &torn{l.store, states * looks}, Providers: map[string]compute.Provider{"local": l.cloud}, Records: l.cloud,
-			Kick: func(string) {}, Logger: l.advancer.Logger}
-		for range looks {
-			if err := s.Sweep(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			if len(l.names) != 2 {
-				t.Fatalf("%d names are left of two desktops that are ready", len(l.names))
-			}
-		}
-	})
-}

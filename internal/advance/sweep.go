@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"time"
 
@@ -59,9 +58,6 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 	errs := []error{s.Store.Forget(ctx, time.Now().Add(-keyMemory))}
 	for name, provider := range s.Providers {
 		errs = append(errs, s.instances(ctx, name, provider, owned, machines, seen))
-	}
-	if err := errors.Join(errs...); err != nil { // without the machines nobody knows whose the names are
-		return fmt.Errorf("sweep: %w", err)
 	}
 	errs = append(errs, s.records(ctx, owned, machines, seen))
 	s.Seen = seen
@@ -154,11 +150,6 @@ func (s *Sweeper) records(ctx context.Context, own desktops, machines map[string
 	if len(orphans) == 0 {
 		return nil
 	}
-	again, err := s.owned(ctx) // whose a name is that no machine tells of, only the list of meetings says
-	if err != nil {
-		return err
-	}
-	orphans = slices.DeleteFunc(orphans, func(name string) bool { return again.byName[name] })
 	return s.Records.DeleteRecords(ctx, orphans)
 }
 

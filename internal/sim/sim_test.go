@@ -74,7 +74,6 @@ var regressions = []struct {
 	{1368, "storm", "a late publish overtook the removal of its record", "plan: a record that may still be being written is not removed before"},
 	{1171576, "storm", "who asked for the way in was sent nowhere when the desktop went in that very moment", "meetings: NobodyIsSentToADesktopThatWentMeanwhile"},
 	{2331070, "rough", "the sweep removed the name of a desktop in use, whose seat had been taken off while its meeting was parked", "advance: SweepKeepsTheNameOfASeatThatWasTakenOff"},
-	{10092779, "fog", "the sweep removed the name of a desktop whose machine had died, when two lists of meetings in a row had missed its meeting", "advance: SweepAsksAgainWhoseANameIs"},
 	{8297, "storm", "an empty meeting ended while somebody had just connected", "plan: who has just connected keeps an empty meeting open"},
 }
 
