@@ -54,8 +54,8 @@ type Advancer struct {
 
 // Bounds of one pass.
 const (
-	usualLease   = 5 * time.Second
-	maxConflicts = 16 // lost races in a row before the pass gives up; the engine comes again
+	usualLease   = 5 * time.Second // see Advancer.Lease
+	maxConflicts = 16              // lost races in a row before the pass gives up; the engine comes again
 )
 
 // Advance takes the meeting as far as it can go now. It returns nil when nothing is left to do before the

@@ -77,9 +77,10 @@ func (f *Functions) sweep(ctx context.Context) error {
 		return fmt.Errorf("remember the sweep before: %w", err)
 	}
 	s := &advance.Sweeper{Store: f.store, Providers: c.providers, Records: c.zone, Kick: kicks.add, Logger: f.Logger, Seen: before.Seen}
-	errs := []error{s.Sweep(ctx), f.findOverdue(ctx, &kicks)}
+	swept := s.Sweep(ctx)
+	errs := []error{swept, f.findOverdue(ctx, &kicks)}
 	now := remembrance{Seen: s.Seen}
-	if !s.Alive {
+	if swept == nil && !s.Alive { // one that could not look knows nothing
 		now.Quiet = time.Now()
 	}
 	if doc, err := json.Marshal(now); err == nil {

@@ -72,8 +72,9 @@ func (r *Reporter) Run(ctx context.Context) error {
 		if err := r.obey(orders); err != nil {
 			return err
 		}
-		if news := heard == nil || !heard.Same(orders); news {
-			began = time.Now().Add(-agentapi.HeartbeatEvery) // and now whoever can may hold the next answer
+		held := time.Since(began) >= agentapi.HoldFor/2
+		if held || heard == nil || !heard.Same(orders) {
+			began = time.Now().Add(-agentapi.HeartbeatEvery) // at once: whoever can hold an answer may hold the next one
 		}
 		heard = &orders
 		select {
