@@ -9,11 +9,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	miekg "github.com/miekg/dns"
+
+	"greenroom/internal/testenv/child"
 )
 
 // patience bounds the server's start, on a machine with much else to do.
@@ -95,13 +96,13 @@ func Start(tb testing.TB, zone, key, secret string) string {
 	defer log.Close()
 	cmd := exec.Command(path, k.args(filepath.Join(dir, k.file))...)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
+	ended, err := child.Start(cmd)
+	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() {
 		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
+		<-ended
 	})
 	address := net.JoinHostPort("127.0.0.1", port)
 	if err := answers(address, zone); err != nil {

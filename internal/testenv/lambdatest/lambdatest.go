@@ -18,9 +18,10 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
+
+	"greenroom/internal/testenv/child"
 )
 
 // Function is one function. Make it with New.
@@ -202,12 +203,12 @@ func (s *sandbox) start(f *Function) error {
 		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE=256", "LAMBDA_TASK_ROOT=" + os.TempDir() + "/no-task-root", "PATH=" + os.Getenv("PATH"),
 	}, f.Env...)
 	s.cmd.Stdout, s.cmd.Stderr = f, f
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := s.cmd.Start(); err != nil {
+	ended, err := child.Start(s.cmd)
+	if err != nil {
 		return err
 	}
 	go func() {
-		_ = s.cmd.Wait()
+		<-ended
 		close(s.gone)
 	}()
 	return nil
