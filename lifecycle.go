@@ -69,6 +69,9 @@ const (
 // States lists every state in order.
 func States() []State { return []State{Scheduled, Preparing, AllReady, InProgress, Ending, Ended} }
 
+// Live reports whether a meeting in s may have desktops.
+func (s State) Live() bool { return s != Scheduled && s != Ended }
+
 // EndReason says why a meeting is over.
 type EndReason string
 

@@ -33,7 +33,7 @@ func buildNext(t *testing.T) string {
 	}
 	replace := map[string]string{}
 	for _, dialect := range []string{"sqlite", "postgres"} {
-		replace[filepath.Join(root, "internal/store/sqlstore/migrations", dialect, "0003_next.sql")] = step
+		replace[filepath.Join(root, "internal/store/sqlstore/migrations", dialect, "0004_next.sql")] = step
 	}
 	text, err := json.Marshal(map[string]any{"Replace": replace})
 	overlay := filepath.Join(dir, "overlay.json")

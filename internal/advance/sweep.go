@@ -17,7 +17,7 @@ import (
 // sweepStore is what the sweep needs of the store.
 type sweepStore interface {
 	Meeting(ctx context.Context, id string) (greenroom.Meeting, error)
-	List(ctx context.Context, f store.Filter) ([]greenroom.Meeting, string, error)
+	Live(ctx context.Context, cursor string) ([]greenroom.Meeting, string, error)
 	Forget(ctx context.Context, before time.Time) error
 }
 
@@ -76,21 +76,7 @@ type desktops struct {
 // owned reads the desktops of the meetings that are neither untouched nor over. It does not grow with those.
 func (s *Sweeper) owned(ctx context.Context) (desktops, error) {
 	own := desktops{map[string]greenroom.Desktop{}, map[string]bool{}}
-	for _, state := range []greenroom.State{greenroom.Preparing, greenroom.AllReady, greenroom.InProgress, greenroom.Ending} {
-		for cursor := ""; ; {
-			page, next, err := s.Store.List(ctx, store.Filter{State: state, Limit: 500, Cursor: cursor})
-			if err != nil {
-				return own, err
-			}
-			for i := range page {
-				own.add(&page[i])
-			}
-			if cursor = next; cursor == "" {
-				break
-			}
-		}
-	}
-	return own, nil
+	return own, store.AllLive(ctx, s.Store.Live, own.add)
 }
 
 func (o desktops) add(m *greenroom.Meeting) {

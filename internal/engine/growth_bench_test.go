@@ -15,8 +15,11 @@ import (
 	"greenroom/internal/testenv/pgtest"
 )
 
-// openMeetings are under way while all others are over.
-const openMeetings = 1000
+// openMeetings are open while all others are over; liveMeetings of them have desktops.
+const (
+	openMeetings = 1000
+	liveMeetings = 100
+)
 
 // growthSizes are how many meetings are stored. The last one takes minutes and gigabytes: it is for GREENROOM_BENCH_FULL=1.
 func growthSizes() []int {
@@ -49,14 +52,18 @@ var fills = map[string][]string{
 // side is a store with meetings that are open.
 type side struct {
 	*rig
-	live []greenroom.Meeting
+	open []greenroom.Meeting
 }
 
 func openSide(b *testing.B, o rigOptions, now time.Time) *side {
 	b.Helper()
-	s := &side{rig: openRig(b, o), live: make([]greenroom.Meeting, openMeetings)}
-	for i := range s.live {
-		s.live[i] = s.create(b, storetest.Meeting(now.Add(time.Hour+time.Duration(i)*time.Second)))
+	s := &side{rig: openRig(b, o), open: make([]greenroom.Meeting, openMeetings)}
+	for i := range s.open {
+		m := storetest.Meeting(now.Add(time.Hour + time.Duration(i)*time.Second))
+		if i < liveMeetings {
+			m.Seats[0].Desktop.Phase = greenroom.Launching
+		}
+		s.open[i] = s.create(b, m)
 	}
 	return s
 }
@@ -149,6 +156,11 @@ func everyday(now time.Time) []work {
 				b.Fatal(len(due), err)
 			}
 		}},
+		{"Live", func(b *testing.B, s *side, _ int) {
+			if live, _, err := s.store.Live(b.Context(), ""); err != nil || len(live) != liveMeetings {
+				b.Fatal(len(live), err)
+			}
+		}},
 		{"List", list(store.Filter{})},
 		{"ListNewest", list(store.Filter{Newest: true})},
 		{"ListByState", list(store.Filter{State: greenroom.Scheduled})},
@@ -169,7 +181,7 @@ func (s *side) transitions(b *testing.B, i int) {
 	var wg sync.WaitGroup
 	for h := range hands {
 		wg.Go(func() {
-			m := &s.live[(i*hands+h)%openMeetings]
+			m := &s.open[(i*hands+h)%openMeetings]
 			m.WakeAt = m.WakeAt.Add(time.Second)
 			saved, err := s.store.Update(b.Context(), *m, []greenroom.Event{{At: time.Now(), Kind: greenroom.EventPhase, Message: "moved"}})
 			if err != nil {

@@ -83,21 +83,7 @@ func (n *names) readAll(ctx context.Context) error {
 	n.mu.Lock()
 	n.read = time.Now()
 	n.mu.Unlock()
-	for _, state := range []greenroom.State{greenroom.Preparing, greenroom.AllReady, greenroom.InProgress, greenroom.Ending} {
-		for cursor := ""; ; {
-			page, next, err := n.store.List(ctx, store.Filter{State: state, Limit: 500, Cursor: cursor})
-			if err != nil {
-				return err
-			}
-			for i := range page {
-				n.putAll(&page[i])
-			}
-			if cursor = next; cursor == "" {
-				break
-			}
-		}
-	}
-	return nil
+	return store.AllLive(ctx, n.store.Live, n.putAll)
 }
 
 func (n *names) putAll(m *greenroom.Meeting) {

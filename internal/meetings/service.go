@@ -22,6 +22,7 @@ type keeper interface {
 	Meeting(ctx context.Context, id string) (greenroom.Meeting, error)
 	Update(ctx context.Context, m greenroom.Meeting, events []greenroom.Event) (greenroom.Meeting, error)
 	List(ctx context.Context, f store.Filter) ([]greenroom.Meeting, string, error)
+	Live(ctx context.Context, cursor string) ([]greenroom.Meeting, string, error)
 	Due(ctx context.Context, before time.Time, limit int) ([]store.Wake, error)
 	Events(ctx context.Context, meetingID string, after int64, limit int) ([]greenroom.Event, error)
 	RecentEvents(ctx context.Context, kind greenroom.EventKind, limit int) ([]greenroom.Event, error)

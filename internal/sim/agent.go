@@ -38,7 +38,6 @@ func (issuer) Issue(context.Context, []byte, string, time.Time) ([]byte, error) 
 
 func (issuer) Roots() *x509.CertPool { return nil }
 
-// requests are certificate requests to enrol with; making one for each machine would cost more than its life.
 // requests are certificate requests to enrol with; making one for each machine would cost more than its life. Their keys are of
 // the kind whose signatures are checked fastest.
 var requests = sync.OnceValue(func() []string {

@@ -18,6 +18,7 @@ type book struct {
 	id      string
 	wake    wake
 	now     greenroom.Meeting // as last saved
+	live    time.Duration     // since when its state has been a live one
 	edits   int
 	stops   map[greenroom.EndReason]bool // what the organiser asked for
 	invited map[string]bool              // by join key

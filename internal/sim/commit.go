@@ -31,7 +31,10 @@ func (l *life) committed(b *book, events []greenroom.Event) {
 		l.checkReason(b, &prev, &next, events)
 	}
 	l.checkWake(b, &prev, &next)
-	if prev.State() != next.State() {
+	if was, is := prev.State(), next.State(); was != is {
+		if !was.Live() {
+			b.live = l.now
+		}
 		l.turn()
 	}
 	l.invite(b)
@@ -224,7 +227,7 @@ func (l *life) unlawful(b *book, prev, next *greenroom.Meeting) string {
 			return "and somebody was there shortly before"
 		}
 	case greenroom.NoShow, greenroom.GaveUp:
-		if b.was[greenroom.EventConnected] > 0 && next.Used() {
+		if next.Used() || slices.ContainsFunc(next.Seats, func(s greenroom.Seat) bool { return !s.Desktop.Agent.ConnectedAt.IsZero() }) {
 			return "and somebody was there"
 		}
 		if next.EndReason == greenroom.NoShow && !graceOver {
@@ -288,6 +291,8 @@ func (l *life) checkSeat(b *book, was, is *greenroom.Seat) {
 		return
 	}
 	switch to.Phase {
+	case greenroom.Proving:
+		l.written[to.Hostname] = true
 	case greenroom.Ready, greenroom.InUse:
 		if to.Proof == nil || !to.Proof.OK || !l.proved[to.Hostname] {
 			l.fail("%s of %s is %s and was not proved", is.Role, b.id, to.Phase)
@@ -324,7 +329,7 @@ func (l *life) checkTerminating(b *book, was, is *greenroom.Seat) {
 		if ready.Before(b.now.StartsAt) {
 			ready = b.now.StartsAt
 		}
-		if was.Desktop.Phase == greenroom.InUse || at.Before(ready.Add(time.Duration(b.now.Blueprint.Rules.NoShowAfter))) {
+		if was.Desktop.Phase == greenroom.InUse || !d.Agent.ConnectedAt.IsZero() || at.Before(ready.Add(time.Duration(b.now.Blueprint.Rules.NoShowAfter))) {
 			unlawful = "and its person had time to come"
 		}
 	default:

@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"greenroom"
@@ -80,13 +81,29 @@ func (s *ledger) Update(ctx context.Context, m greenroom.Meeting, events []green
 
 func (s *ledger) List(ctx context.Context, f store.Filter) ([]greenroom.Meeting, string, error) {
 	s.l.call()
+	if err := s.unavailable(before); err != nil {
+		return nil, "", err
+	}
+	return s.l.store.List(ctx, f)
+}
+
+// Live hands out one meeting at a time: a world has few, and what goes wrong goes wrong between two pages.
+func (s *ledger) Live(ctx context.Context, cursor string) ([]greenroom.Meeting, string, error) {
+	s.l.call()
 	if s.l.hit(s.l.rates.Torn, "torn reading") {
 		s.l.untilTurn(10 * time.Minute)
 	}
 	if err := s.unavailable(before); err != nil {
 		return nil, "", err
 	}
-	return s.l.store.List(ctx, f)
+	page, _, err := s.l.store.Live(ctx, cursor)
+	if s.l.hit(s.l.rates.LateIndex, "late index") {
+		page = slices.DeleteFunc(page, func(m greenroom.Meeting) bool { return s.l.now-s.l.byID[m.ID].live < 3*time.Second })
+	}
+	if len(page) < 2 {
+		return page, "", err
+	}
+	return page[:1], page[0].ID, nil
 }
 
 func (s *ledger) Events(ctx context.Context, id string, after int64, limit int) ([]greenroom.Event, error) {

@@ -47,6 +47,7 @@ type life struct {
 	byMachine map[string]*machine
 	records   map[string]*record
 	unnamed   map[string]time.Duration // when a name's removal took hold last
+	written   map[string]bool          // the names that a save says are written
 	proved    map[string]bool          // host names that were proved while everything was there
 	asked     map[asked]int
 	tokens    []accepted
@@ -68,7 +69,7 @@ func newLife(seed uint64, rates Rates, trace *strings.Builder, p *pool) *life {
 	l := &life{
 		pool: p,
 		rng:  rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15)), rates: rates, threads: map[*thread]struct{}{}, byID: map[string]*book{},
-		byToken: map[string]*machine{}, byMachine: map[string]*machine{}, records: map[string]*record{}, unnamed: map[string]time.Duration{}, proved: map[string]bool{}, asked: map[asked]int{},
+		byToken: map[string]*machine{}, byMachine: map[string]*machine{}, records: map[string]*record{}, unnamed: map[string]time.Duration{}, written: map[string]bool{}, proved: map[string]bool{}, asked: map[asked]int{},
 		closedAt: -1, finalSweeps: map[*process]int{}, faults: map[string]int{}, trace: trace,
 	}
 	l.store = memstore.New()

@@ -119,6 +119,9 @@ func (p *process) sweep(t *thread) {
 		} else {
 			p.swept(began)
 		}
+		if p.l.hit(p.l.rates.SweepSoon, "two sweeps at once") {
+			continue
+		}
 		t.sleep(p.l.sweepEvery)
 	}
 }

@@ -13,6 +13,8 @@ type Rates struct {
 	ClockJump float64       // a process's clock is set, at each call to the world
 	Store     float64       // the store does not answer, before or after the write took hold
 	KickLost  float64       // an event is lost; as often it comes late, or twice
+	LateIndex float64       // who reads what is live does not see what became so within the last three seconds
+	SweepSoon float64       // a sweep follows another at once: its event came twice
 	Torn      float64       // between two pages of a long reading a meeting changes its state, if one does within ten minutes
 
 	// The provider.
@@ -57,7 +59,7 @@ var Climates = map[string]Rates{
 	},
 	// Few things break here, and everything that is read is of a while ago.
 	"fog": {
-		Crash: 0.002, StopFor: 30 * time.Second, DownFor: time.Minute, ClockJump: 0.002, KickLost: 0.1, Torn: 0.6,
+		Crash: 0.002, StopFor: 30 * time.Second, DownFor: time.Minute, ClockJump: 0.002, KickLost: 0.1, LateIndex: 0.6, SweepSoon: 0.2, Torn: 0.6,
 		LostReply: 0.2, Slow: 0.5, SlowBoot: 0.1, Vanish: 0.5, Stale: 0.1, DeepStale: 0.005, SlowList: 0.25, DNS: 0.02, Probe: 0.05, BadMoment: 0.8,
 	},
 }

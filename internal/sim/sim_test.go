@@ -25,7 +25,7 @@ func TestLives(t *testing.T) {
 			t.Errorf("no life was led in the climate %q", climate)
 		}
 	}
-	for _, must := range []string{"crash", "stop", "deeply stale list", "error after the effect", "machine vanishes or dies", "blackout", "clock jump", "slow list", "torn reading", "change at a bad moment"} {
+	for _, must := range []string{"crash", "stop", "deeply stale list", "error after the effect", "machine vanishes or dies", "blackout", "clock jump", "slow list", "torn reading", "late index", "two sweeps at once", "change at a bad moment"} {
 		if total.Faults[must] == 0 {
 			t.Errorf("there was no fault %q: what is not met is not tested", must)
 		}
@@ -74,6 +74,7 @@ var regressions = []struct {
 	{1368, "storm", "a late publish overtook the removal of its record", "plan: a record that may still be being written is not removed before"},
 	{1171576, "storm", "who asked for the way in was sent nowhere when the desktop went in that very moment", "meetings: NobodyIsSentToADesktopThatWentMeanwhile"},
 	{2331070, "rough", "the sweep removed the name of a desktop in use, whose seat had been taken off while its meeting was parked", "advance: SweepKeepsTheNameOfASeatThatWasTakenOff"},
+	{10092779, "fog", "the sweep removed the name of a ready desktop whose machine had died: pages by state had missed its meeting twice", "storetest: LiveMissesNobody"},
 	{8297, "storm", "an empty meeting ended while somebody had just connected", "plan: who has just connected keeps an empty meeting open"},
 }
 

@@ -97,12 +97,13 @@ func (z *zone) GetRecords(context.Context) ([]dns.Record, error) {
 	return out, nil
 }
 
-// left reports whether a name is there though nothing has removed it. One that another process wrote after its removal is
-// the sweep's.
+// left reports whether a name is there though nothing has removed it. One that was written again after its removal is the
+// sweep's, if somebody knew that it was written once: another process was late. Of one whose writing was never answered
+// the removal has to wait until none can take hold any more.
 func (l *life) left(name string) bool {
 	r := l.records[name]
 	at, removed := l.unnamed[name]
-	return r != nil && (!removed || r.at < at)
+	return r != nil && (!removed || r.at < at || !l.written[name])
 }
 
 // prober looks from outside.

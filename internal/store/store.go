@@ -39,6 +39,11 @@ type Store interface {
 	// A cursor that no List returned is an InvalidError on the field "cursor".
 	List(ctx context.Context, f Filter) ([]greenroom.Meeting, string, error)
 
+	// Live returns the meetings that may have desktops (State.Live), 500 at a time, in the order of their ids, and the
+	// cursor of the next page, "" at the end. It does not grow with the others. A meeting that is live all the while is
+	// in exactly one page of a reading, whatever it becomes meanwhile; AllLive reads all of them.
+	Live(ctx context.Context, cursor string) ([]greenroom.Meeting, string, error)
+
 	// Due returns the open (not Closed) meetings with 0 < WakeAt < before, earliest first, at most limit.
 	// It does not grow with meetings that are over.
 	Due(ctx context.Context, before time.Time, limit int) ([]Wake, error)
@@ -70,6 +75,25 @@ type Store interface {
 
 	// Ping reports whether the store can be read and written now.
 	Ping(ctx context.Context) error
+}
+
+// MaxLive is how many meetings a page of Live has at most.
+const MaxLive = 500
+
+// AllLive calls f with each meeting that may have desktops; see Store.Live.
+func AllLive(ctx context.Context, live func(ctx context.Context, cursor string) ([]greenroom.Meeting, string, error), f func(*greenroom.Meeting)) error {
+	for cursor := ""; ; {
+		page, next, err := live(ctx, cursor)
+		if err != nil {
+			return err
+		}
+		for i := range page {
+			f(&page[i])
+		}
+		if cursor = next; cursor == "" {
+			return nil
+		}
+	}
 }
 
 // Idempotency ties a request to the meeting it made. The zero value means no key was given.

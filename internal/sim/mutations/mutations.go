@@ -41,6 +41,7 @@ var Table = []Mutation{
 
 	// Nothing remains.
 	{"a record's removal is forgotten", planSeat, `named := d.Hostname != "" && !d.Unpublished`, "named := false"},
+	{"a record's removal may be overtaken", planSeat, `if named && retry && p.due(nameSettles(d), "certainty that no record is still being written") {`, "if named && retry {"},
 	{"a meeting closes while desktops go", planEnd, "if p.m.Seats[i].Desktop.Phase != greenroom.Gone {", "if p.m.Seats[i].Desktop.Phase.Live() {"},
 	{"the sweep leaves machines", sweep, "return provider.Terminate(ctx, orphans...)", "return nil"},
 	{"the sweep leaves records", sweep, "return s.Records.DeleteRecords(ctx, orphans)", "return nil"},
@@ -81,7 +82,7 @@ var Table = []Mutation{
 var Fog = []Mutation{
 	// The list of the first look may have been asked for before the launch took hold, and come after none can any more.
 	{"one look is enough for an unanswered launch", planSeat, `return false, p.due(d.MissingSince.Add(secondLook), "a second look that the launch left nothing")`, "return false, true"},
-	// Twice in a row the meeting went back to a state whose page was read already.
+	// Two sweeps at once saw a machine, and an index that did not name its meeting yet.
 	{"the sweep does not read a meeting again", sweep, `if h.Meeting != "" {`, "if false {"},
 }
 
@@ -89,7 +90,6 @@ var Fog = []Mutation{
 var Rare = []Mutation{
 	{"the deadline counts from the save", step, "s.Meeting, s.Effects = next, decision.Effects", "s.Meeting, s.Effects, s.Deadline = next, decision.Effects, a.now().Add(plan.EffectTimeout)"},
 	{"outcomes of another attempt count", planSettle, "if s == nil || m.Handle(s) != o.Effect.Handle {", "if s == nil {"},
-	{"a record's removal may be overtaken", planSeat, `if named && retry && p.due(nameSettles(d), "certainty that no record is still being written") {`, "if named && retry {"},
 	{"a dead machine is not noticed once it is ready", planSeat, "if inst.Ending && d.Phase.Live() {", "if inst.Ending && d.Phase.Starting() {"},
 	{"who came and left between two looks was never there", "internal/plan/park.go", "a.Connections == 0 && a.ConnectedAt.IsZero()", "a.Connections == 0"},
 	{"the kill time is ignored", planSeat, `case p.due(d.KillAt, "the machine's greatest age"):`, "case false:"},

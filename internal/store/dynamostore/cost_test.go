@@ -146,6 +146,7 @@ func TestNothingGrowsWithWhatIsOver(t *testing.T) {
 		"due":       func() error { _, err := s.Due(t.Context(), start.Add(time.Hour), 100); return err },
 		"scheduled": func() error { _, _, err := s.List(t.Context(), store.Filter{State: greenroom.Scheduled}); return err },
 		"preparing": func() error { _, _, err := s.List(t.Context(), store.Filter{State: greenroom.Preparing}); return err },
+		"live":      func() error { _, _, err := s.Live(t.Context(), ""); return err },
 		"recent":    func() error { _, err := s.RecentEvents(t.Context(), greenroom.EventReady, 10); return err },
 		"page":      func() error { _, _, err := s.List(t.Context(), store.Filter{Limit: 10, Newest: true}); return err },
 	}

@@ -84,8 +84,11 @@ func partitionsOf(what string) []string {
 	return out
 }
 
-// wakes is what the partitions of byWake hold.
-const wakes = "open"
+// wakes is what the partitions of byWake hold, living those of byLive.
+const (
+	wakes  = "open"
+	living = "live"
+)
 
 // place is where something of the meeting stands in an index: by time, in microseconds, then by id. Texts sort as times do.
 func place(micros int64, id string) string { return sortable(micros) + id }
@@ -133,6 +136,9 @@ func (s *Store) newSave(m greenroom.Meeting, before head, events []greenroom.Eve
 	v.put[byStart.hash], v.put[byStart.sort] = text(sharded(string(v.meeting.State()), m.ID)), text(place(v.meeting.StartsAt.UnixMicro(), m.ID))
 	if !v.meeting.Closed && !v.meeting.WakeAt.IsZero() {
 		v.put[byWake.hash], v.put[byWake.sort] = text(sharded(wakes, m.ID)), text(place(v.meeting.WakeAt.UnixMicro(), m.ID))
+	}
+	if v.meeting.State().Live() {
+		v.put[byLive.hash] = text(sharded(living, m.ID))
 	}
 	if s.KeepHistory > 0 && v.meeting.Closed {
 		v.put[expires] = s.forgottenAt(v.meeting.EndsAt)

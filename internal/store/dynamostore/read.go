@@ -239,6 +239,38 @@ func (s *Store) List(ctx context.Context, f store.Filter) ([]greenroom.Meeting, 
 	}
 }
 
+// Live implements store.Store. What has become live within the last second may be missing in it.
+func (s *Store) Live(ctx context.Context, cursor string) ([]greenroom.Meeting, string, error) {
+	where := span{ofMeeting, ofMeeting + highest, false}
+	if cursor != "" {
+		where = where.after(ofMeeting + cursor)
+	}
+	entries, more, err := s.look(ctx, byLive, partitionsOf(living), where, store.MaxLive)
+	if err != nil {
+		return nil, "", fmt.Errorf("list live meetings: %w", err)
+	}
+	next := ""
+	if more {
+		next = strings.TrimPrefix(textOf(entries[len(entries)-1], partition), ofMeeting)
+	}
+	confirmed, err := s.confirm(ctx, byLive, entries, "")
+	if err != nil {
+		return nil, "", fmt.Errorf("list live meetings: %w", err)
+	}
+	out := make([]greenroom.Meeting, 0, len(confirmed))
+	for _, i := range confirmed {
+		m, h, err := meetingOf(i)
+		if err != nil {
+			return nil, "", fmt.Errorf("list live meetings: %w", err)
+		}
+		s.heads.put(m.ID, h)
+		if m.State().Live() {
+			out = append(out, m)
+		}
+	}
+	return out, next, nil
+}
+
 // spanOf is where the meetings of f stand by their start.
 func spanOf(f store.Filter) (span, error) {
 	where := span{lowest, highest, f.Newest}

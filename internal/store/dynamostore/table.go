@@ -31,8 +31,9 @@ type index struct {
 var (
 	byWake   = index{name: "due", hash: "due", sort: "wake"}
 	byStart  = index{name: "starts", hash: "state", sort: "starts"}
+	byLive   = index{name: "live", hash: "live", sort: partition}
 	byKind   = index{name: "recent", hash: "kind", sort: "at", whole: true}
-	indexes  = []index{byWake, byStart, byKind}
+	indexes  = []index{byWake, byStart, byLive, byKind}
 	ofString = types.ScalarAttributeTypeS
 )
 
@@ -52,7 +53,10 @@ func Definition(table string) *dynamodb.CreateTableInput {
 		if x.whole {
 			holds = types.ProjectionTypeAll
 		}
-		in.AttributeDefinitions = append(in.AttributeDefinitions, attribute(x.hash), attribute(x.sort))
+		in.AttributeDefinitions = append(in.AttributeDefinitions, attribute(x.hash))
+		if x.sort != partition {
+			in.AttributeDefinitions = append(in.AttributeDefinitions, attribute(x.sort))
+		}
 		in.GlobalSecondaryIndexes = append(in.GlobalSecondaryIndexes, types.GlobalSecondaryIndex{
 			IndexName: aws.String(x.name), KeySchema: keySchema(x.hash, x.sort), Projection: &types.Projection{ProjectionType: holds},
 		})

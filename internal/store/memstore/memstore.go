@@ -235,6 +235,32 @@ func compare(a, b store.Cursor) int {
 	return cmp.Or(cmp.Compare(a.StartsAt, b.StartsAt), cmp.Compare(a.ID, b.ID))
 }
 
+// Live implements store.Store.
+func (s *Store) Live(ctx context.Context, cursor string) ([]greenroom.Meeting, string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return nil, "", err
+	}
+	var found []string
+	for id, r := range s.meetings {
+		if id > cursor && r.meeting.State().Live() {
+			found = append(found, id)
+		}
+	}
+	slices.Sort(found)
+	next := ""
+	if len(found) > store.MaxLive {
+		found = found[:store.MaxLive]
+		next = found[store.MaxLive-1]
+	}
+	out := make([]greenroom.Meeting, len(found))
+	for i, id := range found {
+		out[i] = s.meetings[id].meeting.Clone()
+	}
+	return out, next, nil
+}
+
 // Due implements store.Store.
 func (s *Store) Due(ctx context.Context, before time.Time, limit int) ([]store.Wake, error) {
 	s.mu.Lock()

@@ -19,6 +19,7 @@ const (
 	selectHead    = `select rev, coalesce(wake_at, 0), wake_job, last_seq from meetings where id = ?`
 	selectMeeting = `select doc from meetings where id = ?`
 	updateJob     = `update meetings set wake_job = ? where id = ?`
+	selectLive    = `select doc from meetings where id > ? and state <> 'scheduled' and state <> 'ended' order by id limit ?`
 	selectDue     = `select id, wake_at from meetings where wake_at is not null and not closed and wake_at < ? order by wake_at, id limit ?`
 
 	insertEvent  = `insert into events (meeting_id, seq, at, kind, doc) values (?, ?, ?, ?, ?)`
@@ -57,7 +58,7 @@ var writes = []string{
 }
 
 // reads lists what the readers run.
-var reads = []string{selectMeeting, selectKey, selectDue, selectEvents, selectRecent, selectSetting, selectRecords, selectRecord, selectTexts}
+var reads = []string{selectMeeting, selectKey, selectLive, selectDue, selectEvents, selectRecent, selectSetting, selectRecords, selectRecord, selectTexts}
 
 // statements are prepared queries by their text.
 type statements map[string]*sql.Stmt

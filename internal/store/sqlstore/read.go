@@ -102,6 +102,21 @@ func (s *Store) List(caller context.Context, f store.Filter) ([]greenroom.Meetin
 	return found, "", nil
 }
 
+// Live implements store.Store.
+func (s *Store) Live(caller context.Context, cursor string) ([]greenroom.Meeting, string, error) {
+	ctx, cancel := s.bound(caller)
+	defer cancel()
+	rows, err := s.reads[selectLive].QueryContext(ctx, cursor, store.MaxLive+1)
+	found, err := collect(rows, err, func(r *sql.Rows) (greenroom.Meeting, error) { return scanMeeting(r) })
+	if err != nil {
+		return nil, "", fmt.Errorf("list live meetings: %w", s.explain(caller, err))
+	}
+	if len(found) > store.MaxLive {
+		return found[:store.MaxLive], found[store.MaxLive-1].ID, nil
+	}
+	return found, "", nil
+}
+
 // Due implements store.Store.
 func (s *Store) Due(caller context.Context, before time.Time, limit int) ([]store.Wake, error) {
 	ctx, cancel := s.bound(caller)

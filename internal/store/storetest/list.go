@@ -82,6 +82,87 @@ func listByState(t *testing.T, s store.Store) {
 	}
 }
 
+// inState saves a meeting that stands in the state.
+func inState(t *testing.T, s store.Store, m greenroom.Meeting, state greenroom.State) greenroom.Meeting {
+	t.Helper()
+	phases := map[greenroom.State]greenroom.Phase{
+		greenroom.Scheduled: greenroom.Planned, greenroom.Preparing: greenroom.Launching, greenroom.AllReady: greenroom.Ready,
+		greenroom.InProgress: greenroom.InUse, greenroom.Ending: greenroom.Terminating, greenroom.Ended: greenroom.Gone,
+	}
+	for i := range m.Seats {
+		m.Seats[i].Desktop.Phase = phases[state]
+	}
+	if state == greenroom.Ending || state == greenroom.Ended {
+		m.EndReason, m.EndedAt = greenroom.Cancelled, start
+	}
+	if got := m.State(); got != state {
+		t.Fatalf("a meeting is %s, want %s", got, state)
+	}
+	return update(t, s, m)
+}
+
+func liveIDs(t *testing.T, s store.Store) (found []string) {
+	t.Helper()
+	if err := store.AllLive(t.Context(), s.Live, func(m *greenroom.Meeting) { found = append(found, m.ID) }); err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func live(t *testing.T, s store.Store) {
+	if found := liveIDs(t, s); len(found) != 0 {
+		t.Errorf("live in an empty store: %v", found)
+	}
+	var want []string
+	for _, state := range greenroom.States() {
+		for range 3 {
+			if m := inState(t, s, create(t, s, Meeting(start)), state); state.Live() {
+				want = append(want, m.ID)
+			}
+		}
+	}
+	slices.Sort(want)
+	same(t, "live", want, liveIDs(t, s))
+	page, next, err := s.Live(t.Context(), want[0])
+	if err != nil || next != "" || len(page) != len(want)-1 || page[0].ID != want[1] {
+		t.Errorf("after the first: %d meetings, %q, %v", len(page), next, err)
+	}
+	inState(t, s, page[0], greenroom.Ended)
+	same(t, "live after an end", slices.Delete(want, 1, 2), liveIDs(t, s))
+}
+
+// liveMissesNobody reads more than one page while meetings change all that they are listed by elsewhere.
+func liveMissesNobody(t *testing.T, s store.Store) {
+	const n = store.MaxLive + 5
+	all := make([]greenroom.Meeting, n)
+	crowd(n, func(i int) { all[i] = inState(t, s, create(t, s, Meeting(start)), greenroom.AllReady) })
+	want := make([]string, n)
+	for i, m := range all {
+		want[i] = m.ID
+	}
+	slices.Sort(want)
+	first, cursor, err := s.Live(t.Context(), "")
+	if err != nil || len(first) != store.MaxLive || cursor == "" {
+		t.Fatalf("first page: %d, %q, %v", len(first), cursor, err)
+	}
+	for _, m := range all {
+		if i, _ := slices.BinarySearch(want, m.ID); i < store.MaxLive-3 {
+			continue
+		}
+		m.StartsAt = m.StartsAt.Add(-time.Hour)
+		inState(t, s, m, greenroom.Preparing)
+	}
+	rest, last, err := s.Live(t.Context(), cursor)
+	if err != nil || last != "" {
+		t.Fatalf("second page: %q, %v", last, err)
+	}
+	var got []string
+	for _, m := range append(first, rest...) {
+		got = append(got, m.ID)
+	}
+	same(t, "both pages", want, got)
+}
+
 func listFromTo(t *testing.T, s store.Store) {
 	var want []string
 	for i := range 6 {

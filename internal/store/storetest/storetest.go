@@ -40,6 +40,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"DueFollowsEverySave":                      dueFollowsEverySave,
 		"ListPagesWithoutGapsOrDoubles":            listPagesWithoutGapsOrDoubles,
 		"ListByState":                              listByState,
+		"Live":                                     live,
+		"LiveMissesNobody":                         liveMissesNobody,
 		"ListFromTo":                               listFromTo,
 		"ListIsBounded":                            listIsBounded,
 		"BadCursorIsInvalid":                       badCursorIsInvalid,
