@@ -13,7 +13,7 @@ import (
 const nextStep = `-- +goose Up
 alter table meetings add column note text;
 create index meetings_by_note on meetings (note) where note is not null;
-insert into settings (name, value) values ('schema_compatible', '2') on conflict (name) do update set value = excluded.value;
+insert into settings (name, value) values ('schema_compatible', '3'), ('schema_compatible_of', '4') on conflict (name) do update set value = excluded.value;
 -- +goose Down
 drop index meetings_by_note;
 alter table meetings drop column note;

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strconv"
 
 	"github.com/pressly/goose/v3"
 
@@ -16,9 +17,10 @@ import (
 //go:embed migrations/*/*.sql
 var migrations embed.FS
 
-// compatible is the setting with the lowest schema whose program can still work with the schema there is. A migration
-// that only adds writes its predecessor's number there, one that breaks writes its own. No setting means none but itself.
-const compatible = "schema_compatible"
+// selectLowest reads the lowest schema whose program can still work with the schema there is. A migration that only adds
+// writes its predecessor's number into the setting schema_compatible, and its own, so that nobody takes it for a later one's
+// word, into schema_compatible_of. Without its word none but itself can.
+const selectLowest = `select l.value from settings l, settings o where l.name = 'schema_compatible' and o.name = 'schema_compatible_of' and o.value = ?`
 
 // migrate brings the schema up to this program's, the files', and lets then make what else is to be made. A schema ahead
 // of the program's is left alone if it says that it suits the program, and refused if not, before anything is changed.
@@ -58,7 +60,7 @@ func (dl *dialect) judge(ctx context.Context, d *database, files fs.FS) (newer b
 		return false, err
 	}
 	var lowest int64
-	err = d.migrator.QueryRowContext(ctx, `select value from settings where name = '`+compatible+`'`).Scan(&lowest)
+	err = d.migrator.QueryRowContext(ctx, dl.bind(selectLowest), strconv.FormatInt(has, 10)).Scan(&lowest)
 	if errors.Is(err, sql.ErrNoRows) {
 		lowest, err = has, nil
 	}

@@ -57,10 +57,10 @@ func later(t *testing.T, dl *dialect, more ...string) fs.FS {
 }
 
 // says is the end of a migration that only adds, or breaks.
-func says(lowest int) string {
+func says(lowest, of int) string {
 	return fmt.Sprintf(`;
-insert into settings (name, value) values ('schema_compatible', '%d') on conflict (name) do update set value = excluded.value;
-`, lowest)
+insert into settings (name, value) values ('schema_compatible', '%d'), ('schema_compatible_of', '%d') on conflict (name) do update set value = excluded.value;
+`, lowest, of)
 }
 
 func TestMigrationsOfTheDialectsAreEqual(t *testing.T) {
@@ -120,9 +120,9 @@ func TestSchemaSaysWhomItSuits(t *testing.T) {
 			t.Fatal(err)
 		}
 		k := len(known)
-		adds := "alter table meetings add column note text" + says(k)
-		addsMore := "create table notes (id text)" + says(k)
-		breaks := "alter table meetings drop column note" + says(k+3)
+		adds := "alter table meetings add column note text" + says(k, k+1)
+		addsMore := "create table notes (id text)" + says(k, k+2)
+		breaks := "alter table meetings drop column note" + says(k+3, k+3)
 		silent := "create table more (id text);"
 		with := func(more ...string) (*Store, error) { return openWith(t.Context(), o, dl, later(t, dl, more...)) }
 		opens := func(what string, more ...string) *Store {
@@ -170,7 +170,7 @@ func TestSchemaSaysWhomItSuits(t *testing.T) {
 		refused("the program that added", k+3, adds, addsMore)
 		opensAndWorks("the program that broke", adds, addsMore, breaks)
 		opensAndWorks("a program that says nothing", adds, addsMore, breaks, silent)
-		opensAndWorks("the program before it", adds, addsMore, breaks)
+		refused("the program before it", k+4, adds, addsMore, breaks)
 	})
 }
 
