@@ -19,9 +19,10 @@ type scheduleForm struct {
 	Now        bool // start at once
 	Blueprints []blueprintChoice
 	Errors     faults
-	Notice     string // what stands above the form if it was not taken
-	Key        string // the idempotency key: a form sent twice makes one meeting
-	Fresh      bool   // nothing was filled in yet: the script may choose the browser's zone and the next half hour
+	Notice     string        // what stands above the form if it was not taken
+	Key        string        // the idempotency key: a form sent twice makes one meeting
+	Fresh      bool          // nothing was filled in yet: the script may choose the browser's zone and the next half hour
+	Lead       time.Duration // how far ahead that is at least
 }
 
 // when is the part of a form that says when a meeting is.
@@ -105,12 +106,14 @@ func (f faults) elsewhere() string {
 	return strings.Join(out, "; ")
 }
 
+// newScheduleForm proposes the next half hour for which there is time to start desktops.
 func newScheduleForm(blueprints []greenroom.Blueprint, now time.Time) scheduleForm {
-	start := now.UTC().Truncate(30 * time.Minute).Add(30 * time.Minute)
+	lead := time.Duration(blueprints[0].Rules.Lead)
+	start := now.UTC().Add(lead + 30*time.Minute - 1).Truncate(30 * time.Minute)
 	return scheduleForm{
 		when:       when{StartsAt: start.Format(wallLayout), TimeZone: "UTC", Duration: "1h0m0s", Durations: durations(longest(blueprints), time.Hour)},
 		Blueprints: blueprintChoices(blueprints, nil, ""),
-		Key:        greenroom.NewSecret(), Fresh: true,
+		Key:        greenroom.NewSecret(), Fresh: true, Lead: lead,
 	}
 }
 

@@ -8,7 +8,7 @@ export function scheduleForm(): void {
   if ("fresh" in form.dataset) {
     const zones = form.querySelector<HTMLSelectElement>("[data-zones]")!;
     choose(zones, zoneName());
-    form.querySelector<HTMLInputElement>("[name=starts_at]")!.value = nextHalfHour();
+    form.querySelector<HTMLInputElement>("[name=starts_at]")!.value = nextHalfHour(Number(form.dataset["fresh"]));
     document.addEventListener("htmx:after:process", () => zones.dispatchEvent(new Event("change", { bubbles: true })), { once: true });
   }
   const kind = form.querySelector<HTMLSelectElement>("[data-blueprint]");
@@ -73,9 +73,10 @@ function choose(zones: HTMLSelectElement, name: string): void {
   zones.value = name;
 }
 
-/** The next half hour on this computer's clock, as a datetime-local field writes it. */
-function nextHalfHour(): string {
-  const at = new Date(Math.floor(Date.now() / 1_800_000) * 1_800_000 + 1_800_000);
+/** The next half hour on this computer's clock that is so many milliseconds ahead, as a datetime-local field writes it. */
+function nextHalfHour(ahead: number): string {
+  const zone = new Date().getTimezoneOffset() * 60_000; // not always whole hours
+  const at = new Date(Math.ceil((Date.now() + ahead - zone) / 1_800_000) * 1_800_000 + zone);
   const two = (n: number) => String(n).padStart(2, "0");
   return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}T${two(at.getHours())}:${two(at.getMinutes())}`;
 }
