@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,15 +10,18 @@ import (
 	"time"
 )
 
+// nextSchema is the one after this version's.
+const nextSchema = 4
+
 // nextStep is a migration that a later version may bring: it only adds, and says that this version can go on.
-const nextStep = `-- +goose Up
+var nextStep = fmt.Sprintf(`-- +goose Up
 alter table meetings add column note text;
 create index meetings_by_note on meetings (note) where note is not null;
-insert into settings (name, value) values ('schema_compatible', '3'), ('schema_compatible_of', '4') on conflict (name) do update set value = excluded.value;
+insert into settings (name, value) values ('schema_compatible', '%d'), ('schema_compatible_of', '%d') on conflict (name) do update set value = excluded.value;
 -- +goose Down
 drop index meetings_by_note;
 alter table meetings drop column note;
-`
+`, nextSchema-1, nextSchema)
 
 // buildNext builds this program as its next version would be: with one more migration.
 func buildNext(t *testing.T) string {
@@ -33,7 +37,7 @@ func buildNext(t *testing.T) string {
 	}
 	replace := map[string]string{}
 	for _, dialect := range []string{"sqlite", "postgres"} {
-		replace[filepath.Join(root, "internal/store/sqlstore/migrations", dialect, "0004_next.sql")] = step
+		replace[filepath.Join(root, "internal/store/sqlstore/migrations", dialect, fmt.Sprintf("%04d_next.sql", nextSchema))] = step
 	}
 	text, err := json.Marshal(map[string]any{"Replace": replace})
 	overlay := filepath.Join(dir, "overlay.json")
@@ -67,7 +71,7 @@ func TestRollingUpgrade(t *testing.T) {
 		}
 	})
 	c.nothingKept(t)
-	if n := c.count(t, "select max(version_id) from goose_db_version"); n != 3 {
+	if n := c.count(t, "select max(version_id) from goose_db_version"); n != nextSchema {
 		t.Errorf("schema %d: the next version has not migrated it", n)
 	}
 }
