@@ -221,9 +221,8 @@ func TestControlPlane(t *testing.T) {
 		elsewhere := control.URL()
 		control.Stop()
 		m := bootUntil(t, time.Now().Add(time.Hour), control)
-		control.Move()
-		if control.URL() == elsewhere {
-			t.Skip("it came back where it was")
+		for control.Move(); control.URL() == elsewhere; { // it may have come back where it was
+			control.Move()
 		}
 		data := m.control.UserData(m.handle, time.Now().Add(time.Hour))
 		path := m.dir + "/user-data.json"

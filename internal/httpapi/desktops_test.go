@@ -49,13 +49,22 @@ func request(t testing.TB) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
 }
 
+// enrolment is what the teacher's desktop enrols with.
+func (r *rig) enrolment(id string) agentapi.Enrolment {
+	r.t.Helper()
+	m, err := r.store.Meeting(r.t.Context(), id)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return agentapi.Enrolment{InstanceID: m.Seat("teacher").Desktop.InstanceID, CertificateRequest: request(r.t), Version: "test"}
+}
+
 func TestDesktops(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	m := r.scheduled()
 	r.ready(m.ID)
-	stored, _ := r.store.Meeting(t.Context(), m.ID)
-	in := agentapi.Enrolment{InstanceID: stored.Seat("teacher").Desktop.InstanceID, CertificateRequest: request(t), Version: "test"}
+	in := r.enrolment(m.ID)
 
 	problem(t, r.call("POST", agentapi.EnrolPath, in), 401)
 	problem(t, r.call("POST", agentapi.EnrolPath, in, "Authorization", "Bearer nonsense"), 401)
@@ -217,8 +226,7 @@ func TestNewsReachADesktopAtOnce(t *testing.T) {
 	r := newRig(t)
 	m := r.scheduled()
 	r.ready(m.ID)
-	stored, _ := r.store.Meeting(t.Context(), m.ID)
-	in := agentapi.Enrolment{InstanceID: stored.Seat("teacher").Desktop.InstanceID, CertificateRequest: request(t), Version: "test"}
+	in := r.enrolment(m.ID)
 	e := doc[agentapi.Enrolled](t, r.call("POST", agentapi.EnrolPath, in, "Authorization", "Bearer "+r.secret(m.ID, "teacher")), 200)
 	say := func(report agentapi.Report) agentapi.Orders {
 		return doc[agentapi.Orders](t, r.call("POST", agentapi.ReportPath, report, "Authorization", "Bearer "+e.AgentToken), 200)

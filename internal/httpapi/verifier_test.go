@@ -79,7 +79,7 @@ func verifierOver(t *testing.T) (r *rig, m wire.Meeting, d dcvServer) {
 	if _, err := r.store.Update(t.Context(), stored, nil); err != nil {
 		t.Fatal(err)
 	}
-	in := agentapi.Enrolment{InstanceID: stored.Seat("teacher").Desktop.InstanceID, CertificateRequest: request(t)}
+	in := r.enrolment(m.ID)
 	e := doc[agentapi.Enrolled](t, r.call("POST", agentapi.EnrolPath, in, "Authorization", "Bearer "+r.secret(m.ID, "teacher")), 200)
 
 	front := httptest.NewTLSServer(r.server.Config.Handler)

@@ -213,20 +213,11 @@ func (s *Store) List(ctx context.Context, f store.Filter) ([]greenroom.Meeting, 
 		if err != nil {
 			return nil, "", fmt.Errorf("list meetings: %w", err)
 		}
-		confirmed, err := s.confirm(ctx, byStart, entries, "")
+		found, err := s.named(ctx, byStart, entries, func(now greenroom.State) bool { return f.State == "" || now == f.State })
 		if err != nil {
 			return nil, "", fmt.Errorf("list meetings: %w", err)
 		}
-		for _, i := range confirmed {
-			m, h, err := meetingOf(i)
-			if err != nil {
-				return nil, "", fmt.Errorf("list meetings: %w", err)
-			}
-			s.heads.put(m.ID, h)
-			if f.State == "" || m.State() == f.State {
-				out = append(out, m)
-			}
-		}
+		out = append(out, found...)
 		if !more {
 			return out, "", nil
 		}
@@ -253,22 +244,31 @@ func (s *Store) Live(ctx context.Context, cursor string) ([]greenroom.Meeting, s
 	if more {
 		next = strings.TrimPrefix(textOf(entries[len(entries)-1], partition), ofMeeting)
 	}
-	confirmed, err := s.confirm(ctx, byLive, entries, "")
+	out, err := s.named(ctx, byLive, entries, greenroom.State.Live)
 	if err != nil {
 		return nil, "", fmt.Errorf("list live meetings: %w", err)
+	}
+	return out, next, nil
+}
+
+// named reads the meetings that an index names, and returns those that still stand there and are in a wanted state.
+func (s *Store) named(ctx context.Context, x index, entries []item, wanted func(greenroom.State) bool) ([]greenroom.Meeting, error) {
+	confirmed, err := s.confirm(ctx, x, entries, "")
+	if err != nil {
+		return nil, err
 	}
 	out := make([]greenroom.Meeting, 0, len(confirmed))
 	for _, i := range confirmed {
 		m, h, err := meetingOf(i)
 		if err != nil {
-			return nil, "", fmt.Errorf("list live meetings: %w", err)
+			return nil, err
 		}
 		s.heads.put(m.ID, h)
-		if m.State().Live() {
+		if wanted(m.State()) {
 			out = append(out, m)
 		}
 	}
-	return out, next, nil
+	return out, nil
 }
 
 // spanOf is where the meetings of f stand by their start.
