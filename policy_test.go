@@ -63,7 +63,7 @@ func TestNoReplaceInGoMod(t *testing.T) {
 func TestStatesDocument(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
-	b.WriteString("# Phases of a desktop\n\nGenerated from the table in `lifecycle.go`; a test compares the two.\n\n```mermaid\nstateDiagram-v2\n  [*] --> planned\n")
+	b.WriteString("# Phases of a desktop\n\nGenerated from the table in `phase.go`; a test compares the two.\n\n```mermaid\nstateDiagram-v2\n  [*] --> planned\n")
 	for _, p := range greenroom.Phases() {
 		for _, next := range p.Moves() {
 			b.WriteString("  " + string(p) + " --> " + string(next) + "\n")

@@ -11,7 +11,7 @@ import (
 	"greenroom/internal/dns/embeddeddns"
 	"greenroom/internal/edge"
 	"greenroom/internal/gateway"
-	"greenroom/internal/lifecycle"
+	"greenroom/internal/rungroup"
 )
 
 // edgeLife is how long a certificate of the edge is asked for; the issuer may give less.
@@ -92,7 +92,7 @@ func (a *app) sweptRecords() dns.Zone {
 }
 
 // addAccess adds what serves the listener for desktops.
-func (a *app) addAccess(group *lifecycle.Group) {
+func (a *app) addAccess(group *rungroup.Group) {
 	switch {
 	case a.byGateway():
 		o := edge.Options{Desktops: a.service, Zone: a.Config.Zone, Logger: a.Logger}

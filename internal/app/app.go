@@ -25,9 +25,9 @@ import (
 	"greenroom/internal/httpapi"
 	"greenroom/internal/httpx"
 	"greenroom/internal/journal"
-	"greenroom/internal/lifecycle"
 	"greenroom/internal/meetings"
 	"greenroom/internal/parts"
+	"greenroom/internal/rungroup"
 	"greenroom/internal/secrets"
 	"greenroom/internal/store/sqlstore"
 	"greenroom/internal/web"
@@ -193,7 +193,7 @@ func (a *app) handler() (http.Handler, error) {
 
 // run starts the services in the order in which they need each other; they stop in the opposite one.
 func (a *app) run(ctx context.Context, handler http.Handler) error {
-	group := lifecycle.Group{StopTimeout: stopTimeout}
+	group := rungroup.Group{StopTimeout: stopTimeout}
 	a.serveNames(&group)
 	a.addAccess(&group)
 	if a.replicas != nil {

@@ -6,9 +6,9 @@ import (
 
 	"greenroom/internal/dns/batch"
 	"greenroom/internal/dns/embeddeddns"
-	"greenroom/internal/lifecycle"
 	"greenroom/internal/parts"
 	"greenroom/internal/probe"
+	"greenroom/internal/rungroup"
 )
 
 // openNames opens the zone that desktops are named in: the embedded one, or a provider's behind batches.
@@ -57,7 +57,7 @@ func (a *app) prober() *probe.Prober {
 }
 
 // serveNames adds what answers for the names, or what writes them.
-func (a *app) serveNames(group *lifecycle.Group) {
+func (a *app) serveNames(group *rungroup.Group) {
 	if a.zone == nil {
 		group.Add("names", a.batch.Run)
 		return

@@ -1,4 +1,4 @@
-package lifecycle_test
+package rungroup_test
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"greenroom/internal/lifecycle"
+	"greenroom/internal/rungroup"
 )
 
 // story notes what happens, in order.
@@ -45,7 +45,7 @@ func TestGroup(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			var s story
-			g := lifecycle.Group{StopTimeout: time.Minute}
+			g := rungroup.Group{StopTimeout: time.Minute}
 			g.Add("store", s.service("store", time.Second))
 			g.Add("engine", s.service("engine", 2*time.Second))
 			g.Add("http", s.service("http", 3*time.Second))
@@ -65,7 +65,7 @@ func TestGroup(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var s story
 			broken := errors.New("the disk is full")
-			g := lifecycle.Group{StopTimeout: time.Minute}
+			g := rungroup.Group{StopTimeout: time.Minute}
 			g.Add("store", s.service("store", 0))
 			g.Add("engine", func(context.Context) error { return broken })
 			err := g.Run(t.Context())
@@ -81,7 +81,7 @@ func TestGroup(t *testing.T) {
 	t.Run("FailuresWhileStoppingAreTold", func(t *testing.T) {
 		t.Parallel()
 		flush := errors.New("flush")
-		g := lifecycle.Group{StopTimeout: time.Minute}
+		g := rungroup.Group{StopTimeout: time.Minute}
 		g.Add("store", func(ctx context.Context) error { <-ctx.Done(); return flush })
 		g.Add("http", func(context.Context) error { return nil })
 		if err := g.Run(t.Context()); !errors.Is(err, flush) {
@@ -92,7 +92,7 @@ func TestGroup(t *testing.T) {
 	t.Run("ASlowServiceIsNamedAndNotAwaitedForEver", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			g := lifecycle.Group{StopTimeout: 5 * time.Second}
+			g := rungroup.Group{StopTimeout: 5 * time.Second}
 			told := false
 			g.Add("store", func(ctx context.Context) error { <-ctx.Done(); told = true; return nil })
 			g.Add("stuck", func(ctx context.Context) error { <-ctx.Done(); time.Sleep(time.Hour); return nil })

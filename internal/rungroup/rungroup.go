@@ -1,5 +1,5 @@
-// Package lifecycle runs the services of a program together and stops them in order.
-package lifecycle
+// Package rungroup runs the services of a program together and stops them in order.
+package rungroup
 
 import (
 	"context"
