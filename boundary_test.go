@@ -109,7 +109,7 @@ var onlyHere = []struct {
 		module + "/internal/compute/ec2compute", module + "/internal/doctor", module + "/internal/testenv/", module + "/internal/parts", module + "/internal/serverless",
 	}},
 	{"modernc.org/sqlite", "the database is one package's business", []string{module + "/internal/store/sqlstore", module + "/internal/engine"}},
-	{"github.com/jackc/pgx/v5", "the database is one package's business", []string{module + "/internal/store/sqlstore", module + "/internal/engine", module + "/internal/feed", module + "/internal/testenv/pgtest"}},
+	{"github.com/jackc/pgx/v5", "the database is one package's business", []string{module + "/internal/store/sqlstore", module + "/internal/engine", module + "/internal/notify/pgnotify", module + "/internal/testenv/pgtest"}},
 }
 
 func TestBoundaries(t *testing.T) {

@@ -24,8 +24,8 @@ import (
 	"greenroom/internal/engine"
 	"greenroom/internal/httpapi"
 	"greenroom/internal/httpx"
-	"greenroom/internal/journal"
 	"greenroom/internal/meetings"
+	"greenroom/internal/notify"
 	"greenroom/internal/parts"
 	"greenroom/internal/rungroup"
 	"greenroom/internal/secrets"
@@ -58,7 +58,7 @@ type app struct {
 	hashes    []string // of organisers' tokens
 	metrics   *metrics
 	secrets   *secrets.Store
-	journal   *journal.Journal
+	hub       *notify.Hub
 	store     *sqlstore.Store
 	engine    *engine.Engine
 	zone      *embeddeddns.Zone // nil if somebody else serves it
@@ -78,7 +78,7 @@ type app struct {
 // Run serves until ctx ends, and returns when all it started has stopped; desktops go on living. Errors that
 // a person can mend are UserErrors.
 func Run(ctx context.Context, o Options) error {
-	a := &app{Options: o, metrics: newMetrics(o.Version), journal: journal.New()}
+	a := &app{Options: o, metrics: newMetrics(o.Version), hub: notify.New()}
 	defer a.close()
 	if err := a.open(ctx); err != nil {
 		return err
@@ -173,14 +173,14 @@ func (a *app) kick(meetingID string) { a.engine.Kick(meetingID) }
 func (a *app) handler() (http.Handler, error) {
 	public := a.Config.Public(a.listeners.http.Addr())
 	var organiser *httpx.Organiser
-	pages := web.Options{Service: a.service, Journal: a.journal, Logger: a.Logger, PublicURL: public, Gallery: a.Gallery}
+	pages := web.Options{Service: a.service, Hub: a.hub, Logger: a.Logger, PublicURL: public, Gallery: a.Gallery}
 	if len(a.hashes) > 0 {
 		organiser = httpx.NewOrganiser(func(context.Context) ([]string, error) { return a.hashes, nil })
 		pages.GoodToken = organiser.Good
 	}
 	mux := http.NewServeMux()
 	httpapi.Register(mux, httpapi.Options{
-		Service: a.service, Journal: a.journal, Logger: a.Logger, Version: a.Version, Metrics: a.metrics.handler(),
+		Service: a.service, Hub: a.hub, Logger: a.Logger, Version: a.Version, Metrics: a.metrics.handler(),
 		Ready: a.store.Ping, LocalCA: a.certs.rootPEM(), Resolvers: a.Config.Resolvers(),
 	})
 	w, err := web.New(pages)
@@ -197,7 +197,7 @@ func (a *app) run(ctx context.Context, handler http.Handler) error {
 	a.serveNames(&group)
 	a.addAccess(&group)
 	if a.replicas != nil {
-		group.Add("feed", a.replicas.feed.Run)
+		group.Add("feed", a.replicas.channel.Run)
 	}
 	group.Add("engine", a.engine.Run)
 	sweeper := &advance.Sweeper{Store: a.store, Providers: a.providers(), Records: a.sweptRecords(), Kick: a.kick, Logger: a.Logger}
@@ -253,7 +253,7 @@ func (a *app) serveHTTP(ctx context.Context, handler http.Handler) error {
 		return err
 	case <-ctx.Done():
 	}
-	a.journal.Close()
+	a.hub.Close()
 	grace, stop := context.WithTimeoutCause(context.WithoutCancel(ctx), httpGrace, fmt.Errorf("requests took longer than %s to end", httpGrace))
 	defer stop()
 	time.AfterFunc(httpGrace/2, cancel)

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"greenroom"
-	"greenroom/internal/feed"
+	"greenroom/internal/notify/pgnotify"
 )
 
 // reloadEvery is how old the names of a zone that others write, too, may get if every hint is lost.
@@ -19,8 +19,8 @@ const reloadEvery = 10 * time.Second
 // replicas is what a server does because it may not be the only one on its database. A nil *replicas is alone.
 type replicas struct {
 	*app
-	feed  *feed.Feed
-	names chan struct{} // holds a token when others have changed names
+	channel *pgnotify.Channel
+	names   chan struct{} // holds a token when others have changed names
 }
 
 // openReplicas returns nil for a database that one process owns.
@@ -29,35 +29,35 @@ func (a *app) openReplicas() {
 		return
 	}
 	r := &replicas{app: a, names: make(chan struct{}, 1)}
-	r.feed = feed.New(feed.Options{URL: a.Config.Database.Reveal(), Hear: r.hear, Missed: r.missed, Logger: a.Logger})
+	r.channel = pgnotify.New(pgnotify.Options{URL: a.Config.Database.Reveal(), Hear: r.hear, Missed: r.missed, Logger: a.Logger})
 	a.replicas = r
 }
 
 // saved tells the others of a commit.
 func (r *replicas) saved(m greenroom.Meeting) {
 	if r != nil {
-		r.feed.Tell(feed.Hint{Meeting: m.ID, Rev: m.Rev})
+		r.channel.Tell(pgnotify.Hint{Meeting: m.ID, Rev: m.Rev})
 	}
 }
 
 // named tells the others that names have changed.
 func (r *replicas) named() {
 	if r != nil {
-		r.feed.Tell(feed.Hint{})
+		r.channel.Tell(pgnotify.Hint{})
 	}
 }
 
-func (r *replicas) hear(h feed.Hint) {
+func (r *replicas) hear(h pgnotify.Hint) {
 	if h.Meeting == "" {
 		r.reload()
 		return
 	}
 	r.engine.HandedOver(h.Meeting, h.Rev)
-	r.journal.Publish(h.Meeting)
+	r.hub.Publish(h.Meeting)
 }
 
 func (r *replicas) missed() {
-	r.journal.PublishAll()
+	r.hub.PublishAll()
 	r.reload()
 }
 

@@ -17,7 +17,7 @@ func (a *app) openStore(ctx context.Context) (err error) {
 		Path: filepath.Join(a.Config.DataDir, "greenroom.db"), URL: a.Config.Database.Reveal(), Wakes: wakes,
 		OnCommit: func(m greenroom.Meeting) {
 			wakes.Committed(m)
-			a.journal.Publish(m.ID)
+			a.hub.Publish(m.ID)
 			a.replicas.saved(m)
 		},
 	})

@@ -30,8 +30,8 @@ import (
 	"greenroom/internal/certs/localca"
 	"greenroom/internal/httpapi"
 	"greenroom/internal/httpx"
-	"greenroom/internal/journal"
 	"greenroom/internal/meetings"
+	"greenroom/internal/notify"
 	"greenroom/internal/plan"
 	"greenroom/internal/store/memstore"
 	"greenroom/internal/testenv/dcvtest"
@@ -66,7 +66,7 @@ type machine struct {
 	dcv     *dcvtest.Server
 	store   *memstore.Store
 	service *meetings.Service
-	journal *journal.Journal
+	hub     *notify.Hub
 	front   *httptest.Server
 	roots   *x509.CertPool
 	id      string // of the meeting
@@ -176,7 +176,7 @@ func (m *machine) cut(cut bool) {
 
 func bootOn(t *testing.T, v dcvtest.Version, space *netns.Space) *machine {
 	t.Helper()
-	m := &machine{t: t, space: space, store: memstore.New(), journal: journal.New(), dir: t.TempDir(), log: &lockedBuffer{}, killAt: time.Now().Add(12 * time.Hour), roots: x509.NewCertPool()}
+	m := &machine{t: t, space: space, store: memstore.New(), hub: notify.New(), dir: t.TempDir(), log: &lockedBuffer{}, killAt: time.Now().Add(12 * time.Hour), roots: x509.NewCertPool()}
 	authority, err := localca.Open(filepath.Join(m.dir, "ca"), "desk.localhost")
 	if err != nil {
 		t.Fatal(err)
@@ -198,18 +198,18 @@ func bootOn(t *testing.T, v dcvtest.Version, space *netns.Space) *machine {
 	cert, ca := certificate(t, m.front.Listener.Addr())
 	m.front.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
 	m.front.StartTLS()
-	m.service = meetings.New(meetings.Options{Store: m.store, Blueprints: []greenroom.Blueprint{blueprint}, Kick: m.journal.Publish, Explainer: planner{m.store},
+	m.service = meetings.New(meetings.Options{Store: m.store, Blueprints: []greenroom.Blueprint{blueprint}, Kick: m.hub.Publish, Explainer: planner{m.store},
 		Issuer: issuer{authority, &m.brief}, Keys: meetings.Keys{Master: []byte("master")}, Logger: logger,
 		Links: meetings.Links{PublicURL: m.front.URL, ControlURL: m.front.URL, ControlCA: ca, VideoURL: "https://meet.example.com/{id}", DesktopPort: 8443}})
 	mux := http.NewServeMux()
-	httpapi.Register(mux, httpapi.Options{Service: m.service, Journal: m.journal, Logger: logger})
+	httpapi.Register(mux, httpapi.Options{Service: m.service, Hub: m.hub, Logger: logger})
 	guarded := httpx.Guard(mux, httpx.Options{Logger: logger, Hosts: httpx.NewHosts(m.front.Listener.Addr(), "")})
 	m.front.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Host = m.front.Listener.Addr().String() // also by way of a proxy
 		guarded.ServeHTTP(w, r)
 	})
 	t.Cleanup(func() {
-		m.journal.Close()
+		m.hub.Close()
 		m.front.CloseClientConnections()
 		m.front.Close()
 	})

@@ -54,15 +54,15 @@ type service interface {
 	WayByInstance(ctx context.Context, id string) (meetings.Way, error)
 }
 
-// journal tells when a meeting has changed.
-type journal interface {
+// hub tells when a meeting has changed.
+type hub interface {
 	Subscribe(ctx context.Context, meetingID string) <-chan struct{}
 }
 
 // Options are what the API is made of. Service and Logger are required.
 type Options struct {
 	Service service
-	Journal journal // nil: nothing is streamed; who watches asks again and again
+	Hub     hub // nil: nothing is streamed; who watches asks again and again
 	Logger  *slog.Logger
 	Version string // of the program, for the OpenAPI document
 	Limits  Limits // DefaultLimits if zero
@@ -100,7 +100,7 @@ const maxBody = 64 << 10
 
 type api struct {
 	service  service
-	journal  journal
+	hub      hub
 	log      *slog.Logger
 	join     *joinLimits
 	verify   *httpx.Limiter
@@ -113,7 +113,7 @@ func Register(mux *http.ServeMux, o Options) {
 		o.Limits = DefaultLimits()
 	}
 	a := &api{
-		service: o.Service, journal: o.Journal, log: o.Logger, join: newJoinLimits(o.Limits),
+		service: o.Service, hub: o.Hub, log: o.Logger, join: newJoinLimits(o.Limits),
 		verify:   httpx.NewLimiter(o.Limits.VerifyEvery, o.Limits.VerifyBurst),
 		watchers: make(chan struct{}, o.Limits.Watchers),
 	}

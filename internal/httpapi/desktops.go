@@ -31,11 +31,11 @@ func (a *api) desktopRoutes(routes *http.ServeMux) {
 // extension and the end are on its screen at once.
 func (a *api) report(ctx context.Context, bearer string, in agentapi.Report) (agentapi.Orders, error) {
 	var hints <-chan struct{}
-	if meeting := meetings.Claimed(bearer); in.Heard != nil && a.journal != nil && meeting != "" {
+	if meeting := meetings.Claimed(bearer); in.Heard != nil && a.hub != nil && meeting != "" {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithCancel(ctx)
 		defer cancel()
-		hints = a.journal.Subscribe(ctx, meeting) // before the first look: what changes after it is hinted at
+		hints = a.hub.Subscribe(ctx, meeting) // before the first look: what changes after it is hinted at
 	}
 	out, err := a.service.Report(ctx, bearer, in)
 	end := time.NewTimer(agentapi.HoldFor)

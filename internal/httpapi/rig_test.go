@@ -19,8 +19,8 @@ import (
 	"greenroom/internal/httpapi/client"
 	"greenroom/internal/httpapi/wire"
 	"greenroom/internal/httpx"
-	"greenroom/internal/journal"
 	"greenroom/internal/meetings"
+	"greenroom/internal/notify"
 	"greenroom/internal/plan"
 	"greenroom/internal/store"
 	"greenroom/internal/store/memstore"
@@ -31,7 +31,7 @@ type rig struct {
 	t       testing.TB
 	store   store.Store
 	service *meetings.Service
-	journal *journal.Journal
+	hub     *notify.Hub
 	server  *httptest.Server
 	client  *client.Client
 	log     *lockedBuffer
@@ -46,12 +46,12 @@ type setup struct {
 
 func newRig(t testing.TB, change ...func(*setup)) *rig {
 	t.Helper()
-	r := &rig{t: t, journal: journal.New(), log: &lockedBuffer{}}
+	r := &rig{t: t, hub: notify.New(), log: &lockedBuffer{}}
 	r.server = httptest.NewUnstartedServer(nil)
 	log := slog.New(slog.NewTextHandler(r.log, nil))
 	s := setup{
 		store: memstore.New(),
-		api:   httpapi.Options{Journal: r.journal, Logger: log},
+		api:   httpapi.Options{Hub: r.hub, Logger: log},
 		guard: httpx.Options{Logger: log, Hosts: httpx.NewHosts(r.server.Listener.Addr(), "")},
 	}
 	for _, c := range change {
@@ -59,7 +59,7 @@ func newRig(t testing.TB, change ...func(*setup)) *rig {
 	}
 	r.store = s.store
 	r.service = meetings.New(meetings.Options{
-		Store: r.store, Blueprints: []greenroom.Blueprint{greenroom.DefaultBlueprint()}, Kick: r.journal.Publish,
+		Store: r.store, Blueprints: []greenroom.Blueprint{greenroom.DefaultBlueprint()}, Kick: r.hub.Publish,
 		Explainer: planner{r.store}, Issuer: issuer{}, Keys: meetings.Keys{Master: []byte("a master key for tests")},
 		Links: meetings.Links{PublicURL: "http://public.test", ControlURL: "http://control.test", VideoURL: "https://video.test/{id}", DesktopPort: 8443, Zone: "desk.test"}, Logger: log,
 	})
@@ -67,10 +67,10 @@ func newRig(t testing.TB, change ...func(*setup)) *rig {
 	mux := http.NewServeMux()
 	httpapi.Register(mux, s.api)
 	r.server.Config.Handler = httpx.Guard(mux, s.guard)
-	r.server.Config.RegisterOnShutdown(r.journal.Close)
+	r.server.Config.RegisterOnShutdown(r.hub.Close)
 	r.server.Start()
 	t.Cleanup(func() {
-		r.journal.Close()
+		r.hub.Close()
 		r.server.Close()
 	})
 	var err error
@@ -209,7 +209,7 @@ func (r *rig) join(m wire.Meeting, role string) string {
 	return ""
 }
 
-// change edits what is stored, as advance would, and tells the journal.
+// change edits what is stored, as advance would, and tells the hub.
 func (r *rig) change(id string, f func(m *greenroom.Meeting) []greenroom.Event) greenroom.Meeting {
 	r.t.Helper()
 	m, err := r.store.Meeting(r.t.Context(), id)
@@ -220,7 +220,7 @@ func (r *rig) change(id string, f func(m *greenroom.Meeting) []greenroom.Event) 
 	if m, err = r.store.Update(r.t.Context(), m, events); err != nil {
 		r.t.Fatal(err)
 	}
-	r.journal.Publish(id)
+	r.hub.Publish(id)
 	return m
 }
 

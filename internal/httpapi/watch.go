@@ -46,7 +46,7 @@ func (a *api) watchRoute(h huma.API, op huma.Operation) {
 	})
 }
 
-// watch streams until the meeting is closed, the client goes, or the server stops. Without a journal it sends what is new
+// watch streams until the meeting is closed, the client goes, or the server stops. Without a hub it sends what is new
 // and ends: clients come back by themselves and say what they have. An error means that nothing was sent yet.
 func (a *api) watch(w http.ResponseWriter, r *http.Request, in *watchInput) error {
 	select {
@@ -60,8 +60,8 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request, in *watchInput) erro
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	var hints <-chan struct{}
-	if a.journal != nil {
-		hints = a.journal.Subscribe(ctx, in.ID) // before the first look: what changes after it is hinted at
+	if a.hub != nil {
+		hints = a.hub.Subscribe(ctx, in.ID) // before the first look: what changes after it is hinted at
 	}
 	s := &stream{api: a, w: w, control: http.NewResponseController(w), meeting: in.ID, seq: in.After}
 	if last, err := strconv.ParseInt(in.Last, 10, 64); err == nil {
@@ -79,7 +79,7 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request, in *watchInput) erro
 				a.log.ErrorContext(ctx, "watch ended", "meeting", in.ID, "err", err)
 			}
 			return nil
-		case over, a.journal == nil:
+		case over, a.hub == nil:
 			return nil
 		}
 		select {
@@ -160,7 +160,7 @@ func (s *stream) start() {
 	s.w.Header().Set("Cache-Control", "no-store")
 	s.w.Header().Set("X-Accel-Buffering", "no") // proxies must not collect a stream
 	again := reconnect
-	if s.api.journal == nil {
+	if s.api.hub == nil {
 		again = askAgain
 	}
 	_ = s.write(fmt.Sprintf("retry: %d\n\n", again.Milliseconds()))

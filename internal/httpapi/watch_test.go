@@ -103,7 +103,7 @@ func TestWatch(t *testing.T) {
 		r := newRig(t)
 		lines := r.stream(r.scheduled().ID, "")
 		<-lines
-		r.journal.Close()
+		r.hub.Close()
 		for range lines {
 		}
 	})
@@ -122,7 +122,7 @@ func TestWatch(t *testing.T) {
 
 	t.Run("WhereNothingCanBeHeldItSendsWhatIsNewAndEnds", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t, func(s *setup) { s.api.Journal = nil })
+		r := newRig(t, func(s *setup) { s.api.Hub = nil })
 		m := r.scheduled()
 		path := "/api/v1/meetings/" + m.ID + "/watch"
 		a := r.call("GET", path, nil)

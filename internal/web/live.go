@@ -23,14 +23,14 @@ func (w *Web) live(rw http.ResponseWriter, r *http.Request) error {
 	if _, err := w.service.Meeting(r.Context(), id); err != nil {
 		return err
 	}
-	if w.journal == nil {
+	if w.hub == nil {
 		return greenroom.ErrNotFound // the page's script falls back to asking now and then
 	}
 	s := stream{rw: rw, control: http.NewResponseController(rw)}
 	rw.Header().Set("Content-Type", "text/event-stream")
 	rw.Header().Set("Cache-Control", "no-store")
 	rw.Header().Set("X-Accel-Buffering", "no")
-	hints := w.journal.Subscribe(r.Context(), id)
+	hints := w.hub.Subscribe(r.Context(), id)
 	_ = s.pass(r, hints) // the reader went away: nobody to tell
 	return nil
 }

@@ -53,11 +53,11 @@ func TestLive(t *testing.T) {
 		if got := <-names; got != "changed" {
 			t.Fatalf("first %q, want changed: something may have happened before the stream was open", got)
 		}
-		s.journal.Publish(m.ID)
+		s.hub.Publish(m.ID)
 		if got := <-names; got != "changed" {
 			t.Fatalf("got %q, want changed", got)
 		}
-		s.journal.Close()
+		s.hub.Close()
 		if got, ok := <-names; ok {
 			t.Fatalf("got %q, want the end", got)
 		}

@@ -54,7 +54,7 @@ func (w *Web) lobby(rw http.ResponseWriter, r *http.Request) error {
 	}
 	now := time.Now()
 	p := newLobbyPage(st, key, now)
-	p.Plain = w.journal == nil
+	p.Plain = w.hub == nil
 	p.Auto = fromLink && r.URL.Query().Get("back") == ""
 	if fromLink {
 		life := max(24*time.Hour, st.EndsAt.Add(24*time.Hour).Sub(now))

@@ -24,7 +24,7 @@ type service interface {
 	Blueprints() []greenroom.Blueprint
 }
 
-// journal says that a meeting has changed. The channel is closed when ctx ends or the journal is closed.
-type journal interface {
+// hub says that a meeting has changed. The channel is closed when ctx ends or the hub is closed.
+type hub interface {
 	Subscribe(ctx context.Context, meetingID string) <-chan struct{}
 }

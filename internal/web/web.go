@@ -18,7 +18,7 @@ import (
 // Options are the parts that pages are made from.
 type Options struct {
 	Service   service
-	Journal   journal // nil: open pages ask again now and then instead of being told
+	Hub       hub // nil: open pages ask again now and then instead of being told
 	Logger    *slog.Logger
 	PublicURL string    // where people reach these pages; https makes cookies Secure
 	GoodToken goodToken // judges the token on the sign-in page; nil where nobody need sign in
@@ -31,7 +31,7 @@ type goodToken = func(ctx context.Context, token string) (bool, error)
 // Web serves the pages.
 type Web struct {
 	service   service
-	journal   journal
+	hub       hub
 	log       *slog.Logger
 	goodToken goodToken
 	secure    bool
@@ -56,7 +56,7 @@ func New(o Options) (*Web, error) {
 		return nil, fmt.Errorf("read the public URL: %w", err)
 	}
 	return &Web{
-		service: o.Service, journal: o.Journal, log: o.Logger, goodToken: o.GoodToken,
+		service: o.Service, hub: o.Hub, log: o.Logger, goodToken: o.GoodToken,
 		secure: public.Scheme == "https", gallery: o.Gallery, view: view,
 		wrong: httpx.NewLimiter(2*time.Second, 30),
 	}, nil

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"greenroom"
-	"greenroom/internal/journal"
+	"greenroom/internal/notify"
 	"greenroom/internal/web"
 )
 
@@ -20,14 +20,14 @@ import (
 type site struct {
 	*httptest.Server
 	service *fakeService
-	journal *journal.Journal
+	hub     *notify.Hub
 	browser *http.Client
 }
 
 func open(t *testing.T, change ...func(*web.Options)) *site {
 	t.Helper()
-	s := &site{service: newFakeService(), journal: journal.New()}
-	o := web.Options{Service: s.service, Journal: s.journal, Logger: slog.New(slog.DiscardHandler), PublicURL: "http://127.0.0.1:8080"}
+	s := &site{service: newFakeService(), hub: notify.New()}
+	o := web.Options{Service: s.service, Hub: s.hub, Logger: slog.New(slog.DiscardHandler), PublicURL: "http://127.0.0.1:8080"}
 	for _, f := range change {
 		f(&o)
 	}
@@ -39,7 +39,7 @@ func open(t *testing.T, change ...func(*web.Options)) *site {
 	w.Register(mux)
 	s.Server = httptest.NewServer(mux)
 	t.Cleanup(s.Close)
-	t.Cleanup(s.journal.Close)
+	t.Cleanup(s.hub.Close)
 	jar, _ := cookiejar.New(nil)
 	s.browser = &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	return s

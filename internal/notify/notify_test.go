@@ -1,4 +1,4 @@
-package journal_test
+package notify_test
 
 import (
 	"context"
@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"greenroom/internal/journal"
+	"greenroom/internal/notify"
 )
 
 // hinted reports whether a hint waits in ch, or that it is closed.
@@ -35,7 +35,7 @@ func TestJournal(t *testing.T) {
 
 	t.Run("HintsForAllReachEverybody", func(t *testing.T) {
 		t.Parallel()
-		j := journal.New()
+		j := notify.New()
 		one, all := j.Subscribe(t.Context(), "one"), j.Subscribe(t.Context(), "")
 		j.PublishAll()
 		want(t, one, "hint")
@@ -44,7 +44,7 @@ func TestJournal(t *testing.T) {
 
 	t.Run("HintsReachWhomTheyConcern", func(t *testing.T) {
 		t.Parallel()
-		j := journal.New()
+		j := notify.New()
 		one, other, all := j.Subscribe(t.Context(), "one"), j.Subscribe(t.Context(), "other"), j.Subscribe(t.Context(), "")
 		j.Publish("one")
 		want(t, one, "hint")
@@ -54,7 +54,7 @@ func TestJournal(t *testing.T) {
 
 	t.Run("ASlowSubscriberGetsOneHintForMany", func(t *testing.T) {
 		t.Parallel()
-		j := journal.New()
+		j := notify.New()
 		ch := j.Subscribe(t.Context(), "one")
 		for range 1000 {
 			j.Publish("one")
@@ -67,7 +67,7 @@ func TestJournal(t *testing.T) {
 
 	t.Run("ChannelsCloseWithTheirContextOrTheJournal", func(t *testing.T) {
 		t.Parallel()
-		j := journal.New()
+		j := notify.New()
 		ctx, cancel := context.WithCancel(t.Context())
 		left, stays := j.Subscribe(ctx, "one"), j.Subscribe(t.Context(), "one")
 		cancel()
@@ -87,7 +87,7 @@ func TestJournal(t *testing.T) {
 
 	t.Run("ManyAtOnce", func(t *testing.T) {
 		t.Parallel()
-		j := journal.New()
+		j := notify.New()
 		var wg sync.WaitGroup
 		for i := range 50 {
 			wg.Go(func() {

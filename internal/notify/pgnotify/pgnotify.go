@@ -1,8 +1,8 @@
-// Package feed tells replicas on one PostgreSQL database of each other's saves, with LISTEN and NOTIFY. What it
+// Package pgnotify tells replicas on one PostgreSQL database of each other's saves, with LISTEN and NOTIFY. What it
 // tells is a hint: what is lost, in a full buffer or with a connection, costs others the time until they look by
 // themselves. Hints therefore leave after the commit, on a connection of their own: within it they would make all
 // commits of the database wait for each other.
-package feed
+package pgnotify
 
 import (
 	"context"
@@ -33,7 +33,7 @@ type Hint struct {
 	Rev     int64
 }
 
-// Options are what a Feed is made of.
+// Options are what a Channel is made of.
 type Options struct {
 	URL    string
 	Hear   func(Hint) // another replica's; must be quick
@@ -41,8 +41,8 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Feed is one replica's end. Make one with New.
-type Feed struct {
+// Channel is one replica's end. Make one with New.
+type Channel struct {
 	Options
 	self string // so as not to hear oneself
 
@@ -51,13 +51,13 @@ type Feed struct {
 	some    chan struct{}    // holds a token when pending is not empty
 }
 
-// New returns a Feed; Run lets it work.
-func New(o Options) *Feed {
-	return &Feed{Options: o, self: greenroom.NewMeetingID(), pending: map[string]int64{}, some: make(chan struct{}, 1)}
+// New returns a Channel; Run lets it work.
+func New(o Options) *Channel {
+	return &Channel{Options: o, self: greenroom.NewMeetingID(), pending: map[string]int64{}, some: make(chan struct{}, 1)}
 }
 
 // Tell lets the others know. It never blocks.
-func (f *Feed) Tell(h Hint) {
+func (f *Channel) Tell(h Hint) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if _, ok := f.pending[h.Meeting]; !ok && len(f.pending) >= maxPending {
@@ -71,7 +71,7 @@ func (f *Feed) Tell(h Hint) {
 }
 
 // Run tells and hears until ctx ends, over connections that it makes again when they break.
-func (f *Feed) Run(ctx context.Context) error {
+func (f *Channel) Run(ctx context.Context) error {
 	var both sync.WaitGroup
 	both.Go(func() { f.keep(ctx, "tell", f.tell) })
 	both.Go(func() { f.keep(ctx, "hear", f.hear) })
@@ -80,7 +80,7 @@ func (f *Feed) Run(ctx context.Context) error {
 }
 
 // keep runs f on a connection, and again on a new one, until ctx ends.
-func (f *Feed) keep(ctx context.Context, what string, use func(ctx context.Context, conn *pgx.Conn) error) {
+func (f *Channel) keep(ctx context.Context, what string, use func(ctx context.Context, conn *pgx.Conn) error) {
 	for ctx.Err() == nil {
 		err := f.connected(ctx, use)
 		if ctx.Err() != nil {
@@ -94,7 +94,7 @@ func (f *Feed) keep(ctx context.Context, what string, use func(ctx context.Conte
 	}
 }
 
-func (f *Feed) connected(ctx context.Context, use func(ctx context.Context, conn *pgx.Conn) error) error {
+func (f *Channel) connected(ctx context.Context, use func(ctx context.Context, conn *pgx.Conn) error) error {
 	dial, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	conn, err := pgx.Connect(dial, f.URL)
@@ -109,7 +109,7 @@ func (f *Feed) connected(ctx context.Context, use func(ctx context.Context, conn
 	return use(ctx, conn)
 }
 
-func (f *Feed) tell(ctx context.Context, conn *pgx.Conn) error {
+func (f *Channel) tell(ctx context.Context, conn *pgx.Conn) error {
 	for {
 		select {
 		case <-ctx.Done():
@@ -124,7 +124,7 @@ func (f *Feed) tell(ctx context.Context, conn *pgx.Conn) error {
 	}
 }
 
-func (f *Feed) notify(ctx context.Context, conn *pgx.Conn, payload string) error {
+func (f *Channel) notify(ctx context.Context, conn *pgx.Conn, payload string) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	_, err := conn.Exec(ctx, "select pg_notify($1, $2)", channel, payload)
@@ -132,7 +132,7 @@ func (f *Feed) notify(ctx context.Context, conn *pgx.Conn, payload string) error
 }
 
 // payloads takes what is pending: this replica's name, and then meeting:revision each.
-func (f *Feed) payloads() []string {
+func (f *Channel) payloads() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var out []string
@@ -151,7 +151,7 @@ func (f *Feed) payloads() []string {
 	return append(out, b.String())
 }
 
-func (f *Feed) hear(ctx context.Context, conn *pgx.Conn) error {
+func (f *Channel) hear(ctx context.Context, conn *pgx.Conn) error {
 	start, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	if _, err := conn.Exec(start, "listen "+channel); err != nil {
@@ -178,14 +178,14 @@ func (f *Feed) hear(ctx context.Context, conn *pgx.Conn) error {
 }
 
 // alive asks the server for a sign of life.
-func (f *Feed) alive(ctx context.Context, conn *pgx.Conn) error {
+func (f *Channel) alive(ctx context.Context, conn *pgx.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	return conn.Ping(ctx)
 }
 
 // heard takes a payload apart. Whoever can connect can notify: what is no hint of ours is left alone.
-func (f *Feed) heard(payload string) {
+func (f *Channel) heard(payload string) {
 	words := strings.Fields(payload)
 	if len(words) == 0 || words[0] == f.self {
 		return

@@ -1,4 +1,4 @@
-package feed_test
+package pgnotify_test
 
 import (
 	"context"
@@ -8,16 +8,16 @@ import (
 	"testing"
 	"time"
 
-	"greenroom/internal/feed"
+	"greenroom/internal/notify/pgnotify"
 	"greenroom/internal/testenv/pgtest"
 )
 
 // patience is long enough for a loaded machine.
 const patience = 30 * time.Second
 
-// replica is a feed with what it has heard.
+// replica is a channel with what it has heard.
 type replica struct {
-	*feed.Feed
+	*pgnotify.Channel
 	mu     sync.Mutex
 	heard  map[string]int64
 	missed int
@@ -27,8 +27,8 @@ type replica struct {
 func start(t *testing.T, url string) *replica {
 	t.Helper()
 	r := &replica{heard: map[string]int64{}}
-	r.Feed = feed.New(feed.Options{URL: url, Logger: slog.New(slog.DiscardHandler),
-		Hear: func(h feed.Hint) {
+	r.Channel = pgnotify.New(pgnotify.Options{URL: url, Logger: slog.New(slog.DiscardHandler),
+		Hear: func(h pgnotify.Hint) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.heard[h.Meeting] = max(r.heard[h.Meeting], h.Rev)
@@ -73,10 +73,10 @@ func TestHintsReachTheOthers(t *testing.T) {
 	a, b, c := start(t, url), start(t, url), start(t, url)
 	const many = 2000 // more than one message holds
 	for i := range many {
-		a.Tell(feed.Hint{Meeting: fmt.Sprint("meeting-", i), Rev: int64(i + 1)})
+		a.Tell(pgnotify.Hint{Meeting: fmt.Sprint("meeting-", i), Rev: int64(i + 1)})
 	}
-	a.Tell(feed.Hint{Meeting: "meeting-0", Rev: 7})
-	a.Tell(feed.Hint{})
+	a.Tell(pgnotify.Hint{Meeting: "meeting-0", Rev: 7})
+	a.Tell(pgnotify.Hint{})
 	for _, r := range []*replica{b, c} {
 		r.until(t, "every hint, the zone's too", func() bool {
 			return len(r.heard) == many+1 && r.heard["meeting-0"] == 7 && r.heard["meeting-1999"] == 2000
@@ -109,7 +109,7 @@ func TestDatabaseRestarts(t *testing.T) {
 	server.Run(t)
 	b.until(t, "listen again", func() bool { return b.missed > 1 })
 	b.until(t, "a hint after the restart", func() bool {
-		a.Tell(feed.Hint{Meeting: "after", Rev: 1}) // one may be lost with the old connection
+		a.Tell(pgnotify.Hint{Meeting: "after", Rev: 1}) // one may be lost with the old connection
 		return b.heard["after"] == 1
 	})
 }
