@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"greenroom/internal/engine"
 	"greenroom/internal/httpapi/client"
+	"greenroom/internal/scheduler/sqlscheduler"
 	"greenroom/internal/store"
 	"greenroom/internal/store/sqlstore"
 	"greenroom/internal/store/storetest"
@@ -44,7 +44,7 @@ func BenchmarkServe(b *testing.B) {
 // schedule puts meetings of tomorrow into the database of a server that does not run.
 func schedule(b *testing.B, data string, n int) {
 	b.Helper()
-	wakes := engine.NewWakes()
+	wakes := sqlscheduler.NewWakes()
 	s, err := sqlstore.Open(b.Context(), sqlstore.Options{Path: filepath.Join(data, "greenroom.db"), Wakes: wakes})
 	if err != nil {
 		b.Fatal(err)

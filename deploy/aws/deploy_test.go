@@ -22,7 +22,7 @@ import (
 	"greenroom"
 	"greenroom/internal/config"
 	"greenroom/internal/doctor"
-	"greenroom/internal/schedules"
+	"greenroom/internal/scheduler/awsscheduler"
 	"greenroom/internal/store/dynamostore"
 	"greenroom/internal/testenv/iamtest"
 	"greenroom/internal/testenv/moto"
@@ -243,7 +243,7 @@ func TestDeploy(t *testing.T) {
 				if err := table.Check(t.Context()); err != nil && !strings.Contains(err.Error(), cfg.Serverless.Table+" has no expiry by the attribute ttl:") {
 					t.Error(err)
 				}
-				wakes := schedules.New(schedules.Options{AWS: s.cfg, Group: cfg.Serverless.ScheduleGroup, Target: cfg.Serverless.QueueARN, DeadLetters: cfg.Serverless.DeadLetters, Queue: cfg.Serverless.Queue})
+				wakes := awsscheduler.New(awsscheduler.Options{AWS: s.cfg, Group: cfg.Serverless.ScheduleGroup, Target: cfg.Serverless.QueueARN, DeadLetters: cfg.Serverless.DeadLetters, Queue: cfg.Serverless.Queue})
 				if err := wakes.CheckQueue(t.Context()); err != nil {
 					t.Error(err)
 				}

@@ -21,13 +21,13 @@ import (
 	"greenroom/internal/dns/batch"
 	"greenroom/internal/dns/embeddeddns"
 	"greenroom/internal/edge"
-	"greenroom/internal/engine"
 	"greenroom/internal/httpapi"
 	"greenroom/internal/httpx"
 	"greenroom/internal/meetings"
 	"greenroom/internal/notify"
 	"greenroom/internal/parts"
 	"greenroom/internal/rungroup"
+	"greenroom/internal/scheduler/sqlscheduler"
 	"greenroom/internal/secrets"
 	"greenroom/internal/store/sqlstore"
 	"greenroom/internal/web"
@@ -60,7 +60,7 @@ type app struct {
 	secrets   *secrets.Store
 	hub       *notify.Hub
 	store     *sqlstore.Store
-	engine    *engine.Engine
+	scheduler *sqlscheduler.Scheduler
 	zone      *embeddeddns.Zone // nil if somebody else serves it
 	batch     *batch.Zone       // nil if the zone is embedded
 	names     dns.Zone          // either of them
@@ -167,7 +167,7 @@ func (a *app) openCore(control, master string) error {
 }
 
 // kick asks for Advance soon.
-func (a *app) kick(meetingID string) { a.engine.Kick(meetingID) }
+func (a *app) kick(meetingID string) { a.scheduler.Kick(meetingID) }
 
 // handler is the whole HTTP side.
 func (a *app) handler() (http.Handler, error) {
@@ -199,7 +199,7 @@ func (a *app) run(ctx context.Context, handler http.Handler) error {
 	if a.replicas != nil {
 		group.Add("feed", a.replicas.channel.Run)
 	}
-	group.Add("engine", a.engine.Run)
+	group.Add("scheduler", a.scheduler.Run)
 	sweeper := &advance.Sweeper{Store: a.store, Providers: a.providers(), Records: a.sweptRecords(), Kick: a.kick, Logger: a.Logger}
 	group.Add("sweep", func(ctx context.Context) error { return a.sweep(ctx, sweeper) })
 	group.Add("http", func(ctx context.Context) error { return a.serveHTTP(ctx, handler) })

@@ -9,7 +9,7 @@ import (
 	"greenroom/internal/config"
 	"greenroom/internal/doctor"
 	"greenroom/internal/parts"
-	"greenroom/internal/schedules"
+	"greenroom/internal/scheduler/awsscheduler"
 	"greenroom/internal/store/dynamostore"
 )
 
@@ -27,7 +27,7 @@ func CheckAWS(ctx context.Context, cfg config.Config, roles map[string]string, n
 		return out, nil
 	}
 	table := dynamostore.New(dynamostore.Options{AWS: o.AWS, Table: s.Table, KeepHistory: time.Duration(s.KeepHistory)})
-	wakes := schedules.New(schedules.Options{AWS: o.AWS, Group: s.ScheduleGroup, Target: s.QueueARN, Role: s.ScheduleRole, DeadLetters: s.DeadLetters, Queue: s.Queue})
+	wakes := awsscheduler.New(awsscheduler.Options{AWS: o.AWS, Group: s.ScheduleGroup, Target: s.QueueARN, Role: s.ScheduleRole, DeadLetters: s.DeadLetters, Queue: s.Queue})
 	look := doctor.ServerlessOptions{
 		AWS: o.AWS, Table: table.Check, Queue: wakes.CheckQueue, Group: wakes.CheckGroup,
 		TableName: s.Table, QueueARN: s.QueueARN, DeadLetters: s.DeadLetters, GroupName: s.ScheduleGroup, ScheduleRole: s.ScheduleRole,

@@ -52,7 +52,7 @@ func (r *replicas) hear(h pgnotify.Hint) {
 		r.reload()
 		return
 	}
-	r.engine.HandedOver(h.Meeting, h.Rev)
+	r.scheduler.HandedOver(h.Meeting, h.Rev)
 	r.hub.Publish(h.Meeting)
 }
 

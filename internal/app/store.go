@@ -5,14 +5,14 @@ import (
 	"path/filepath"
 
 	"greenroom"
-	"greenroom/internal/engine"
+	"greenroom/internal/scheduler/sqlscheduler"
 	"greenroom/internal/store/sqlstore"
 )
 
-// openStore opens the store and the engine, which keeps its jobs beside the meetings. Every commit is told to
-// the engine's alarm and to the open pages.
+// openStore opens the store and the scheduler, which keeps its jobs beside the meetings. Every commit is told to
+// the scheduler's alarm and to the open pages.
 func (a *app) openStore(ctx context.Context) (err error) {
-	wakes := engine.NewWakes()
+	wakes := sqlscheduler.NewWakes()
 	a.store, err = sqlstore.Open(ctx, sqlstore.Options{
 		Path: filepath.Join(a.Config.DataDir, "greenroom.db"), URL: a.Config.Database.Reveal(), Wakes: wakes,
 		OnCommit: func(m greenroom.Meeting) {
@@ -24,7 +24,7 @@ func (a *app) openStore(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	a.engine = engine.New(engine.Options{
+	a.scheduler = sqlscheduler.New(sqlscheduler.Options{
 		Wakes: wakes, DB: a.store.DB(), Store: a.store, Shared: a.replicas != nil, TakeOver: a.replicas == nil, Logger: a.Logger,
 		Advance:  func(ctx context.Context, id string) error { return a.advancer.Advance(ctx, id) },
 		Lateness: a.metrics.observeLateness,

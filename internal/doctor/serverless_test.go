@@ -20,7 +20,7 @@ import (
 
 	"greenroom"
 	"greenroom/internal/doctor"
-	"greenroom/internal/schedules"
+	"greenroom/internal/scheduler/awsscheduler"
 	"greenroom/internal/store/dynamostore"
 	"greenroom/internal/testenv/iamtest"
 	"greenroom/internal/testenv/moto"
@@ -31,7 +31,7 @@ type installation struct {
 	name    string
 	cfg     aws.Config
 	options doctor.ServerlessOptions
-	wakes   schedules.Options
+	wakes   awsscheduler.Options
 	table   string
 }
 
@@ -63,7 +63,7 @@ func install(t *testing.T) *installation {
 	if err != nil {
 		t.Fatal(err)
 	}
-	i.wakes = schedules.Options{AWS: cfg, Group: i.name, Queue: *queue.QueueUrl, Target: queues + i.name, DeadLetters: queues + i.name + "-dead"}
+	i.wakes = awsscheduler.Options{AWS: cfg, Group: i.name, Queue: *queue.QueueUrl, Target: queues + i.name, DeadLetters: queues + i.name + "-dead"}
 	role := i.role(t, "scheduler.amazonaws.com")
 	i.options = doctor.ServerlessOptions{
 		TableName: i.table, QueueARN: i.wakes.Target, DeadLetters: i.wakes.DeadLetters, GroupName: i.name, ScheduleRole: role,
@@ -106,7 +106,7 @@ func (i *installation) look(t *testing.T, denies bool) map[string]doctor.Finding
 	i.options.AWS = i.cfg.Copy()
 	i.options.AWS.BaseEndpoint = aws.String(server.URL)
 	table := dynamostore.New(dynamostore.Options{AWS: i.cfg, Table: i.table})
-	wakes := schedules.New(i.wakes)
+	wakes := awsscheduler.New(i.wakes)
 	if i.options.Table == nil {
 		i.options.Table = table.Check
 	}

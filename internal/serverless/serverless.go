@@ -18,7 +18,7 @@ import (
 
 	"greenroom"
 	"greenroom/internal/config"
-	"greenroom/internal/schedules"
+	"greenroom/internal/scheduler/awsscheduler"
 	"greenroom/internal/secrets"
 	"greenroom/internal/secrets/awssecrets"
 	"greenroom/internal/store/dynamostore"
@@ -49,7 +49,7 @@ type Functions struct {
 	Options
 	aws       aws.Config
 	store     *dynamostore.Store
-	schedules *schedules.Schedules
+	schedules *awsscheduler.Scheduler
 	secrets   *secrets.Store
 	http      lazy[*web]
 	core      lazy[*core]
@@ -71,7 +71,7 @@ func New(ctx context.Context, o Options) (*Functions, error) {
 	s := o.Config.Serverless
 	f := &Functions{Options: o, aws: account}
 	f.store = dynamostore.New(dynamostore.Options{AWS: account, Table: s.Table, KeepHistory: time.Duration(s.KeepHistory)})
-	f.schedules = schedules.New(schedules.Options{
+	f.schedules = awsscheduler.New(awsscheduler.Options{
 		AWS: account, Meetings: f.store, Group: s.ScheduleGroup, Target: s.QueueARN, Role: s.ScheduleRole, DeadLetters: s.DeadLetters, Queue: s.Queue,
 	})
 	f.secrets = secrets.New(secrets.Options{AWS: awssecrets.New(), Logger: o.Logger})
@@ -88,7 +88,7 @@ func (f *Functions) Handle(ctx context.Context, trigger Trigger, event []byte) (
 	case HTTP:
 		return f.answer(ctx, event)
 	case Wake:
-		out, err := f.schedules.Answer(ctx, event, schedules.Calls{Advance: f.advance, Look: f.look, Sweep: f.sweep})
+		out, err := f.schedules.Answer(ctx, event, awsscheduler.Calls{Advance: f.advance, Look: f.look, Sweep: f.sweep})
 		return f.partly(out, len(out.Failures), err)
 	case Change:
 		changes, err := dynamostore.Changes(event)

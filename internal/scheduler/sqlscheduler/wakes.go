@@ -1,4 +1,4 @@
-package engine
+package sqlscheduler
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 	"greenroom/internal/store"
 )
 
-// Wakes is the engine's part in the store's writes. It comes before both: the store is opened with it, and the
+// Wakes is the scheduler's part in the store's writes. It comes before both: the store is opened with it, and the
 // engine is made of it and the store.
 type Wakes struct {
 	alarm *alarm
@@ -51,13 +51,13 @@ func (w *Wakes) Attach(db *sql.DB) (err error) {
 func (w *Wakes) Prepare(ctx context.Context, db *sql.DB) error {
 	m, err := rivermigrate.New(riverOn(db, db), &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		return fmt.Errorf("read the engine's migrations: %w", err)
+		return fmt.Errorf("read the scheduler's migrations: %w", err)
 	}
 	if _, err := m.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
-		return fmt.Errorf("migrate the engine's tables: %w", err)
+		return fmt.Errorf("migrate the scheduler's tables: %w", err)
 	}
 	if _, err := db.ExecContext(ctx, dueIndex); err != nil {
-		return fmt.Errorf("index the engine's jobs: %w", err)
+		return fmt.Errorf("index the scheduler's jobs: %w", err)
 	}
 	return nil
 }

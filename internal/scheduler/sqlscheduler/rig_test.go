@@ -1,4 +1,4 @@
-package engine_test
+package sqlscheduler_test
 
 import (
 	"context"
@@ -8,17 +8,17 @@ import (
 	"time"
 
 	"greenroom"
-	"greenroom/internal/engine"
+	"greenroom/internal/scheduler/sqlscheduler"
 	"greenroom/internal/store"
 	"greenroom/internal/store/sqlstore"
 	"greenroom/internal/testenv/pgtest"
 )
 
-// rig is a store in a file and an engine on it, put together as the program does.
+// rig is a store in a file and a scheduler on it, put together as the program does.
 type rig struct {
-	store   *sqlstore.Store
-	engine  *engine.Engine
-	advance func(ctx context.Context, id string) error // set before start
+	store     *sqlstore.Store
+	scheduler *sqlscheduler.Scheduler
+	advance   func(ctx context.Context, id string) error // set before start
 
 	cancel context.CancelFunc
 	ended  chan error
@@ -36,7 +36,7 @@ func openRig(t testing.TB, o rigOptions) *rig {
 	if o.path == "" {
 		o.path = filepath.Join(t.TempDir(), "greenroom.db")
 	}
-	wakes := engine.NewWakes()
+	wakes := sqlscheduler.NewWakes()
 	so := sqlstore.Options{Path: o.path, URL: o.url, Wakes: wakes, OnCommit: wakes.Committed}
 	if o.deaf {
 		so.OnCommit = nil
@@ -46,7 +46,7 @@ func openRig(t testing.TB, o rigOptions) *rig {
 	if r.store, err = sqlstore.Open(t.Context(), so); err != nil {
 		t.Fatal(err)
 	}
-	r.engine = engine.New(engine.Options{
+	r.scheduler = sqlscheduler.New(sqlscheduler.Options{
 		Wakes: wakes, DB: r.store.DB(), Store: r.store, Logger: slog.New(slog.DiscardHandler), Lateness: o.lateness,
 		Advance: func(ctx context.Context, id string) error { return r.advance(ctx, id) },
 	})
@@ -58,10 +58,10 @@ func (r *rig) start(t testing.TB) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	r.cancel = cancel
-	go func() { r.ended <- r.engine.Run(ctx) }()
+	go func() { r.ended <- r.scheduler.Run(ctx) }()
 }
 
-// stop ends the engine, if it runs, and the store. It may be called again.
+// stop ends the scheduler, if it runs, and the store. It may be called again.
 func (r *rig) stop(t testing.TB) {
 	t.Helper()
 	if r.cancel != nil {

@@ -1,4 +1,4 @@
-// Package schedules keeps the wakes of meetings where no process waits for them: with EventBridge Scheduler and a queue
+// Package awsscheduler keeps the wakes of meetings where no process waits for them: with EventBridge Scheduler and a queue
 // that delays its messages.
 //
 // A schedule rings up to a minute late, so it is set a minute early, and whoever it wakes lets the queue, which counts in
@@ -7,7 +7,7 @@
 //
 // Every save of a meeting has its own message, which says of which revision it is: when another has been saved meanwhile,
 // that one's message counts. Otherwise each would be sent on and on beside the others.
-package schedules
+package awsscheduler
 
 import (
 	"context"
@@ -34,7 +34,7 @@ type meetings interface {
 	Meeting(ctx context.Context, id string) (greenroom.Meeting, error)
 }
 
-// Options are what Schedules are made of. All but PerSecond are required.
+// Options are what Scheduler is made of. All but PerSecond are required.
 type Options struct {
 	AWS         aws.Config
 	Meetings    meetings
@@ -60,8 +60,8 @@ const (
 	maxTries   = 30
 )
 
-// Schedules moves wakes. Make it with New.
-type Schedules struct {
+// Scheduler moves wakes. Make it with New.
+type Scheduler struct {
 	Options
 	scheduler *scheduler.Client
 	queue     *sqs.Client
@@ -80,8 +80,8 @@ type set struct {
 // maxKnown bounds what is remembered: some 100 bytes each.
 const maxKnown = 20_000
 
-// New returns Schedules. It asks nothing of AWS.
-func New(o Options) *Schedules {
+// New returns a Scheduler. It asks nothing of AWS.
+func New(o Options) *Scheduler {
 	if o.PerSecond <= 0 {
 		o.PerSecond = DefaultPerSecond
 	}
@@ -92,7 +92,7 @@ func New(o Options) *Schedules {
 			return most/2 + rand.N(most/2), nil //nolint:gosec // no secret
 		})
 	})
-	return &Schedules{
+	return &Scheduler{
 		Options:   o,
 		scheduler: scheduler.NewFromConfig(o.AWS, func(s *scheduler.Options) { s.Retryer = retryer }),
 		queue:     sqs.NewFromConfig(o.AWS, func(s *sqs.Options) { s.Retryer = retryer }),
@@ -103,7 +103,7 @@ func New(o Options) *Schedules {
 
 // Follow lets the wake of a meeting be what the meeting wants now: set, moved or taken away. It may be called any number
 // of times, and after any change.
-func (s *Schedules) Follow(ctx context.Context, meeting string) error {
+func (s *Scheduler) Follow(ctx context.Context, meeting string) error {
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
 	m, err := s.Meetings.Meeting(ctx, meeting)
@@ -127,7 +127,7 @@ func wakeOf(m greenroom.Meeting) time.Time {
 	return m.WakeAt
 }
 
-func (s *Schedules) set(ctx context.Context, m greenroom.Meeting) error {
+func (s *Scheduler) set(ctx context.Context, m greenroom.Meeting) error {
 	at := wakeOf(m)
 	left := time.Until(at)
 	switch {
@@ -154,7 +154,7 @@ func (w Wake) text() *string {
 }
 
 // Kick asks for a pass of the meeting as soon as possible.
-func (s *Schedules) Kick(ctx context.Context, meeting string) error {
+func (s *Scheduler) Kick(ctx context.Context, meeting string) error {
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
 	if err := s.send(ctx, Wake{Meeting: meeting, Kick: true}, 0); err != nil {
@@ -164,7 +164,7 @@ func (s *Schedules) Kick(ctx context.Context, meeting string) error {
 }
 
 // send lets the queue wake in so many whole seconds.
-func (s *Schedules) send(ctx context.Context, w Wake, left time.Duration) error {
+func (s *Scheduler) send(ctx context.Context, w Wake, left time.Duration) error {
 	left = min(max(left, 0), maxDelay)
 	_, err := s.queue.SendMessage(ctx, &sqs.SendMessageInput{
 		QueueUrl: aws.String(s.Queue), MessageBody: w.text(), DelaySeconds: int32(math.Ceil(left.Seconds())),
@@ -177,7 +177,7 @@ func (s *Schedules) send(ctx context.Context, w Wake, left time.Duration) error 
 
 // move lets the meeting's schedule be what m wants, and asks nobody if it is so already. That is known only if this process
 // set it at the revision before: between the two nobody else can have moved it to anything else.
-func (s *Schedules) move(ctx context.Context, m greenroom.Meeting, expression string) error {
+func (s *Scheduler) move(ctx context.Context, m greenroom.Meeting, expression string) error {
 	s.mu.Lock()
 	before, known := s.known[m.ID]
 	s.mu.Unlock()
@@ -204,7 +204,7 @@ func (s *Schedules) move(ctx context.Context, m greenroom.Meeting, expression st
 
 // schedule moves a meeting's schedule, makes it, or takes it away if there is to be no expression. It is gone after it has
 // rung, and others may do the same at the same moment; there says which is the likelier.
-func (s *Schedules) schedule(ctx context.Context, meeting, expression string, there bool) error {
+func (s *Scheduler) schedule(ctx context.Context, meeting, expression string, there bool) error {
 	var err error
 	for range attempts {
 		if err := s.pace.Wait(ctx); err != nil {
@@ -232,7 +232,7 @@ func (s *Schedules) schedule(ctx context.Context, meeting, expression string, th
 	return err
 }
 
-func (s *Schedules) create(ctx context.Context, name, expression string, w Wake) error {
+func (s *Scheduler) create(ctx context.Context, name, expression string, w Wake) error {
 	in := &scheduler.CreateScheduleInput{
 		Name: aws.String(name), GroupName: aws.String(s.Group), ScheduleExpression: aws.String(expression), FlexibleTimeWindow: punctually, Target: s.target(w),
 	}
@@ -243,7 +243,7 @@ func (s *Schedules) create(ctx context.Context, name, expression string, w Wake)
 	return err
 }
 
-func (s *Schedules) update(ctx context.Context, meeting, expression string) error {
+func (s *Scheduler) update(ctx context.Context, meeting, expression string) error {
 	_, err := s.scheduler.UpdateSchedule(ctx, &scheduler.UpdateScheduleInput{
 		Name: aws.String(meeting), GroupName: aws.String(s.Group), ScheduleExpression: aws.String(expression), FlexibleTimeWindow: punctually,
 		Target: s.target(Wake{Meeting: meeting}), ActionAfterCompletion: types.ActionAfterCompletionDelete,
@@ -251,7 +251,7 @@ func (s *Schedules) update(ctx context.Context, meeting, expression string) erro
 	return err
 }
 
-func (s *Schedules) remove(ctx context.Context, name string) error {
+func (s *Scheduler) remove(ctx context.Context, name string) error {
 	_, err := s.scheduler.DeleteSchedule(ctx, &scheduler.DeleteScheduleInput{Name: aws.String(name), GroupName: aws.String(s.Group)})
 	if _, none := errors.AsType[*types.ResourceNotFoundException](err); none {
 		return nil
@@ -261,7 +261,7 @@ func (s *Schedules) remove(ctx context.Context, name string) error {
 
 var punctually = &types.FlexibleTimeWindow{Mode: types.FlexibleTimeWindowModeOff}
 
-func (s *Schedules) target(w Wake) *types.Target {
+func (s *Scheduler) target(w Wake) *types.Target {
 	return &types.Target{
 		Arn: aws.String(s.Target), RoleArn: aws.String(s.Role), Input: w.text(),
 		DeadLetterConfig: &types.DeadLetterConfig{Arn: aws.String(s.DeadLetters)},

@@ -1,4 +1,4 @@
-package engine
+package sqlscheduler
 
 import (
 	"context"
@@ -36,13 +36,13 @@ func (bell) Kind() string { return "wake" }
 
 type ringer struct {
 	river.WorkerDefaults[bell]
-	engine *Engine
+	scheduler *Scheduler
 }
 
 // Work looks whether the wake was answered, and tells the alarm if not. The pass itself is the alarm's: so it is
 // exclusive and backs off in one place. The job stays until the meeting has moved on; its save deletes the job.
 func (r *ringer) Work(ctx context.Context, job *river.Job[bell]) error {
-	m, err := r.engine.Store.Meeting(ctx, job.Args.Meeting)
+	m, err := r.scheduler.Store.Meeting(ctx, job.Args.Meeting)
 	switch {
 	case errors.Is(err, greenroom.ErrNotFound):
 		return nil
@@ -51,7 +51,7 @@ func (r *ringer) Work(ctx context.Context, job *river.Job[bell]) error {
 	case m.Closed || m.WakeAt.IsZero() || m.WakeAt.After(time.Now()):
 		return nil
 	}
-	r.engine.alarm.remind(store.Wake{Meeting: m.ID, At: m.WakeAt})
+	r.scheduler.alarm.remind(store.Wake{Meeting: m.ID, At: m.WakeAt})
 	return river.JobSnooze(bellAgain)
 }
 
@@ -62,38 +62,38 @@ func (r *ringer) NextRetry(job *river.Job[bell]) time.Time {
 
 // hangBell starts the second bell as soon as the database answers, and returns what stops it. The program has told people by
 // then that it serves: a database that is away for a moment is waited for, as at any other time.
-func (e *Engine) hangBell(ctx, passes context.Context) (stop func()) {
+func (s *Scheduler) hangBell(ctx, passes context.Context) (stop func()) {
 	stop = func() {}
 	ctx, hung := context.WithCancel(ctx)
 	defer hung()
 	every(ctx, func() time.Duration {
-		started, err := e.tryBell(ctx, passes)
+		started, err := s.tryBell(ctx, passes)
 		if err == nil {
 			stop = started
 			hung()
 		} else if ctx.Err() == nil {
-			e.Logger.Warn("the second bell cannot be started yet", "err", err)
+			s.Logger.Warn("the second bell cannot be started yet", "err", err)
 		}
 		return lookAgainAfter
 	})
 	return stop
 }
 
-func (e *Engine) tryBell(ctx, passes context.Context) (func(), error) {
+func (s *Scheduler) tryBell(ctx, passes context.Context) (func(), error) {
 	ctx, cancel := context.WithTimeout(ctx, hangTime)
 	defer cancel()
-	if err := e.DB.PingContext(ctx); err != nil {
+	if err := s.DB.PingContext(ctx); err != nil {
 		return nil, err
 	}
-	return e.startBell(passes)
+	return s.startBell(passes)
 }
 
 // startBell starts River and returns what stops it.
-func (e *Engine) startBell(ctx context.Context) (func(), error) {
+func (s *Scheduler) startBell(ctx context.Context) (func(), error) {
 	workers := river.NewWorkers()
-	river.AddWorker(workers, &ringer{engine: e})
-	client, err := river.NewClient(riverOn(e.DB, e.DB), &river.Config{
-		Logger:  slog.New(warnings{e.Logger.Handler()}),
+	river.AddWorker(workers, &ringer{scheduler: s})
+	client, err := river.NewClient(riverOn(s.DB, s.DB), &river.Config{
+		Logger:  slog.New(warnings{s.Logger.Handler()}),
 		Queues:  map[string]river.QueueConfig{bellQueue: {MaxWorkers: bellHands}},
 		Workers: workers,
 		// Listening in SQLite is polling twenty times a second, on the connection that everybody writes with; in PostgreSQL

@@ -1,4 +1,4 @@
-package engine_test
+package sqlscheduler_test
 
 import (
 	"context"
@@ -104,7 +104,7 @@ func wakeSurvivesTheProcess(t *testing.T, o rigOptions) {
 	t.Helper()
 	r := openRig(t, o)
 	m := r.create(t, wakingIn(50*time.Millisecond))
-	r.stop(t) // the engine never ran
+	r.stop(t) // the scheduler never ran
 	r = openRig(t, o)
 	passes := make(chan string, 10)
 	r.advance = quietly(r, passes)
@@ -113,7 +113,7 @@ func wakeSurvivesTheProcess(t *testing.T, o rigOptions) {
 	eventually(t, "its job is gone", func() bool { return len(jobs(t, r.store)) == 0 })
 }
 
-// blind hides from an engine what is due: only the second bell is left.
+// blind hides from a scheduler what is due: only the second bell is left.
 type blind struct{ *sqlstore.Store }
 
 func (blind) Due(context.Context, time.Time, int) ([]store.Wake, error) { return nil, nil }
@@ -124,7 +124,7 @@ func TestWhatADeadProcessWasBusyWithGoesOnAtOnce(t *testing.T) {
 	r := openRig(t, rigOptions{deaf: true})
 	lease := time.Now().Add(4 * time.Second)
 	busy := r.create(t, storetest.Meeting(lease))
-	r.engine.TakeOver = true
+	r.scheduler.TakeOver = true
 	early := make(chan bool, 1)
 	r.advance = func(_ context.Context, id string) error {
 		if id == busy.ID {
@@ -155,7 +155,7 @@ func secondBellRingsWhenTheAlarmWasNeverTold(t *testing.T, o rigOptions) {
 	t.Helper()
 	o.deaf = true
 	r := openRig(t, o)
-	r.engine.Store = blind{r.store}
+	r.scheduler.Store = blind{r.store}
 	passes := make(chan string, 10)
 	r.advance = quietly(r, passes)
 	m := r.create(t, wakingIn(-time.Hour))
@@ -172,7 +172,7 @@ func secondBellIsSilentWhenTheMeetingHasMovedOn(t *testing.T, o rigOptions) {
 	t.Helper()
 	o.deaf = true
 	r := openRig(t, o)
-	r.engine.Store = blind{r.store}
+	r.scheduler.Store = blind{r.store}
 	passes := make(chan string, 10)
 	r.advance = func(_ context.Context, id string) error {
 		passes <- id
@@ -294,7 +294,7 @@ func noTwoPassesOfOneMeetingAtOnce(t *testing.T, o rigOptions) {
 	for range 4 {
 		kickers.Go(func() {
 			for ctx.Err() == nil {
-				r.engine.Kick(ids[rand.N(meetings)])
+				r.scheduler.Kick(ids[rand.N(meetings)])
 				time.Sleep(100 * time.Microsecond)
 			}
 		})

@@ -1,4 +1,4 @@
-package engine
+package sqlscheduler
 
 import (
 	"database/sql"

@@ -1,4 +1,4 @@
-package schedules_test
+package awsscheduler_test
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"greenroom"
-	"greenroom/internal/schedules"
+	"greenroom/internal/scheduler/awsscheduler"
 	"greenroom/internal/store/dynamostore"
 	"greenroom/internal/testenv/dynamolocal"
 )
@@ -55,7 +55,7 @@ func consume(ctx context.Context, t *testing.T, account aws.Config, c *cloud, ne
 	}
 	kept := dynamostore.New(dynamostore.Options{AWS: account, Table: "greenroom"})
 	o.Meetings = kept
-	p := dynamostore.Poller{Store: kept, Follow: schedules.New(o).Follow, Logger: slog.New(slog.DiscardHandler)}
+	p := dynamostore.Poller{Store: kept, Follow: awsscheduler.New(o).Follow, Logger: slog.New(slog.DiscardHandler)}
 	ended = make(chan struct{})
 	go func() {
 		defer close(ended)

@@ -1,4 +1,4 @@
-package schedules
+package awsscheduler
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 )
 
 // explain says in a sentence what somebody can mend.
-func (s *Schedules) explain(ctx context.Context, err error) error {
+func (s *Scheduler) explain(ctx context.Context, err error) error {
 	api, ok := errors.AsType[smithy.APIError](err)
 	if !ok || ctx.Err() != nil {
 		return err

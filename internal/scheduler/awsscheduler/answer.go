@@ -1,4 +1,4 @@
-package schedules
+package awsscheduler
 
 import (
 	"context"
@@ -48,7 +48,7 @@ type Calls struct {
 // Answer takes what woke the function, which a schedule or the queue may have done. It advances each meeting whose time
 // has come, and sets the wake again of one that was woken early. The error holds every reason for a failure. Without a
 // message to name it, a failure is in the error alone.
-func (s *Schedules) Answer(ctx context.Context, event []byte, do Calls) (Response, error) {
+func (s *Scheduler) Answer(ctx context.Context, event []byte, do Calls) (Response, error) {
 	rings, err := readRings(event)
 	out := Response{Failures: []Failure{}}
 	if err != nil {
@@ -75,7 +75,7 @@ func (s *Schedules) Answer(ctx context.Context, event []byte, do Calls) (Respons
 	return out, errors.Join(errs...)
 }
 
-func (s *Schedules) answer(ctx context.Context, r ring, do Calls) error {
+func (s *Scheduler) answer(ctx context.Context, r ring, do Calls) error {
 	switch {
 	case r.err != nil:
 		return r.err
@@ -97,7 +97,7 @@ func (s *Schedules) answer(ctx context.Context, r ring, do Calls) error {
 
 // due reports whether the time of the wake has come. Of one that is early the wake is set again; one of an older revision
 // is nobody's.
-func (s *Schedules) due(ctx context.Context, w Wake) (bool, error) {
+func (s *Scheduler) due(ctx context.Context, w Wake) (bool, error) {
 	m, err := s.Meetings.Meeting(ctx, w.Meeting)
 	at := wakeOf(m)
 	switch {

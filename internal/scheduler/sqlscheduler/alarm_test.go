@@ -1,4 +1,4 @@
-package engine_test
+package sqlscheduler_test
 
 import (
 	"context"
@@ -14,28 +14,28 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"greenroom"
-	"greenroom/internal/engine"
+	"greenroom/internal/scheduler/sqlscheduler"
 	"greenroom/internal/store"
 	"greenroom/internal/store/memstore"
 	"greenroom/internal/store/storetest"
 )
 
-// clockwork is an engine on a store in memory, in a bubble of fake time.
+// clockwork is a scheduler on a store in memory, in a bubble of fake time.
 type clockwork struct {
-	t      *testing.T
-	store  *memstore.Store
-	engine *engine.Engine
-	began  time.Time
+	t         *testing.T
+	store     *memstore.Store
+	scheduler *sqlscheduler.Scheduler
+	began     time.Time
 
 	mu     sync.Mutex
 	passes []string // "meeting@time since the beginning", in order
 	late   []time.Duration
 }
 
-// newClockwork makes an engine whose Advance notes the pass and does do.
-func newClockwork(t *testing.T, o engine.Options, do func(ctx context.Context, id string) error) *clockwork {
+// newClockwork makes a scheduler whose Advance notes the pass and does do.
+func newClockwork(t *testing.T, o sqlscheduler.Options, do func(ctx context.Context, id string) error) *clockwork {
 	t.Helper()
-	wakes := engine.NewWakes()
+	wakes := sqlscheduler.NewWakes()
 	c := &clockwork{t: t, store: memstore.New(), began: time.Now()}
 	c.store.OnWake = func(w store.Wake) { wakes.Committed(greenroom.Meeting{ID: w.Meeting, WakeAt: w.At}) }
 	o.Wakes, o.Store, o.Logger = wakes, c.store, slog.New(slog.DiscardHandler)
@@ -48,7 +48,7 @@ func newClockwork(t *testing.T, o engine.Options, do func(ctx context.Context, i
 		defer c.mu.Unlock()
 		c.late = append(c.late, d)
 	}
-	c.engine = engine.New(o)
+	c.scheduler = sqlscheduler.New(o)
 	return c
 }
 
@@ -64,11 +64,11 @@ func (c *clockwork) count() int {
 	return len(c.passes)
 }
 
-// run starts the engine and returns what stops it.
+// run starts the scheduler and returns what stops it.
 func (c *clockwork) run() (stop func()) {
 	ctx, cancel := context.WithCancel(c.t.Context())
 	ended := make(chan error)
-	go func() { ended <- c.engine.Run(ctx) }()
+	go func() { ended <- c.scheduler.Run(ctx) }()
 	return func() {
 		c.t.Helper()
 		cancel()
@@ -119,7 +119,7 @@ func TestAlarm(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			var c *clockwork
-			c = newClockwork(t, engine.Options{}, func(ctx context.Context, id string) error { return c.save(ctx, id, never) })
+			c = newClockwork(t, sqlscheduler.Options{}, func(ctx context.Context, id string) error { return c.save(ctx, id, never) })
 			c.plan("missed", -time.Hour)
 			c.plan("soon", 1500*time.Millisecond)
 			stop := c.run()
@@ -138,7 +138,7 @@ func TestAlarm(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			var c *clockwork
-			c = newClockwork(t, engine.Options{}, func(ctx context.Context, id string) error { return c.save(ctx, id, never) })
+			c = newClockwork(t, sqlscheduler.Options{}, func(ctx context.Context, id string) error { return c.save(ctx, id, never) })
 			for _, id := range []string{"sooner", "later", "never", "closed", "same"} {
 				c.plan(id, time.Minute)
 			}
@@ -164,17 +164,17 @@ func TestAlarm(t *testing.T) {
 	t.Run("KicksAreCoalesced", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			c := newClockwork(t, engine.Options{}, func(context.Context, string) error {
+			c := newClockwork(t, sqlscheduler.Options{}, func(context.Context, string) error {
 				time.Sleep(time.Second)
 				return nil
 			})
 			stop := c.run()
 			for range 10 {
-				c.engine.Kick("a")
+				c.scheduler.Kick("a")
 			}
 			synctest.Wait() // one pass has begun
 			for range 10 {
-				c.engine.Kick("a")
+				c.scheduler.Kick("a")
 			}
 			time.Sleep(10 * time.Second)
 			stop()
@@ -186,7 +186,7 @@ func TestAlarm(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			var c *clockwork
-			c = newClockwork(t, engine.Options{}, func(ctx context.Context, id string) error {
+			c = newClockwork(t, sqlscheduler.Options{}, func(ctx context.Context, id string) error {
 				if c.count() > 1 {
 					return c.save(ctx, id, never)
 				}
@@ -207,7 +207,7 @@ func TestAlarm(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var c *clockwork
 			var failed []time.Time
-			c = newClockwork(t, engine.Options{Workers: 1}, func(ctx context.Context, id string) error {
+			c = newClockwork(t, sqlscheduler.Options{Workers: 1}, func(ctx context.Context, id string) error {
 				switch {
 				case id == "good":
 					return c.save(ctx, id, func(m *greenroom.Meeting) { m.WakeAt = m.WakeAt.Add(10 * time.Second) })
@@ -244,7 +244,7 @@ func TestAlarm(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			var times []time.Time
-			c := newClockwork(t, engine.Options{}, func(context.Context, string) error {
+			c := newClockwork(t, sqlscheduler.Options{}, func(context.Context, string) error {
 				times = append(times, time.Now())
 				if len(times)%4 == 0 {
 					return nil
@@ -253,7 +253,7 @@ func TestAlarm(t *testing.T) {
 			})
 			stop := c.run()
 			for range 2 {
-				c.engine.Kick("a")
+				c.scheduler.Kick("a")
 				time.Sleep(time.Minute)
 			}
 			stop()
@@ -266,13 +266,13 @@ func TestAlarm(t *testing.T) {
 	t.Run("KickReachesAFailingMeetingAtOnce", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			c := newClockwork(t, engine.Options{}, func(context.Context, string) error { return errors.New("no luck") })
+			c := newClockwork(t, sqlscheduler.Options{}, func(context.Context, string) error { return errors.New("no luck") })
 			stop := c.run()
-			c.engine.Kick("a")
+			c.scheduler.Kick("a")
 			time.Sleep(20 * time.Second)
 			synctest.Wait()
 			before := c.count()
-			c.engine.Kick("a")
+			c.scheduler.Kick("a")
 			synctest.Wait()
 			if after := c.count(); after != before+1 {
 				t.Errorf("%d passes after the kick, %d before", after, before)
@@ -284,11 +284,11 @@ func TestAlarm(t *testing.T) {
 	t.Run("UnknownMeetingIsForgotten", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			c := newClockwork(t, engine.Options{}, func(context.Context, string) error {
+			c := newClockwork(t, sqlscheduler.Options{}, func(context.Context, string) error {
 				return fmt.Errorf("advance: %w", greenroom.ErrNotFound)
 			})
 			stop := c.run()
-			c.engine.Kick("nobody")
+			c.scheduler.Kick("nobody")
 			time.Sleep(time.Hour)
 			stop()
 			c.want("nobody@0s")
@@ -299,7 +299,7 @@ func TestAlarm(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			var c *clockwork
-			c = newClockwork(t, engine.Options{Workers: 3}, func(ctx context.Context, id string) error {
+			c = newClockwork(t, sqlscheduler.Options{Workers: 3}, func(ctx context.Context, id string) error {
 				if id[0] == 's' {
 					time.Sleep(time.Minute)
 				}
@@ -323,15 +323,15 @@ func TestStop(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			finished := false
-			c := newClockwork(t, engine.Options{StopTimeout: time.Minute}, func(ctx context.Context, _ string) error {
+			c := newClockwork(t, sqlscheduler.Options{StopTimeout: time.Minute}, func(ctx context.Context, _ string) error {
 				time.Sleep(10 * time.Second)
 				finished = ctx.Err() == nil
 				return nil
 			})
 			stop := c.run()
-			c.engine.Kick("a")
+			c.scheduler.Kick("a")
 			synctest.Wait()
-			c.engine.Kick("a") // begins no more
+			c.scheduler.Kick("a") // begins no more
 			stop()
 			if !finished {
 				t.Error("the pass was cut short")
@@ -343,12 +343,12 @@ func TestStop(t *testing.T) {
 	t.Run("EndsPassesThatTakeTooLong", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			c := newClockwork(t, engine.Options{StopTimeout: time.Minute}, func(ctx context.Context, _ string) error {
+			c := newClockwork(t, sqlscheduler.Options{StopTimeout: time.Minute}, func(ctx context.Context, _ string) error {
 				<-ctx.Done()
 				return context.Cause(ctx)
 			})
 			stop := c.run()
-			c.engine.Kick("a")
+			c.scheduler.Kick("a")
 			synctest.Wait()
 			stop()
 			if took := time.Since(c.began); took != time.Minute {

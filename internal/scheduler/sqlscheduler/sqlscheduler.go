@@ -1,10 +1,10 @@
-// Package engine keeps the promise of every wake: at its time, or soon after, the meeting is advanced.
+// Package sqlscheduler keeps the promise of every wake: at its time, or soon after, the meeting is advanced.
 //
 // Two mechanisms share the work and need not know of each other. The alarm, a queue in memory, is punctual and
 // dies with its process. The second bell, a River job made in the transaction of the save, is durable and a little
 // later; in normal life the save that follows the alarm's pass deletes it before it is due. Advancing a meeting
 // once too often is harmless, once too rarely is not.
-package engine
+package sqlscheduler
 
 import (
 	"context"
@@ -21,13 +21,13 @@ import (
 	"greenroom/internal/store"
 )
 
-// meetings is what the engine needs of the store.
+// meetings is what the scheduler needs of the store.
 type meetings interface {
 	Meeting(ctx context.Context, id string) (greenroom.Meeting, error)
 	Due(ctx context.Context, before time.Time, limit int) ([]store.Wake, error)
 }
 
-// Options are what an Engine is made of.
+// Options are what a Scheduler is made of.
 type Options struct {
 	// Wakes is the one the store was opened with. It is told of every commit.
 	Wakes *Wakes
@@ -39,7 +39,7 @@ type Options struct {
 	Advance func(ctx context.Context, meetingID string) error
 	Logger  *slog.Logger
 
-	// Shared says that other processes have engines on the same database. Each rings what it saved itself at its time;
+	// Shared says that other processes have schedulers on the same database. Each rings what it saved itself at its time;
 	// what no living process seems to look after, all look for, and one of them answers.
 	Shared bool
 
@@ -48,7 +48,7 @@ type Options struct {
 
 	// Workers bounds the passes at once; 0 is DefaultWorkers.
 	Workers int
-	// StopTimeout is how long running passes may go on when the engine is stopped, before their context ends; 0 is 10 s.
+	// StopTimeout is how long running passes may go on when the scheduler is stopped, before their context ends; 0 is 10 s.
 	StopTimeout time.Duration
 	// Lateness, if set, is told how long after its wake each pass began. It is called from many goroutines.
 	Lateness func(late time.Duration)
@@ -58,7 +58,7 @@ type Options struct {
 // writer of the database: were it small, the slow meetings of a full hour would hold up the others.
 const DefaultWorkers = 10_000
 
-// How far the engine looks ahead, how often, and how much it takes in at once.
+// How far the scheduler looks ahead, how often, and how much it takes in at once.
 const (
 	lookEvery      = time.Minute
 	lookAgainAfter = time.Second // when there was more than it could take in, or the store did not answer
@@ -76,65 +76,65 @@ const (
 	readClockEvery = 5 * time.Second
 )
 
-// Engine calls Advance. Make one with New.
-type Engine struct {
+// Scheduler calls Advance. Make one with New.
+type Scheduler struct {
 	Options
 	alarm *alarm
 }
 
-// New returns an engine; Run starts it.
-func New(o Options) *Engine {
+// New returns a scheduler; Run starts it.
+func New(o Options) *Scheduler {
 	if o.Workers <= 0 {
 		o.Workers = DefaultWorkers
 	}
 	if o.StopTimeout <= 0 {
 		o.StopTimeout = 10 * time.Second
 	}
-	return &Engine{Options: o, alarm: o.Wakes.alarm}
+	return &Scheduler{Options: o, alarm: o.Wakes.alarm}
 }
 
 // Kick asks for a pass of the meeting as soon as possible. It never blocks. Kicks are hints: many before a pass
 // are one, and one during a pass is another pass afterwards.
-func (e *Engine) Kick(meetingID string) { e.alarm.kick(meetingID, time.Now()) }
+func (s *Scheduler) Kick(meetingID string) { s.alarm.kick(meetingID, time.Now()) }
 
 // HandedOver says that another process has saved the meeting with that revision, and looks after it now. Like a
 // kick it is a hint.
-func (e *Engine) HandedOver(meetingID string, rev int64) { e.alarm.handedOver(meetingID, rev) }
+func (s *Scheduler) HandedOver(meetingID string, rev int64) { s.alarm.handedOver(meetingID, rev) }
 
 // Run advances meetings until ctx ends. Then it begins no more passes, lets the running ones finish within
 // StopTimeout, and returns when all have ended.
-func (e *Engine) Run(ctx context.Context) error {
+func (s *Scheduler) Run(ctx context.Context) error {
 	passes, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	var services, running sync.WaitGroup
 	stopBell := func() {}
 	defer func() { stopBell() }()
-	if e.DB != nil {
-		services.Go(func() { stopBell = e.hangBell(ctx, passes) })
+	if s.DB != nil {
+		services.Go(func() { stopBell = s.hangBell(ctx, passes) })
 	}
-	if e.TakeOver {
-		e.takeOver(ctx)
+	if s.TakeOver {
+		s.takeOver(ctx)
 	}
-	services.Go(func() { e.look(ctx) })
-	if e.Shared {
-		services.Go(func() { e.lookForOverdue(ctx) })
+	services.Go(func() { s.look(ctx) })
+	if s.Shared {
+		services.Go(func() { s.lookForOverdue(ctx) })
 	}
-	e.ring(ctx, passes, &running)
+	s.ring(ctx, passes, &running)
 	services.Wait()
-	e.finish(&running, cancel)
+	s.finish(&running, cancel)
 	return nil
 }
 
-var errStopping = errors.New("the engine is stopping")
+var errStopping = errors.New("the scheduler is stopping")
 
-func (e *Engine) finish(running *sync.WaitGroup, cancel context.CancelCauseFunc) {
-	deadline := time.AfterFunc(e.StopTimeout, func() { cancel(errStopping) })
+func (s *Scheduler) finish(running *sync.WaitGroup, cancel context.CancelCauseFunc) {
+	deadline := time.AfterFunc(s.StopTimeout, func() { cancel(errStopping) })
 	defer deadline.Stop()
 	running.Wait()
 }
 
 // ring starts passes at their times.
-func (e *Engine) ring(ctx, passes context.Context, running *sync.WaitGroup) {
+func (s *Scheduler) ring(ctx, passes context.Context, running *sync.WaitGroup) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -142,12 +142,12 @@ func (e *Engine) ring(ctx, passes context.Context, running *sync.WaitGroup) {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
-		case <-e.alarm.changed:
+		case <-s.alarm.changed:
 		}
 		now := time.Now()
-		calls, next := e.alarm.take(now, e.Workers)
+		calls, next := s.alarm.take(now, s.Workers)
 		for _, c := range calls {
-			running.Go(func() { e.pass(passes, c) })
+			running.Go(func() { s.pass(passes, c) })
 		}
 		if !next.IsZero() {
 			timer.Reset(min(time.Until(next), readClockEvery))
@@ -155,46 +155,46 @@ func (e *Engine) ring(ctx, passes context.Context, running *sync.WaitGroup) {
 	}
 }
 
-func (e *Engine) pass(ctx context.Context, c call) {
-	if e.answered(ctx, c) {
-		e.alarm.finished(c.meeting, true, time.Now())
+func (s *Scheduler) pass(ctx context.Context, c call) {
+	if s.answered(ctx, c) {
+		s.alarm.finished(c.meeting, true, time.Now())
 		return
 	}
-	if e.Lateness != nil && !c.wake.IsZero() {
-		e.Lateness(time.Since(c.wake))
+	if s.Lateness != nil && !c.wake.IsZero() {
+		s.Lateness(time.Since(c.wake))
 	}
-	err := e.advance(ctx, c.meeting)
+	err := s.advance(ctx, c.meeting)
 	if errors.Is(err, greenroom.ErrNotFound) {
 		err = nil // nobody is there to be moved; if somebody is, the next look finds them
 	}
-	if wait := e.alarm.finished(c.meeting, err == nil, time.Now()); wait > 0 && ctx.Err() == nil {
-		e.Logger.Warn("pass went wrong", "meeting", c.meeting, "err", err, "again_in", wait)
+	if wait := s.alarm.finished(c.meeting, err == nil, time.Now()); wait > 0 && ctx.Err() == nil {
+		s.Logger.Warn("pass went wrong", "meeting", c.meeting, "err", err, "again_in", wait)
 	}
 }
 
 // answered reports whether another process has already answered the wake.
-func (e *Engine) answered(ctx context.Context, c call) bool {
-	if !e.Shared || c.ours || c.wake.IsZero() {
+func (s *Scheduler) answered(ctx context.Context, c call) bool {
+	if !s.Shared || c.ours || c.wake.IsZero() {
 		return false
 	}
-	m, err := e.Store.Meeting(ctx, c.meeting)
+	m, err := s.Store.Meeting(ctx, c.meeting)
 	return err == nil && (m.Closed || m.WakeAt.IsZero() || m.WakeAt.After(time.Now()))
 }
 
 // advance turns a panic into an error: one meeting's trouble is not the others'.
-func (e *Engine) advance(ctx context.Context, meetingID string) (err error) {
+func (s *Scheduler) advance(ctx context.Context, meetingID string) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("advance %s: panic: %v\n%s", meetingID, r, debug.Stack())
 		}
 	}()
-	return e.Advance(ctx, meetingID)
+	return s.Advance(ctx, meetingID)
 }
 
 // look tells the alarm what is due soon: at the start everything that was missed, later what came near since.
-func (e *Engine) look(ctx context.Context) {
+func (s *Scheduler) look(ctx context.Context) {
 	every(ctx, func() time.Duration {
-		found, err := e.remind(ctx, time.Now().Add(horizon), lookLimit)
+		found, err := s.remind(ctx, time.Now().Add(horizon), lookLimit)
 		if err != nil || found == lookLimit {
 			return lookAgainAfter
 		}
@@ -203,36 +203,36 @@ func (e *Engine) look(ctx context.Context) {
 }
 
 // takeOver begins at once with what the process before this one was busy with when it died.
-func (e *Engine) takeOver(ctx context.Context) {
-	due, err := e.Store.Due(ctx, time.Now().Add(leftBehind), lookLimit)
+func (s *Scheduler) takeOver(ctx context.Context) {
+	due, err := s.Store.Due(ctx, time.Now().Add(leftBehind), lookLimit)
 	if err != nil {
 		return // the first look says so
 	}
 	for _, w := range due {
-		e.Kick(w.Meeting)
+		s.Kick(w.Meeting)
 	}
 }
 
 // lookForOverdue tells the alarm what other processes should have answered.
-func (e *Engine) lookForOverdue(ctx context.Context) {
+func (s *Scheduler) lookForOverdue(ctx context.Context) {
 	every(ctx, func() time.Duration {
-		_, _ = e.remind(ctx, time.Now().Add(-overdueAfter), overdueLimit)
+		_, _ = s.remind(ctx, time.Now().Add(-overdueAfter), overdueLimit)
 		return overdueEvery
 	})
 }
 
 // remind tells the alarm what is due before a time, and returns how much that is.
-func (e *Engine) remind(ctx context.Context, before time.Time, limit int) (int, error) {
-	due, err := e.Store.Due(ctx, before, limit)
+func (s *Scheduler) remind(ctx context.Context, before time.Time, limit int) (int, error) {
+	due, err := s.Store.Due(ctx, before, limit)
 	if err != nil && ctx.Err() == nil {
-		e.Logger.Warn("cannot look for what is due", "err", err)
+		s.Logger.Warn("cannot look for what is due", "err", err)
 	}
 	now := time.Now()
 	for _, w := range due {
-		if e.Shared { // all processes know it by now, and one is enough
+		if s.Shared { // all processes know it by now, and one is enough
 			w.At = later(w.At, now).Add(rand.N(spread)) //nolint:gosec // no secret
 		}
-		e.alarm.remind(w)
+		s.alarm.remind(w)
 	}
 	return len(due), err
 }

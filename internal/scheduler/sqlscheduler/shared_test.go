@@ -1,4 +1,4 @@
-package engine_test
+package sqlscheduler_test
 
 import (
 	"context"
@@ -9,15 +9,15 @@ import (
 	"time"
 
 	"greenroom"
-	"greenroom/internal/engine"
+	"greenroom/internal/scheduler/sqlscheduler"
 	"greenroom/internal/store"
 	"greenroom/internal/store/memstore"
 )
 
-// replica is an engine that shares a store with others. Its passes take the wake away and are counted.
+// replica is a scheduler that shares a store with others. Its passes take the wake away and are counted.
 type replica struct {
-	*engine.Engine
-	wakes *engine.Wakes
+	*sqlscheduler.Scheduler
+	wakes *sqlscheduler.Wakes
 	store *memstore.Store
 	stop  func()
 
@@ -27,9 +27,9 @@ type replica struct {
 
 func startReplica(t *testing.T, s *memstore.Store) *replica {
 	t.Helper()
-	wakes := engine.NewWakes()
+	wakes := sqlscheduler.NewWakes()
 	r := &replica{wakes: wakes, store: s}
-	r.Engine = engine.New(engine.Options{Wakes: wakes, Store: s, Shared: true, Logger: slog.New(slog.DiscardHandler), Advance: r.advance})
+	r.Scheduler = sqlscheduler.New(sqlscheduler.Options{Wakes: wakes, Store: s, Shared: true, Logger: slog.New(slog.DiscardHandler), Advance: r.advance})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {

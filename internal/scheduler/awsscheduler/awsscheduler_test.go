@@ -1,4 +1,4 @@
-package schedules_test
+package awsscheduler_test
 
 import (
 	"context"
@@ -23,7 +23,7 @@ import (
 	"github.com/aws/smithy-go/middleware"
 
 	"greenroom"
-	"greenroom/internal/schedules"
+	"greenroom/internal/scheduler/awsscheduler"
 	"greenroom/internal/store"
 	"greenroom/internal/store/memstore"
 	"greenroom/internal/store/storetest"
@@ -34,7 +34,7 @@ var groups atomic.Int64
 
 // cloud is a group of schedules and a queue of a test's own.
 type cloud struct {
-	options   schedules.Options
+	options   awsscheduler.Options
 	scheduler *scheduler.Client
 	queue     *sqs.Client
 }
@@ -56,7 +56,7 @@ func newCloud(t *testing.T, meetings interface {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.options = schedules.Options{
+	c.options = awsscheduler.Options{
 		AWS: cfg, Meetings: meetings, Group: name, Queue: *queue.QueueUrl,
 		Target: "arn:aws:lambda:eu-west-1:123456789012:function:greenroom-wake", Role: "arn:aws:iam::123456789012:role/greenroom-wake",
 		DeadLetters: "arn:aws:sqs:eu-west-1:123456789012:dead",
@@ -95,7 +95,7 @@ func (c *cloud) messages(t *testing.T) (visible []string, delayed string) {
 		t.Fatal(err)
 	}
 	for _, m := range out.Messages {
-		var w schedules.Wake
+		var w awsscheduler.Wake
 		if err := json.Unmarshal([]byte(*m.Body), &w); err != nil {
 			t.Fatal(err)
 		}
@@ -133,7 +133,7 @@ func TestScheduleFollowsTheMeeting(t *testing.T) {
 	t.Parallel()
 	kept := memstore.New()
 	c := newCloud(t, kept)
-	s := schedules.New(c.options)
+	s := awsscheduler.New(c.options)
 	follow := func(id string) {
 		t.Helper()
 		for range 2 { // once more changes nothing
@@ -182,7 +182,7 @@ func TestManyFollowAtOnce(t *testing.T) {
 	t.Parallel()
 	kept := memstore.New()
 	c := newCloud(t, kept)
-	s := schedules.New(c.options)
+	s := awsscheduler.New(c.options)
 	far := time.Now().Add(time.Hour).Truncate(time.Second)
 	m := create(t, kept, far)
 	var all sync.WaitGroup
@@ -214,7 +214,7 @@ func TestRefusalsAreExplained(t *testing.T) {
 			io.WriteString(w, "{}")
 		}))
 		defer server.Close()
-		s := schedules.New(schedules.Options{
+		s := awsscheduler.New(awsscheduler.Options{
 			AWS:   aws.Config{Region: "eu-west-1", BaseEndpoint: aws.String(server.URL), Credentials: credentials.NewStaticCredentialsProvider("TEST", "secret", "")},
 			Group: "greenroom-wakes", Target: "arn:target", Role: "arn:role", Meetings: kept,
 		})
@@ -225,7 +225,7 @@ func TestRefusalsAreExplained(t *testing.T) {
 	}
 	c := newCloud(t, kept)
 	c.options.Queue += "-gone"
-	err := schedules.New(c.options).Follow(t.Context(), create(t, kept, time.Now()).ID)
+	err := awsscheduler.New(c.options).Follow(t.Context(), create(t, kept, time.Now()).ID)
 	if got := greenroom.Sentence(err, ""); !strings.Contains(got, "-gone does not exist") {
 		t.Errorf("%q, %v", got, err)
 	}
@@ -235,7 +235,7 @@ func TestAnswer(t *testing.T) {
 	t.Parallel()
 	kept := memstore.New()
 	c := newCloud(t, kept)
-	s := schedules.New(c.options)
+	s := awsscheduler.New(c.options)
 	due, broken := create(t, kept, time.Now().Add(-time.Second)).ID, create(t, kept, time.Now()).ID
 	earlier := create(t, kept, time.Now().Add(50*time.Second)).ID
 	over := create(t, kept, time.Now())
@@ -253,7 +253,7 @@ func TestAnswer(t *testing.T) {
 		return nil
 	}
 	swept := 0
-	calls := schedules.Calls{Advance: advance, Sweep: func(context.Context) error { swept++; return nil }}
+	calls := awsscheduler.Calls{Advance: advance, Sweep: func(context.Context) error { swept++; return nil }}
 	if _, err := s.Answer(t.Context(), []byte(`{"meeting":"`+due+`"}`), calls); err != nil || len(advanced) != 1 || advanced[0] != due {
 		t.Errorf("a schedule advanced %v, %v", advanced, err)
 	}
@@ -287,13 +287,13 @@ func TestTheNewestRevisionAloneWakes(t *testing.T) {
 	t.Parallel()
 	kept := memstore.New()
 	c := newCloud(t, kept)
-	s := schedules.New(c.options)
+	s := awsscheduler.New(c.options)
 	advanced := 0
 	looked := 0
-	calls := schedules.Calls{
+	calls := awsscheduler.Calls{
 		Advance: func(context.Context, string) error { advanced++; return nil }, Look: func(context.Context, string) error { looked++; return nil },
 	}
-	answer := func(w schedules.Wake) {
+	answer := func(w awsscheduler.Wake) {
 		t.Helper()
 		doc, err := json.Marshal(w)
 		if err == nil {
@@ -304,17 +304,17 @@ func TestTheNewestRevisionAloneWakes(t *testing.T) {
 		}
 	}
 	m := create(t, kept, time.Now())
-	before := schedules.Wake{Meeting: m.ID, Rev: m.Rev}
+	before := awsscheduler.Wake{Meeting: m.ID, Rev: m.Rev}
 	m = save(t, kept, m, time.Now().Add(time.Minute))
 	answer(before)
 	if _, delayed := c.messages(t); advanced != 0 || delayed != "0" {
 		t.Errorf("the wake of a revision that is no more advanced %d times and was sent on %s times", advanced, delayed)
 	}
-	answer(schedules.Wake{Meeting: m.ID, Rev: m.Rev})
+	answer(awsscheduler.Wake{Meeting: m.ID, Rev: m.Rev})
 	if _, delayed := c.messages(t); advanced != 0 || delayed != "1" {
 		t.Errorf("an early wake advanced %d times and was sent on %s times", advanced, delayed)
 	}
-	answer(schedules.Wake{Meeting: m.ID, Kick: true})
+	answer(awsscheduler.Wake{Meeting: m.ID, Kick: true})
 	if looked != 1 || advanced != 0 {
 		t.Errorf("a kick looked %d times and advanced %d times", looked, advanced)
 	}
@@ -329,7 +329,7 @@ func TestTheNewestRevisionAloneWakes(t *testing.T) {
 func TestSweepsWhileSomethingLives(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t, memstore.New())
-	s := schedules.New(c.options)
+	s := awsscheduler.New(c.options)
 	for range 2 {
 		if err := s.Sweep(t.Context()); err != nil {
 			t.Fatal(err)
@@ -361,7 +361,7 @@ func TestAWakeThatStaysCostsNothing(t *testing.T) {
 			return next.HandleInitialize(ctx, in)
 		}), middleware.Before)
 	})
-	s := schedules.New(c.options)
+	s := awsscheduler.New(c.options)
 	far := time.Now().Add(time.Hour).Truncate(time.Second)
 	m := create(t, kept, far)
 	for range 5 {

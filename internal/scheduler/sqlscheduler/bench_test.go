@@ -1,4 +1,4 @@
-package engine_test
+package sqlscheduler_test
 
 import (
 	"context"
@@ -173,7 +173,7 @@ func lateness(b *testing.B, n int, at func(first time.Time, i int) time.Time) {
 	}
 }
 
-// BenchmarkScheduled measures the memory of a store and its engine with 100,000 meetings that are not near.
+// BenchmarkScheduled measures the memory of a store and its scheduler with 100,000 meetings that are not near.
 func BenchmarkScheduled(b *testing.B) {
 	for b.Loop() {
 		const n = 100_000

@@ -1,4 +1,4 @@
-package engine_test
+package sqlscheduler_test
 
 import (
 	"fmt"

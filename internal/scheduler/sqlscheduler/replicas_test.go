@@ -1,4 +1,4 @@
-package engine_test
+package sqlscheduler_test
 
 import (
 	"context"
@@ -16,7 +16,7 @@ func TestSecondBellRingsOnAnotherReplica(t *testing.T) {
 	t.Parallel()
 	o := rigOptions{url: pgtest.Start(t)}
 	first, second := openRig(t, o), openRig(t, o)
-	second.engine.Store = blind{second.store}
+	second.scheduler.Store = blind{second.store}
 	passes := make(chan string, 10)
 	second.advance = quietly(second, passes)
 	second.start(t)
@@ -25,7 +25,7 @@ func TestSecondBellRingsOnAnotherReplica(t *testing.T) {
 	receive(t, passes, m.ID)
 }
 
-// A replica says that it serves before its engine runs: a database that goes away in between does not end it, and its second
+// A replica says that it serves before its scheduler runs: a database that goes away in between does not end it, and its second
 // bell rings once the database is back.
 func TestEngineWaitsForADatabaseThatWentAway(t *testing.T) {
 	t.Parallel()
@@ -33,8 +33,8 @@ func TestEngineWaitsForADatabaseThatWentAway(t *testing.T) {
 	r := openRig(t, rigOptions{url: server.NewDatabase(t), deaf: true})
 	const wanted = "the second bell cannot be started yet"
 	refused := make(chan string, 1)
-	r.engine.Logger = slog.New(listens{wanted, refused})
-	r.engine.Store = blind{r.store}
+	r.scheduler.Logger = slog.New(listens{wanted, refused})
+	r.scheduler.Store = blind{r.store}
 	passes := make(chan string, 10)
 	r.advance = quietly(r, passes)
 	m := r.create(t, wakingIn(-time.Hour))

@@ -1,4 +1,4 @@
-package schedules
+package awsscheduler
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 const sweepName = "sweep"
 
 // Sweep lets the function be told to sweep each minute, until Rest. It may be called again.
-func (s *Schedules) Sweep(ctx context.Context) error {
+func (s *Scheduler) Sweep(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
 	err := s.create(ctx, sweepName, "rate(1 minute)", Wake{Sweep: true})
@@ -26,7 +26,7 @@ func (s *Schedules) Sweep(ctx context.Context) error {
 }
 
 // Rest ends what Sweep began.
-func (s *Schedules) Rest(ctx context.Context) error {
+func (s *Scheduler) Rest(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
 	if err := s.remove(ctx, sweepName); err != nil {

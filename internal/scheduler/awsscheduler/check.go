@@ -1,4 +1,4 @@
-package schedules
+package awsscheduler
 
 import (
 	"context"
@@ -18,7 +18,7 @@ import (
 )
 
 // CheckGroup tells in one sentence what is wrong with the group of schedules.
-func (s *Schedules) CheckGroup(ctx context.Context) error {
+func (s *Scheduler) CheckGroup(ctx context.Context) error {
 	out, err := s.scheduler.GetScheduleGroup(ctx, &scheduler.GetScheduleGroupInput{Name: aws.String(s.Group)})
 	if err != nil {
 		return fmt.Errorf("look at the group of schedules: %w", s.unseen(ctx, err))
@@ -31,7 +31,7 @@ func (s *Schedules) CheckGroup(ctx context.Context) error {
 
 // CheckQueue tells in one sentence what is wrong with the queue that delays: that it is not there, or another than the one
 // that schedules send to, or keeps what nobody can answer.
-func (s *Schedules) CheckQueue(ctx context.Context) error {
+func (s *Scheduler) CheckQueue(ctx context.Context) error {
 	out, err := s.queue.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
 		QueueUrl: aws.String(s.Queue), AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameQueueArn, sqstypes.QueueAttributeNameRedrivePolicy},
 	})
@@ -55,7 +55,7 @@ func (s *Schedules) CheckQueue(ctx context.Context) error {
 }
 
 // unseen explains why something could not be looked at. That one may not look says nothing about wakes.
-func (s *Schedules) unseen(ctx context.Context, err error) error {
+func (s *Scheduler) unseen(ctx context.Context, err error) error {
 	if api, ok := errors.AsType[smithy.APIError](err); ok && strings.HasPrefix(api.ErrorCode(), "AccessDenied") {
 		return err
 	}
