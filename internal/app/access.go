@@ -7,24 +7,24 @@ import (
 	"net/netip"
 	"time"
 
+	"greenroom/internal/access/gateway"
+	"greenroom/internal/access/sniproxy"
 	"greenroom/internal/dns"
 	"greenroom/internal/dns/embeddeddns"
-	"greenroom/internal/edge"
-	"greenroom/internal/gateway"
 	"greenroom/internal/rungroup"
 )
 
-// edgeLife is how long a certificate of the edge is asked for; the issuer may give less.
-const edgeLife = 30 * 24 * time.Hour
+// gatewayLife is how long a certificate of the gateway is asked for; the issuer may give less.
+const gatewayLife = 30 * 24 * time.Hour
 
 // ownPort is where a desktop answers itself.
 const ownPort = 8443
 
-// byGateway reports whether browsers come to greenroom's own edge and not to the desktops themselves.
+// byGateway reports whether browsers come to greenroom's gateway and not to the desktops themselves.
 func (a *app) byGateway() bool { return a.Config.Access == "gateway" }
 
-// edgeAddress is the address that all desktops' names have; not valid if each has its own.
-func (a *app) edgeAddress() netip.Addr {
+// gatewayAddress is the address that all desktops' names have; not valid if each has its own.
+func (a *app) gatewayAddress() netip.Addr {
 	if !a.byGateway() {
 		return netip.Addr{}
 	}
@@ -45,7 +45,7 @@ func (a *app) desktopPort() int {
 
 func (a *app) zoneOptions(owner string) embeddeddns.Options {
 	o := embeddeddns.Options{
-		Zone: a.Config.Zone, Owner: owner, Records: zoneRecords{a.store, a.replicas.named}, Shared: a.replicas != nil, Wildcard: a.edgeAddress(),
+		Zone: a.Config.Zone, Owner: owner, Records: zoneRecords{a.store, a.replicas.named}, Shared: a.replicas != nil, Wildcard: a.gatewayAddress(),
 	}
 	if a.replicas != nil {
 		o.Texts = a.store
@@ -62,17 +62,17 @@ func (a *app) openAccess(ctx context.Context) error {
 		return nil
 	}
 	if a.zone == nil {
-		a.wildcard = &wildcard{zone: a.names, record: dns.Record{Name: dns.Wildcard(a.Config.Zone), Address: a.edgeAddress()}, logger: a.Logger}
+		a.wildcard = &wildcard{zone: a.names, record: dns.Record{Name: dns.Wildcard(a.Config.Zone), Address: a.gatewayAddress()}, logger: a.Logger}
 	}
-	a.advancer.Records = behindEdge{a.names, a.way}
+	a.advancer.Records = behindGateway{a.names, a.way}
 	if a.certs.edge != nil {
 		return nil
 	}
-	a.edge = &edge.Keeper{Issue: a.certs.local.IssueWildcard, Life: edgeLife, Logger: a.Logger}
-	return a.edge.Open(ctx)
+	a.keeper = &gateway.Keeper{Issue: a.certs.local.IssueWildcard, Life: gatewayLife, Logger: a.Logger}
+	return a.keeper.Open(ctx)
 }
 
-// way reports why a desktop's name does not lead to it through the edge, or nil.
+// way reports why a desktop's name does not lead to it through the gateway, or nil.
 func (a *app) way(ctx context.Context, name string) error {
 	if a.wildcard != nil {
 		if err := a.wildcard.there(ctx); err != nil {
@@ -95,29 +95,29 @@ func (a *app) sweptRecords() dns.Zone {
 func (a *app) addAccess(group *rungroup.Group) {
 	switch {
 	case a.byGateway():
-		o := edge.Options{Desktops: a.service, Zone: a.Config.Zone, Logger: a.Logger}
-		if a.edge != nil {
-			o.GetCertificate = a.edge.Certificate
-			group.Add("certificate", a.edge.Run)
+		o := gateway.Options{Desktops: a.service, Zone: a.Config.Zone, Logger: a.Logger}
+		if a.keeper != nil {
+			o.GetCertificate = a.keeper.Certificate
+			group.Add("certificate", a.keeper.Run)
 		} else {
 			o.GetCertificate = a.certs.edge.GetCertificate
 		}
-		e := edge.New(o)
+		e := gateway.New(o)
 		group.Add("desktops", func(ctx context.Context) error { return e.Serve(ctx, a.listeners.desktops) })
 	case a.listensForDesktops():
-		g := gateway.New(gateway.Options{Lookup: a.zone.Lookup, Zone: a.Config.Zone, Logger: a.Logger})
+		g := sniproxy.New(sniproxy.Options{Lookup: a.zone.Lookup, Zone: a.Config.Zone, Logger: a.Logger})
 		group.Add("desktops", func(ctx context.Context) error { return g.Serve(ctx, a.listeners.desktops) })
 	}
 }
 
-// behindEdge is the zone where one wildcard record stands for all desktops: naming one means that the edge knows
+// behindGateway is the zone where one wildcard record stands for all desktops: naming one means that the gateway knows
 // the way to it, and nothing is written. What was written under direct access is the sweep's to remove.
-type behindEdge struct {
+type behindGateway struct {
 	dns.Zone
 	way func(ctx context.Context, name string) error
 }
 
-func (b behindEdge) SetRecords(ctx context.Context, records []dns.Record) error {
+func (b behindGateway) SetRecords(ctx context.Context, records []dns.Record) error {
 	for _, r := range records {
 		if err := b.way(ctx, r.Name); err != nil {
 			return &dns.RecordError{Name: r.Name, Err: err}
@@ -126,4 +126,4 @@ func (b behindEdge) SetRecords(ctx context.Context, records []dns.Record) error 
 	return nil
 }
 
-func (behindEdge) DeleteRecords(context.Context, []string) error { return nil }
+func (behindGateway) DeleteRecords(context.Context, []string) error { return nil }

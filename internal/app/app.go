@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"greenroom"
+	"greenroom/internal/access/gateway"
 	"greenroom/internal/advance"
 	"greenroom/internal/compute/ec2compute"
 	"greenroom/internal/compute/localcompute"
@@ -20,7 +21,6 @@ import (
 	"greenroom/internal/dns"
 	"greenroom/internal/dns/batch"
 	"greenroom/internal/dns/embeddeddns"
-	"greenroom/internal/edge"
 	"greenroom/internal/httpapi"
 	"greenroom/internal/httpx"
 	"greenroom/internal/meetings"
@@ -70,8 +70,8 @@ type app struct {
 	ec2       *ec2compute.Provider // nil if nothing uses it
 	advancer  *advance.Advancer
 	replicas  *replicas
-	wildcard  *wildcard    // the record, with access by gateway in a provider's zone; nil otherwise
-	edge      *edge.Keeper // of the certificate with access by gateway; nil otherwise
+	wildcard  *wildcard       // the record, with access by gateway in a provider's zone; nil otherwise
+	keeper    *gateway.Keeper // of the certificate with access by gateway; nil otherwise
 	service   *meetings.Service
 }
 

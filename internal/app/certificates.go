@@ -19,11 +19,11 @@ import (
 	"greenroom/internal/secrets/awssecrets"
 )
 
-// certificates are those of desktops, and of the edge where there is one.
+// certificates are those of desktops, and of the gateway where there is one.
 type certificates struct {
 	local  *localca.Authority // nil where it signs nothing that browsers see
 	issuer certs.Issuer       // signs desktops' requests
-	edge   certs.Edge         // what greenroom's own edge shows; nil: the local authority's
+	edge   certs.Edge         // what greenroom's gateway shows; nil: the local authority's
 	acme   *acmecerts.Authority
 	origin *cloudflareorigin.Authority
 
@@ -49,8 +49,8 @@ func (a *app) reveal(ctx context.Context, key string, secret config.Secret) (str
 	return v.Get(ctx)
 }
 
-// openCertificates opens who signs for desktops. Behind greenroom's own edge that is always the local authority,
-// which the edge alone has to trust.
+// openCertificates opens who signs for desktops. Behind greenroom's gateway that is always the local authority,
+// which the gateway alone has to trust.
 func (a *app) openCertificates(ctx context.Context) error {
 	cfg := a.Config.Certificates
 	gateway := a.Config.Access == "gateway"

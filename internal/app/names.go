@@ -38,7 +38,7 @@ func (a *app) openZone(ctx context.Context, owner string) error {
 // prober asks our own server of an embedded zone, and of any other every server that is configured or that it is delegated to; then it connects
 // to the listener for desktops, or, where there is none in between, to the desktop itself.
 func (a *app) prober() *probe.Prober {
-	o := probe.Options{NameAddress: a.edgeAddress(), Port: a.desktopPort(), Roots: a.certs.shown()}
+	o := probe.Options{NameAddress: a.gatewayAddress(), Port: a.desktopPort(), Roots: a.certs.shown()}
 	if a.Config.DNS.Proxied { // browsers see the proxy's certificate
 		o.Roots = a.certs.behindProxy
 	}

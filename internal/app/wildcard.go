@@ -20,7 +20,7 @@ const (
 	wildcardTime   = 30 * time.Second
 )
 
-// wildcard keeps the record that leads every desktop's name to the edge, where somebody else serves the zone.
+// wildcard keeps the record that leads every desktop's name to the gateway, where somebody else serves the zone.
 type wildcard struct {
 	zone   dns.Zone
 	record dns.Record
@@ -49,7 +49,7 @@ func (w *wildcard) keep(ctx context.Context) error {
 	defer w.mu.Unlock()
 	switch {
 	case err == nil && (w.err != nil || w.at.IsZero()):
-		w.logger.Info("wildcard record leads to the edge", "name", w.record.Name, "address", w.record.Address.String())
+		w.logger.Info("wildcard record leads to the gateway", "name", w.record.Name, "address", w.record.Address.String())
 	case err != nil && (w.err == nil || w.err.Error() != err.Error()):
 		w.logger.Error("wildcard record could not be written; desktops wait for it", "name", w.record.Name, "err", err)
 	}

@@ -25,10 +25,10 @@ import (
 	"github.com/pires/go-proxyproto"
 
 	"greenroom"
+	"greenroom/internal/access/sniproxy"
 	"greenroom/internal/certs/localca"
 	"greenroom/internal/dns"
 	"greenroom/internal/dns/embeddeddns"
-	"greenroom/internal/gateway"
 	"greenroom/internal/probe"
 )
 
@@ -88,7 +88,7 @@ func newWorld(t testing.TB) *world {
 	}
 	listener, outside := listen(t), listen(t) // closed after who serves them
 	w.run(t, func(ctx context.Context) error { return w.zone.Serve(ctx, packets, listener) })
-	g := gateway.New(gateway.Options{
+	g := sniproxy.New(sniproxy.Options{
 		Lookup: w.zone.Lookup, Zone: zone, Port: w.desktop(t), Logger: slog.New(slog.DiscardHandler), Drain: 10 * time.Millisecond,
 	})
 	w.run(t, func(ctx context.Context) error { return g.Serve(ctx, outside) })

@@ -1,7 +1,7 @@
-// Package gateway is the listener that participants' browsers reach desktops through: it reads the server
+// Package sniproxy is the listener that participants' browsers reach desktops through: it reads the server
 // name of a TLS connection, looks it up in the zone, and passes the bytes to that desktop. TLS is not opened
 // on the way; the key is on the desktop alone.
-package gateway
+package sniproxy
 
 import (
 	"cmp"
@@ -19,10 +19,10 @@ import (
 
 	"github.com/pires/go-proxyproto"
 
-	"greenroom/internal/connlimit"
+	"greenroom/internal/access/connlimit"
 )
 
-// Options of a Gateway. Zero values stand for the defaults.
+// Options of a Proxy. Zero values stand for the defaults.
 type Options struct {
 	Lookup func(name string) (netip.Addr, bool) // the zone's records; the name is lower case, without the final dot
 	Zone   string                               // only names below it are looked up
@@ -33,11 +33,11 @@ type Options struct {
 	MaxPerClient int           // of one IPv4 address or IPv6 network of 64 bits, at once; 256
 	HelloTimeout time.Duration // until the server name must have come; 10 s
 	DialTimeout  time.Duration // until the desktop must have accepted; 2 s
-	Drain        time.Duration // that connections are given to end by themselves when the gateway stops; 1 s
+	Drain        time.Duration // that connections are given to end by themselves when the proxy stops; 1 s
 }
 
-// Gateway passes connections to desktops.
-type Gateway struct {
+// Proxy passes connections to desktops.
+type Proxy struct {
 	o      Options
 	limits *connlimit.Limits
 	counts counts
@@ -55,42 +55,42 @@ type Stats struct {
 
 type counts struct{ passed, limited, unreadable, unknown, unreachable atomic.Uint64 }
 
-// New returns a gateway.
-func New(o Options) *Gateway {
+// New returns a proxy.
+func New(o Options) *Proxy {
 	o.Port = cmp.Or(o.Port, 8443)
 	o.MaxConns = cmp.Or(o.MaxConns, 4096)
 	o.MaxPerClient = cmp.Or(o.MaxPerClient, 256)
 	o.HelloTimeout = cmp.Or(o.HelloTimeout, 10*time.Second)
 	o.DialTimeout = cmp.Or(o.DialTimeout, 2*time.Second)
 	o.Drain = cmp.Or(o.Drain, time.Second)
-	return &Gateway{o: o, limits: connlimit.New(o.MaxConns, o.MaxPerClient)}
+	return &Proxy{o: o, limits: connlimit.New(o.MaxConns, o.MaxPerClient)}
 }
 
 // Stats returns the counts.
-func (g *Gateway) Stats() Stats {
+func (p *Proxy) Stats() Stats {
 	return Stats{
-		Open: g.limits.Count(), Passed: g.counts.passed.Load(), Limited: g.counts.limited.Load(),
-		Unreadable: g.counts.unreadable.Load(), Unknown: g.counts.unknown.Load(), Unreachable: g.counts.unreachable.Load(),
+		Open: p.limits.Count(), Passed: p.counts.passed.Load(), Limited: p.counts.limited.Load(),
+		Unreadable: p.counts.unreadable.Load(), Unknown: p.counts.unknown.Load(), Unreachable: p.counts.unreachable.Load(),
 	}
 }
 
 // Serve passes the listener's connections on until ctx ends. Then it closes the listener, gives open connections
 // Drain to end, cuts the rest and returns nil. If the listener fails it does the same and returns that error.
-func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
+func (p *Proxy) Serve(ctx context.Context, l net.Listener) error {
 	conns, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	var open sync.WaitGroup
-	err := g.accept(ctx, l, func(client *net.TCPConn) {
-		open.Go(func() { g.handle(conns, client) })
+	err := p.accept(ctx, l, func(client *net.TCPConn) {
+		open.Go(func() { p.handle(conns, client) })
 	})
-	drained := time.AfterFunc(g.o.Drain, cut)
+	drained := time.AfterFunc(p.o.Drain, cut)
 	defer drained.Stop()
 	open.Wait()
 	return err
 }
 
 // accept hands each connection that is within the limits to serve, until ctx ends or the listener fails.
-func (g *Gateway) accept(ctx context.Context, l net.Listener, serve func(*net.TCPConn)) error {
+func (p *Proxy) accept(ctx context.Context, l net.Listener, serve func(*net.TCPConn)) error {
 	defer l.Close()
 	defer context.AfterFunc(ctx, func() { l.Close() })()
 	const pause = 50 * time.Millisecond
@@ -102,7 +102,7 @@ func (g *Gateway) accept(ctx context.Context, l net.Listener, serve func(*net.TC
 		case ctx.Err() != nil:
 			return nil
 		case isTemporary(err): // no file is left: some will be when others end
-			g.o.Logger.WarnContext(ctx, "desktop connection not accepted", "err", err)
+			p.o.Logger.WarnContext(ctx, "desktop connection not accepted", "err", err)
 			wait(ctx, pause)
 		default:
 			return fmt.Errorf("accept desktop connection: %w", err)
@@ -127,53 +127,53 @@ func wait(ctx context.Context, d time.Duration) {
 }
 
 // handle serves one connection from its first byte to its last, and closes it. The end of ctx cuts it.
-func (g *Gateway) handle(ctx context.Context, client *net.TCPConn) {
+func (p *Proxy) handle(ctx context.Context, client *net.TCPConn) {
 	defer client.Close()
 	defer context.AfterFunc(ctx, func() { client.Close() })()
 
 	network := connlimit.Client(client.RemoteAddr())
-	if !g.limits.Take(network) {
-		g.counts.limited.Add(1)
+	if !p.limits.Take(network) {
+		p.counts.limited.Add(1)
 		return
 	}
-	defer g.limits.Give(network)
+	defer p.limits.Give(network)
 
-	hello, name, err := readHello(ctx, client, g.o.HelloTimeout)
+	hello, name, err := readHello(ctx, client, p.o.HelloTimeout)
 	if err != nil {
-		g.counts.unreadable.Add(1)
+		p.counts.unreadable.Add(1)
 		return
 	}
-	address, ok := g.find(name)
+	address, ok := p.find(name)
 	if !ok {
-		g.counts.unknown.Add(1)
-		g.o.Logger.DebugContext(ctx, "desktop name refused", "name", name)
-		refuse(client, g.o.DialTimeout)
+		p.counts.unknown.Add(1)
+		p.o.Logger.DebugContext(ctx, "desktop name refused", "name", name)
+		refuse(client, p.o.DialTimeout)
 		return
 	}
-	desktop, err := g.dial(ctx, client, netip.AddrPortFrom(address, uint16(g.o.Port)), hello)
+	desktop, err := p.dial(ctx, client, netip.AddrPortFrom(address, uint16(p.o.Port)), hello)
 	if err != nil {
-		g.counts.unreachable.Add(1)
-		g.o.Logger.WarnContext(ctx, "desktop not reached", "name", name, "address", address, "err", err)
+		p.counts.unreachable.Add(1)
+		p.o.Logger.WarnContext(ctx, "desktop not reached", "name", name, "address", address, "err", err)
 		return
 	}
 	defer desktop.Close()
 	defer context.AfterFunc(ctx, func() { desktop.Close() })()
-	g.counts.passed.Add(1)
+	p.counts.passed.Add(1)
 	join(client, desktop)
 }
 
 // find returns the desktop's address; a name that is not below the zone has none.
-func (g *Gateway) find(name string) (netip.Addr, bool) {
+func (p *Proxy) find(name string) (netip.Addr, bool) {
 	name = strings.TrimSuffix(strings.ToLower(name), ".")
-	if !strings.HasSuffix(name, "."+g.o.Zone) {
+	if !strings.HasSuffix(name, "."+p.o.Zone) {
 		return netip.Addr{}, false
 	}
-	return g.o.Lookup(name)
+	return p.o.Lookup(name)
 }
 
 // dial connects to the desktop, tells it whom it is for (PROXY protocol, version 2) and says what the client said.
-func (g *Gateway) dial(ctx context.Context, client net.Conn, to netip.AddrPort, hello []byte) (*net.TCPConn, error) {
-	d := net.Dialer{Timeout: g.o.DialTimeout}
+func (p *Proxy) dial(ctx context.Context, client net.Conn, to netip.AddrPort, hello []byte) (*net.TCPConn, error) {
+	d := net.Dialer{Timeout: p.o.DialTimeout}
 	conn, err := d.DialContext(ctx, "tcp", net.JoinHostPort(to.Addr().String(), strconv.Itoa(int(to.Port()))))
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package edge
+package gateway
 
 import (
 	"context"
@@ -24,7 +24,7 @@ var errTaken = errors.New("the connection is a WebSocket's")
 // session is a WebSocket under way. It outlives its request, so that of a silent one nothing is left but two connections,
 // two small buffers, and two goroutines with short stacks.
 type session struct {
-	edge    *Edge
+	gateway *Gateway
 	client  net.Conn
 	desktop io.ReadWriteCloser
 	early   []byte // what the client said before it was answered
@@ -33,8 +33,8 @@ type session struct {
 }
 
 // take answers the client with the desktop's consent to speak WebSocket, and lets the two speak until both have ended, one
-// fails, or base ends. Then it tells the edge. An error says that it did not begin.
-func (e *Edge) take(base context.Context, w http.ResponseWriter, resp *http.Response) error {
+// fails, or base ends. Then it tells the gateway. An error says that it did not begin.
+func (g *Gateway) take(base context.Context, w http.ResponseWriter, resp *http.Response) error {
 	desktop, ok := resp.Body.(io.ReadWriteCloser)
 	if !ok || !strings.EqualFold(resp.Header.Get("Upgrade"), "websocket") {
 		return errors.New("the desktop switches to something else than WebSocket")
@@ -45,7 +45,7 @@ func (e *Edge) take(base context.Context, w http.ResponseWriter, resp *http.Resp
 	}
 	resp.Body = nil
 	defer func() { resp.Body = http.NoBody }() // the proxy closes it
-	s := &session{edge: e, client: client, desktop: desktop}
+	s := &session{gateway: g, client: client, desktop: desktop}
 	s.left.Store(2)
 	s.stop = context.AfterFunc(base, s.close)
 	s.early, _ = buffered.Peek(buffered.Reader.Buffered()) // never more than there is
@@ -92,7 +92,7 @@ func (s *session) ended() {
 	if s.left.Add(-1) == 0 {
 		s.stop()
 		s.close()
-		s.edge.leave()
+		s.gateway.leave()
 	}
 }
 

@@ -1,4 +1,4 @@
-package edge_test
+package gateway_test
 
 import (
 	"context"
@@ -14,8 +14,8 @@ import (
 
 	"github.com/coder/websocket"
 
+	"greenroom/internal/access/gateway"
 	"greenroom/internal/certs/localca"
-	"greenroom/internal/edge"
 )
 
 func mustURL(tb testing.TB, text string) *url.URL {
@@ -37,7 +37,7 @@ func (r *rig) serial() string {
 	defer conn.Close()
 	leaf := conn.ConnectionState().PeerCertificates[0]
 	if len(leaf.DNSNames) != 1 || leaf.DNSNames[0] != "*."+zone {
-		r.tb.Errorf("the edge's certificate is for %v", leaf.DNSNames)
+		r.tb.Errorf("the gateway's certificate is for %v", leaf.DNSNames)
 	}
 	return leaf.SerialNumber.String()
 }
@@ -48,7 +48,7 @@ func TestSessionsLiveThroughRenewal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	short := &edge.Keeper{Logger: slog.New(slog.DiscardHandler), Issue: func(ctx context.Context, request []byte, _ time.Time) ([]byte, error) {
+	short := &gateway.Keeper{Logger: slog.New(slog.DiscardHandler), Issue: func(ctx context.Context, request []byte, _ time.Time) ([]byte, error) {
 		return authority.IssueWildcard(ctx, request, time.Now().Add(5*time.Second-time.Hour)) // the authority adds an hour
 	}}
 	if err := short.Open(t.Context()); err != nil {
@@ -58,7 +58,7 @@ func TestSessionsLiveThroughRenewal(t *testing.T) {
 	defer stop()
 	done := make(chan error, 1)
 	go func() { done <- short.Run(ctx) }()
-	r := newRig(t, func(o *edge.Options) { o.GetCertificate = short.Certificate })
+	r := newRig(t, func(o *gateway.Options) { o.GetCertificate = short.Certificate })
 	r.authority = authority
 	b := r.browser("127.0.0.1", false)
 	r.enter(b, r.teacher)
@@ -77,7 +77,7 @@ func TestSessionsLiveThroughRenewal(t *testing.T) {
 
 func TestDrain(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(o *edge.Options) { o.Drain = patient })
+	r := newRig(t, func(o *gateway.Options) { o.Drain = patient })
 	b := r.browser("127.0.0.1", true)
 	r.enter(b, r.teacher)
 	sockets := r.browser("127.0.0.1", false)
@@ -95,7 +95,7 @@ func TestDrain(t *testing.T) {
 	echo(t, conn, "I was here before")
 	select {
 	case <-ended:
-		t.Fatal("the edge stopped under an open session")
+		t.Fatal("the gateway stopped under an open session")
 	default:
 	}
 	if err := conn.Close(websocket.StatusNormalClosure, ""); err != nil {
@@ -119,20 +119,20 @@ func TestDrainIsBounded(t *testing.T) {
 	if _, _, err := conn.Read(t.Context()); err == nil {
 		t.Error("the session went on")
 	}
-	if s := r.edge.Stats(); s.Sockets != 0 || s.Open != 0 {
+	if s := r.gateway.Stats(); s.Sockets != 0 || s.Open != 0 {
 		t.Errorf("left behind: %+v", s)
 	}
 }
 
-// TestPassOutlivesTheEdge: whoever is in stays in over a restart, and on any replica.
-func TestPassOutlivesTheEdge(t *testing.T) {
+// TestPassOutlivesTheGateway: whoever is in stays in over a restart, and on any replica.
+func TestPassOutlivesTheGateway(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	b := r.browser("127.0.0.1", true)
 	r.enter(b, r.teacher)
 	b.CloseIdleConnections()
 	r.stop()
-	again := edge.New(edge.Options{Desktops: r.service, Zone: zone, GetCertificate: r.keeper.Certificate, Port: r.port, Logger: r.keeper.Logger, Drain: time.Millisecond})
+	again := gateway.New(gateway.Options{Desktops: r.service, Zone: zone, GetCertificate: r.keeper.Certificate, Port: r.port, Logger: r.keeper.Logger, Drain: time.Millisecond})
 	l := listen(t, "127.0.0.1:0")
 	r.address = l.Addr().String()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -150,11 +150,11 @@ func TestPassOutlivesTheEdge(t *testing.T) {
 func TestKeeper(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	fails := &edge.Keeper{Logger: r.keeper.Logger, Issue: func(context.Context, []byte, time.Time) ([]byte, error) { return nil, context.DeadlineExceeded }}
+	fails := &gateway.Keeper{Logger: r.keeper.Logger, Issue: func(context.Context, []byte, time.Time) ([]byte, error) { return nil, context.DeadlineExceeded }}
 	if err := fails.Open(t.Context()); err == nil {
 		t.Error("an issuer that fails is no error")
 	}
-	liar := &edge.Keeper{Logger: r.keeper.Logger, Issue: func(context.Context, []byte, time.Time) ([]byte, error) {
+	liar := &gateway.Keeper{Logger: r.keeper.Logger, Issue: func(context.Context, []byte, time.Time) ([]byte, error) {
 		cert, err := r.certify(r.teacher.key, r.teacher.host)
 		if err != nil {
 			return nil, err

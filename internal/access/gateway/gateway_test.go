@@ -1,4 +1,4 @@
-package edge_test
+package gateway_test
 
 import (
 	"bufio"
@@ -46,14 +46,14 @@ func TestPassIsAProperCookie(t *testing.T) {
 	r := newRig(t)
 	b := r.browser("127.0.0.1", false)
 	got := b.get("https://" + r.teacher.host + "/?authToken=" + r.token(r.teacher))
-	var edge *http.Cookie
+	var pass *http.Cookie
 	for _, c := range got.Cookies() {
 		if c.Name == "__Host-greenroom-edge" {
-			edge = c
+			pass = c
 		}
 	}
-	if edge == nil || !edge.Secure || !edge.HttpOnly || edge.Path != "/" || edge.Domain != "" || edge.SameSite != http.SameSiteLaxMode || len(edge.Value) < 80 {
-		t.Errorf("the pass is %v", edge)
+	if pass == nil || !pass.Secure || !pass.HttpOnly || pass.Path != "/" || pass.Domain != "" || pass.SameSite != http.SameSiteLaxMode || len(pass.Value) < 80 {
+		t.Errorf("the pass is %v", pass)
 	}
 	if got.Header.Get("Cache-Control") != "no-store" || got.Header.Get("Referrer-Policy") != "no-referrer" {
 		t.Errorf("the answer to a token may be kept or told on: %v", got.Header)
@@ -207,7 +207,7 @@ func TestWebSocketEnds(t *testing.T) {
 		t.Errorf("the desktop's goodbye arrived as %v", err)
 	}
 	_ = conn.CloseNow()
-	poll(t, "the socket to be gone", func() bool { return r.edge.Stats().Sockets == 0 })
+	poll(t, "the socket to be gone", func() bool { return r.gateway.Stats().Sockets == 0 })
 }
 
 func TestFloodArrivesWhole(t *testing.T) {

@@ -1,4 +1,4 @@
-package edge_test
+package gateway_test
 
 import (
 	"bufio"
@@ -30,8 +30,8 @@ import (
 	"github.com/pires/go-proxyproto"
 
 	"greenroom"
+	"greenroom/internal/access/gateway"
 	"greenroom/internal/certs/localca"
-	"greenroom/internal/edge"
 	"greenroom/internal/meetings"
 	"greenroom/internal/plan"
 	"greenroom/internal/store/memstore"
@@ -42,24 +42,24 @@ const (
 	patient = 30 * time.Second // longer than anything takes that works
 )
 
-// rig is an edge on a real listener, with the real use cases over a store in memory, and two desktops that speak
+// rig is a gateway on a real listener, with the real use cases over a store in memory, and two desktops that speak
 // HTTPS with keys of their own.
 type rig struct {
 	tb        testing.TB
 	service   *meetings.Service
 	store     *memstore.Store
 	authority *localca.Authority
-	keeper    *edge.Keeper
-	edge      *edge.Edge
-	address   string // of the edge
+	keeper    *gateway.Keeper
+	gateway   *gateway.Gateway
+	address   string // of the gateway
 	port      int    // of the desktops
-	stop      func() // ends the edge and waits for it
+	stop      func() // ends the gateway and waits for it
 	meeting   string
 	teacher   *desktop
 	student   *desktop
 }
 
-// desktop is what stands behind the edge.
+// desktop is what stands behind the gateway.
 type desktop struct {
 	role, host, ip string
 	key            *ecdsa.PrivateKey
@@ -68,7 +68,7 @@ type desktop struct {
 	certificate    func() (*tls.Certificate, error)
 }
 
-func newRig(tb testing.TB, change ...func(*edge.Options)) *rig {
+func newRig(tb testing.TB, change ...func(*gateway.Options)) *rig {
 	tb.Helper()
 	r := &rig{tb: tb, store: memstore.New()}
 	var err error
@@ -91,20 +91,20 @@ func newRig(tb testing.TB, change ...func(*edge.Options)) *rig {
 	r.stand(r.teacher, greenroom.Ready)
 	r.stand(r.student, greenroom.Ready)
 
-	r.keeper = &edge.Keeper{Issue: r.authority.IssueWildcard, Life: time.Hour, Logger: slog.New(slog.DiscardHandler)}
+	r.keeper = &gateway.Keeper{Issue: r.authority.IssueWildcard, Life: time.Hour, Logger: slog.New(slog.DiscardHandler)}
 	if err := r.keeper.Open(tb.Context()); err != nil {
 		tb.Fatal(err)
 	}
-	o := edge.Options{Desktops: r.service, Zone: zone, GetCertificate: r.keeper.Certificate, Port: r.port, Logger: slog.New(slog.DiscardHandler), Drain: 50 * time.Millisecond}
+	o := gateway.Options{Desktops: r.service, Zone: zone, GetCertificate: r.keeper.Certificate, Port: r.port, Logger: slog.New(slog.DiscardHandler), Drain: 50 * time.Millisecond}
 	for _, c := range change {
 		c(&o)
 	}
-	r.edge = edge.New(o)
+	r.gateway = gateway.New(o)
 	l := listen(tb, "127.0.0.1:0")
 	r.address = l.Addr().String()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(tb.Context()))
 	done := make(chan error, 1)
-	go func() { done <- r.edge.Serve(ctx, l) }()
+	go func() { done <- r.gateway.Serve(ctx, l) }()
 	r.stop = sync.OnceFunc(func() {
 		cancel()
 		select {
@@ -113,7 +113,7 @@ func newRig(tb testing.TB, change ...func(*edge.Options)) *rig {
 				tb.Errorf("serve: %v", err)
 			}
 		case <-time.After(patient):
-			tb.Error("the edge does not stop")
+			tb.Error("the gateway does not stop")
 		}
 	})
 	tb.Cleanup(r.stop)
@@ -337,7 +337,7 @@ func (r *rig) roots() *x509.CertPool {
 	return pool
 }
 
-// browser keeps cookies, follows no redirect, and goes to the edge for every name.
+// browser keeps cookies, follows no redirect, and goes to the gateway for every name.
 type browser struct {
 	*http.Client
 	tb testing.TB
@@ -448,7 +448,7 @@ func echo(tb testing.TB, conn *websocket.Conn, text string) {
 	}
 }
 
-// raw is a TLS connection to the edge for the desktop's name, to say what no client would.
+// raw is a TLS connection to the gateway for the desktop's name, to say what no client would.
 func (r *rig) raw(name string) (*tls.Conn, *bufio.Reader) {
 	r.tb.Helper()
 	conn, err := tls.Dial("tcp", r.address, &tls.Config{ServerName: name, RootCAs: r.roots()})

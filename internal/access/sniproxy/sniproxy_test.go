@@ -1,4 +1,4 @@
-package gateway_test
+package sniproxy_test
 
 import (
 	"bufio"
@@ -21,7 +21,7 @@ import (
 
 	"github.com/pires/go-proxyproto"
 
-	"greenroom/internal/gateway"
+	"greenroom/internal/access/sniproxy"
 )
 
 const (
@@ -59,7 +59,7 @@ func (d *desktop) next(tb testing.TB) *proxyproto.Conn {
 
 // start serves a gateway to port on a free one and returns its address. stop ends it and waits for it; the test's
 // end does so too.
-func start(tb testing.TB, o gateway.Options) (g *gateway.Gateway, address string, stop func()) {
+func start(tb testing.TB, o sniproxy.Options) (g *sniproxy.Proxy, address string, stop func()) {
 	tb.Helper()
 	if o.Lookup == nil {
 		o.Lookup = func(n string) (netip.Addr, bool) {
@@ -68,7 +68,7 @@ func start(tb testing.TB, o gateway.Options) (g *gateway.Gateway, address string
 	}
 	o.Zone = zone
 	o.Logger = slog.New(slog.DiscardHandler)
-	g = gateway.New(o)
+	g = sniproxy.New(o)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
@@ -174,7 +174,7 @@ func TestPassesTLSThrough(t *testing.T) {
 			}()
 		}
 	}()
-	_, address, _ := start(t, gateway.Options{Port: d.port})
+	_, address, _ := start(t, sniproxy.Options{Port: d.port})
 	roots := x509.NewCertPool()
 	roots.AddCert(s.Certificate())
 	for _, server := range []string{name, strings.ToUpper(name)} {
@@ -198,7 +198,7 @@ func TestPassesTLSThrough(t *testing.T) {
 func TestTellsTheDesktopWhoComes(t *testing.T) {
 	t.Parallel()
 	d := newDesktop(t)
-	_, address, _ := start(t, gateway.Options{Port: d.port})
+	_, address, _ := start(t, sniproxy.Options{Port: d.port})
 	from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 77)}}
 	client, err := from.Dial("tcp", address)
 	if err != nil {
@@ -217,7 +217,7 @@ func TestTellsTheDesktopWhoComes(t *testing.T) {
 func TestEachSideMayEndFirst(t *testing.T) {
 	t.Parallel()
 	d := newDesktop(t)
-	g, address, _ := start(t, gateway.Options{Port: d.port})
+	g, address, _ := start(t, sniproxy.Options{Port: d.port})
 	for who, swap := range map[string]bool{"client": false, "desktop": true} {
 		client, server := joined(t, address, d)
 		first, second := net.Conn(client), net.Conn(server)
@@ -247,7 +247,7 @@ func TestEachSideMayEndFirst(t *testing.T) {
 func TestAResetCutsBoth(t *testing.T) {
 	t.Parallel()
 	d := newDesktop(t)
-	_, address, _ := start(t, gateway.Options{Port: d.port})
+	_, address, _ := start(t, sniproxy.Options{Port: d.port})
 	client, server := joined(t, address, d)
 	_ = server.Raw().(*net.TCPConn).SetLinger(0)
 	server.Close()
@@ -256,7 +256,7 @@ func TestAResetCutsBoth(t *testing.T) {
 
 func TestRefusesNamesWithAnAlert(t *testing.T) {
 	t.Parallel()
-	g, address, _ := start(t, gateway.Options{})
+	g, address, _ := start(t, sniproxy.Options{})
 	for i, server := range []string{"nobody.example.com", "example.com", "www.example.org", "wwwexample.com", ""} {
 		_, err := tls.Dial("tcp", address, &tls.Config{ServerName: server, InsecureSkipVerify: true})
 		if err == nil || !strings.Contains(err.Error(), "unrecognized name") {
@@ -268,7 +268,7 @@ func TestRefusesNamesWithAnAlert(t *testing.T) {
 
 func TestClosesWhatIsNoTLS(t *testing.T) {
 	t.Parallel()
-	g, address, _ := start(t, gateway.Options{HelloTimeout: 200 * time.Millisecond})
+	g, address, _ := start(t, sniproxy.Options{HelloTimeout: 200 * time.Millisecond})
 	endless := append([]byte{22, 3, 1, 0x40, 0, 1, 0, 0xff, 0xff}, bytes.Repeat([]byte{1}, 1<<20)...)
 	for what, says := range map[string][]byte{
 		"HTTP":               []byte("GET / HTTP/1.1\r\nHost: www.example.com\r\n\r\n"),
@@ -314,7 +314,7 @@ func TestUnreachableDesktopClosesTheConnection(t *testing.T) {
 	t.Parallel()
 	d := newDesktop(t)
 	d.Close()
-	g, address, _ := start(t, gateway.Options{Port: d.port})
+	g, address, _ := start(t, sniproxy.Options{Port: d.port})
 	c := dial(t, address)
 	if _, err := c.Write(hello(t, name)); err != nil {
 		t.Fatal(err)
@@ -327,7 +327,7 @@ func TestUnreachableDesktopClosesTheConnection(t *testing.T) {
 
 func TestLimits(t *testing.T) {
 	t.Parallel()
-	for what, o := range map[string]gateway.Options{"PerClient": {MaxPerClient: 2}, "InAll": {MaxConns: 2}} {
+	for what, o := range map[string]sniproxy.Options{"PerClient": {MaxPerClient: 2}, "InAll": {MaxConns: 2}} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			d := newDesktop(t)
@@ -360,7 +360,7 @@ func TestStops(t *testing.T) {
 	t.Run("OpenConnectionsMayEnd", func(t *testing.T) {
 		t.Parallel()
 		d := newDesktop(t)
-		_, address, stop := start(t, gateway.Options{Port: d.port, Drain: time.Minute})
+		_, address, stop := start(t, sniproxy.Options{Port: d.port, Drain: time.Minute})
 		client, server := joined(t, address, d)
 		stopped := make(chan struct{})
 		go func() { stop(); close(stopped) }()
@@ -384,7 +384,7 @@ func TestStops(t *testing.T) {
 	t.Run("TheRestIsCut", func(t *testing.T) {
 		t.Parallel()
 		d := newDesktop(t)
-		_, address, stop := start(t, gateway.Options{Port: d.port, Drain: 50 * time.Millisecond})
+		_, address, stop := start(t, sniproxy.Options{Port: d.port, Drain: 50 * time.Millisecond})
 		client, server := joined(t, address, d)
 		silent := dial(t, address)
 		stop()
@@ -399,7 +399,7 @@ func TestStops(t *testing.T) {
 			t.Fatal(err)
 		}
 		l.Close()
-		if err := gateway.New(gateway.Options{Logger: slog.New(slog.DiscardHandler)}).Serve(t.Context(), l); !errors.Is(err, net.ErrClosed) {
+		if err := sniproxy.New(sniproxy.Options{Logger: slog.New(slog.DiscardHandler)}).Serve(t.Context(), l); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -409,7 +409,7 @@ func TestStops(t *testing.T) {
 func TestLeavesNoGoroutine(t *testing.T) {
 	before := gatewayGoroutines()
 	d := newDesktop(t)
-	_, address, stop := start(t, gateway.Options{Port: d.port, Drain: time.Millisecond})
+	_, address, stop := start(t, sniproxy.Options{Port: d.port, Drain: time.Millisecond})
 	for range 20 {
 		joined(t, address, d)
 		dial(t, address)
@@ -424,7 +424,7 @@ func gatewayGoroutines() int {
 	buf = buf[:runtime.Stack(buf, true)]
 	n := 0
 	for stack := range bytes.SplitSeq(buf, []byte("\n\n")) {
-		if bytes.Contains(stack, []byte("internal/gateway.")) {
+		if bytes.Contains(stack, []byte("internal/access/sniproxy.")) {
 			n++
 		}
 	}
@@ -452,7 +452,7 @@ func ways(b *testing.B, d *desktop, address string, said []byte) []way {
 func BenchmarkThroughput(b *testing.B) {
 	const chunk = 1 << 20
 	d := newDesktop(b)
-	_, address, _ := start(b, gateway.Options{Port: d.port})
+	_, address, _ := start(b, sniproxy.Options{Port: d.port})
 	said := hello(b, name)
 	for _, c := range ways(b, d, address, said) {
 		b.Run(c.name, func(b *testing.B) {
@@ -483,7 +483,7 @@ func BenchmarkThroughput(b *testing.B) {
 // BenchmarkConnect compares the time to the first byte from the desktop.
 func BenchmarkConnect(b *testing.B) {
 	d := newDesktop(b)
-	_, address, _ := start(b, gateway.Options{Port: d.port})
+	_, address, _ := start(b, sniproxy.Options{Port: d.port})
 	go func() {
 		for {
 			c, err := d.Accept()

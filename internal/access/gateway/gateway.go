@@ -1,7 +1,7 @@
-// Package edge is the listener that participants' browsers reach desktops through when access is by gateway: it ends
+// Package gateway is the listener that participants' browsers reach desktops through when access is by gateway: it ends
 // TLS itself with a certificate for the whole zone, lets in who has a token or a pass for the desktop of that name,
 // and passes requests and WebSockets on to the desktop, whose key it insists on.
-package edge
+package gateway
 
 import (
 	"cmp"
@@ -17,7 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"greenroom/internal/connlimit"
+	"greenroom/internal/access/connlimit"
 	"greenroom/internal/httpx"
 	"greenroom/internal/meetings"
 )
@@ -29,7 +29,7 @@ type Desktops interface {
 	Holds(w meetings.Way, pass string) bool
 }
 
-// Options of an Edge. Zero values stand for the defaults.
+// Options of a Gateway. Zero values stand for the defaults.
 type Options struct {
 	Desktops       Desktops
 	Zone           string                                               // names of one label below it are served
@@ -43,7 +43,7 @@ type Options struct {
 	BodyTime     time.Duration // for a request's body; 30 s
 	IdleTime     time.Duration // of a connection between two requests; 1 min
 	DialTime     time.Duration // until the desktop must have accepted and proved its key; 5 s
-	Drain        time.Duration // that sessions are given to end by themselves when the edge stops; 3 s
+	Drain        time.Duration // that sessions are given to end by themselves when the gateway stops; 3 s
 }
 
 // Bounds of what a client may send.
@@ -55,8 +55,8 @@ const (
 	maxPerWay  = 32 // connections to one desktop on behalf of one client, WebSockets aside
 )
 
-// Edge passes requests to desktops.
-type Edge struct {
+// Gateway passes requests to desktops.
+type Gateway struct {
 	o      Options
 	limits *connlimit.Limits
 	tokens *httpx.Limiter
@@ -80,8 +80,8 @@ type Stats struct {
 	Unreachable int64 // requests that the desktop did not answer, or not with its key
 }
 
-// New returns an edge.
-func New(o Options) *Edge {
+// New returns a gateway.
+func New(o Options) *Gateway {
 	o.Port = cmp.Or(o.Port, 8443)
 	o.MaxConns = cmp.Or(o.MaxConns, 4096)
 	o.MaxPerClient = cmp.Or(o.MaxPerClient, 256)
@@ -91,88 +91,88 @@ func New(o Options) *Edge {
 	o.DialTime = cmp.Or(o.DialTime, 5*time.Second)
 	o.Drain = cmp.Or(o.Drain, 3*time.Second)
 	const every, burst = time.Second / 20, 40 // of one client for one desktop, as the verifier allows a DCV server
-	e := &Edge{o: o, limits: connlimit.New(o.MaxConns, o.MaxPerClient), tokens: httpx.NewLimiter(every, burst)}
-	e.back = e.transport()
-	e.proxy = e.newProxy()
-	return e
+	g := &Gateway{o: o, limits: connlimit.New(o.MaxConns, o.MaxPerClient), tokens: httpx.NewLimiter(every, burst)}
+	g.back = g.transport()
+	g.proxy = g.newProxy()
+	return g
 }
 
 // Stats returns the counts.
-func (e *Edge) Stats() Stats {
-	return Stats{Open: e.limits.Count(), Sockets: e.counts.sockets.Load(), Limited: e.counts.limited.Load(),
-		Refused: e.counts.refused.Load(), Unreachable: e.counts.unreachable.Load()}
+func (g *Gateway) Stats() Stats {
+	return Stats{Open: g.limits.Count(), Sockets: g.counts.sockets.Load(), Limited: g.counts.limited.Load(),
+		Refused: g.counts.refused.Load(), Unreachable: g.counts.unreachable.Load()}
 }
 
 // Serve passes the listener's requests on until ctx ends. Then it closes the listener, refuses new requests, gives
 // sessions Drain to end, cuts the rest and returns nil. If the listener fails it returns that error.
-func (e *Edge) Serve(ctx context.Context, l net.Listener) error {
+func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 	base, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
-	defer e.back.CloseIdleConnections()
-	server := e.server(base)
+	defer g.back.CloseIdleConnections()
+	server := g.server(base)
 	failed := make(chan error, 1)
-	go func() { failed <- server.ServeTLS(&limited{Listener: l, edge: e}, "", "") }()
+	go func() { failed <- server.ServeTLS(&limited{Listener: l, gateway: g}, "", "") }()
 	var err error
 	select {
 	case err = <-failed:
 		err = fmt.Errorf("serve desktops: %w", err)
 	case <-ctx.Done():
 	}
-	e.mu.Lock()
-	e.stopping = true
-	e.mu.Unlock()
-	grace, stop := context.WithTimeoutCause(context.WithoutCancel(ctx), e.o.Drain, errors.New("sessions took longer to end"))
+	g.mu.Lock()
+	g.stopping = true
+	g.mu.Unlock()
+	grace, stop := context.WithTimeoutCause(context.WithoutCancel(ctx), g.o.Drain, errors.New("sessions took longer to end"))
 	defer stop()
 	context.AfterFunc(grace, cut)
 	if server.Shutdown(grace) != nil {
 		_ = server.Close() // what is left is being cut anyway
 	}
-	e.sockets.Wait()
+	g.sockets.Wait()
 	return err
 }
 
 // isStopping reports whether new requests are refused.
-func (e *Edge) isStopping() bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.stopping
+func (g *Gateway) isStopping() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.stopping
 }
 
-// enter counts one more WebSocket, unless the edge is stopping.
-func (e *Edge) enter() bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.stopping {
+// enter counts one more WebSocket, unless the gateway is stopping.
+func (g *Gateway) enter() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.stopping {
 		return false
 	}
-	e.sockets.Add(1)
-	e.counts.sockets.Add(1)
+	g.sockets.Add(1)
+	g.counts.sockets.Add(1)
 	return true
 }
 
-func (e *Edge) leave() {
-	e.counts.sockets.Add(-1)
-	e.sockets.Done()
+func (g *Gateway) leave() {
+	g.counts.sockets.Add(-1)
+	g.sockets.Done()
 }
 
-func (e *Edge) server(base context.Context) *http.Server {
+func (g *Gateway) server(base context.Context) *http.Server {
 	return &http.Server{
-		Handler: e, BaseContext: func(net.Listener) context.Context { return context.WithValue(base, baseKey{}, base) },
-		ReadHeaderTimeout: e.o.HeaderTime, IdleTimeout: e.o.IdleTime, MaxHeaderBytes: maxHeader, DisableGeneralOptionsHandler: true,
-		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: e.certificate},
+		Handler: g, BaseContext: func(net.Listener) context.Context { return context.WithValue(base, baseKey{}, base) },
+		ReadHeaderTimeout: g.o.HeaderTime, IdleTimeout: g.o.IdleTime, MaxHeaderBytes: maxHeader, DisableGeneralOptionsHandler: true,
+		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: g.certificate},
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerConnection: 1 << 20, MaxReceiveBufferPerStream: 256 << 10,
 			SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second, WriteByteTimeout: time.Minute,
 		},
-		ErrorLog: slog.NewLogLogger(e.o.Logger.Handler(), slog.LevelDebug), // strangers' handshakes
+		ErrorLog: slog.NewLogLogger(g.o.Logger.Handler(), slog.LevelDebug), // strangers' handshakes
 	}
 }
 
 // certificate answers for names of the zone alone. No certificate makes crypto/tls say that there is no such name,
 // which browsers show as what it is.
-func (e *Edge) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	if _, ok := e.below(hello.ServerName); !ok {
+func (g *Gateway) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if _, ok := g.below(hello.ServerName); !ok {
 		return nil, nil //nolint:nilnil // see above
 	}
-	return e.o.GetCertificate(hello)
+	return g.o.GetCertificate(hello)
 }

@@ -1,4 +1,4 @@
-package edge
+package gateway
 
 import (
 	"net"
@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"greenroom/internal/connlimit"
+	"greenroom/internal/access/connlimit"
 )
 
 // keepAlive finds out in under two minutes that the other end is no more. There is no limit on silence:
@@ -16,7 +16,7 @@ var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interv
 // limited is a listener whose connections count.
 type limited struct {
 	net.Listener
-	edge *Edge
+	gateway *Gateway
 }
 
 // Accept closes what is too much, and returns the next connection that is not.
@@ -27,15 +27,15 @@ func (l *limited) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		client := connlimit.Client(conn.RemoteAddr())
-		if !l.edge.limits.Take(client) {
-			l.edge.counts.limited.Add(1)
+		if !l.gateway.limits.Take(client) {
+			l.gateway.counts.limited.Add(1)
 			conn.Close()
 			continue
 		}
 		if tcp, ok := conn.(*net.TCPConn); ok {
 			_ = tcp.SetKeepAliveConfig(keepAlive) // without it the system's own, slower one
 		}
-		return &counted{Conn: conn, limits: l.edge.limits, client: client}, nil
+		return &counted{Conn: conn, limits: l.gateway.limits, client: client}, nil
 	}
 }
 

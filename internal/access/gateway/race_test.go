@@ -1,6 +1,6 @@
 //go:build race
 
-package edge_test
+package gateway_test
 
 // The race detector's own frames make every stack larger: the budget is for the program as it is shipped.
 func init() { idleBudget = 75 }

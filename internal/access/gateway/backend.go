@@ -1,4 +1,4 @@
-package edge
+package gateway
 
 import (
 	"context"
@@ -24,9 +24,9 @@ var errOtherKey = errors.New("the key is not the one that enrolled")
 
 // transport connects to desktops. Connections are kept for each pair of desktop and client, because a connection
 // begins by saying on whose behalf it comes.
-func (e *Edge) transport() *http.Transport {
+func (g *Gateway) transport() *http.Transport {
 	return &http.Transport{
-		DialTLSContext:         func(ctx context.Context, _, _ string) (net.Conn, error) { return e.dial(ctx, targetOf(ctx)) },
+		DialTLSContext:         func(ctx context.Context, _, _ string) (net.Conn, error) { return g.dial(ctx, targetOf(ctx)) },
 		MaxIdleConns:           1024,
 		MaxIdleConnsPerHost:    4,
 		MaxConnsPerHost:        maxPerWay,
@@ -45,11 +45,11 @@ func poolKey(hostname, client string) string {
 }
 
 // dial connects to the desktop, tells it whom it is for (PROXY protocol, version 2) and insists on its key.
-func (e *Edge) dial(ctx context.Context, t target) (net.Conn, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, e.o.DialTime, errors.New("the desktop did not accept in time"))
+func (g *Gateway) dial(ctx context.Context, t target) (net.Conn, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, g.o.DialTime, errors.New("the desktop did not accept in time"))
 	defer cancel()
 	var d net.Dialer
-	raw, err := d.DialContext(ctx, "tcp", netip.AddrPortFrom(t.way.Address, uint16(e.o.Port)).String())
+	raw, err := d.DialContext(ctx, "tcp", netip.AddrPortFrom(t.way.Address, uint16(g.o.Port)).String())
 	if err != nil {
 		return nil, err
 	}

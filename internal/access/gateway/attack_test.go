@@ -1,4 +1,4 @@
-package edge_test
+package gateway_test
 
 import (
 	"bufio"
@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"greenroom/internal/edge"
+	"greenroom/internal/access/gateway"
 )
 
 // TestRefusals: who has no business there is told so in words, and the desktop hears nothing of it.
@@ -222,7 +222,7 @@ func TestNamesOutsideTheZoneGetNoCertificate(t *testing.T) {
 
 func TestSlowClientsAreCutOff(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(o *edge.Options) {
+	r := newRig(t, func(o *gateway.Options) {
 		o.HeaderTime, o.BodyTime, o.IdleTime = 200*time.Millisecond, 200*time.Millisecond, 200*time.Millisecond
 	})
 	b := r.browser("127.0.0.1", false)
@@ -274,7 +274,7 @@ func isTimeout(err error) bool {
 
 func TestLimits(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(o *edge.Options) { o.MaxConns, o.MaxPerClient = 3, 2 })
+	r := newRig(t, func(o *gateway.Options) { o.MaxConns, o.MaxPerClient = 3, 2 })
 	open := func(from string) bool {
 		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
 		conn, err := tls.DialWithDialer(&d, "tcp", r.address, &tls.Config{ServerName: r.teacher.host, RootCAs: r.roots()})
@@ -287,7 +287,7 @@ func TestLimits(t *testing.T) {
 	if want := []bool{true, true, false, true, false}; fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("let in %v, want %v", got, want)
 	}
-	if s := r.edge.Stats(); s.Open != 3 || s.Limited != 2 {
+	if s := r.gateway.Stats(); s.Open != 3 || s.Limited != 2 {
 		t.Errorf("%+v", s)
 	}
 }

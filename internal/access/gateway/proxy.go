@@ -1,4 +1,4 @@
-package edge
+package gateway
 
 import (
 	"context"
@@ -20,7 +20,7 @@ type target struct {
 	client string // address and port of the participant
 	local  string // that the participant connected to
 
-	base   context.Context     // of the edge, which outlives the request
+	base   context.Context     // of the gateway, which outlives the request
 	writer http.ResponseWriter // of a WebSocket's request
 	taken  *bool               // set once a session has begun; nil if none is asked for
 }
@@ -33,34 +33,34 @@ type (
 func targetOf(ctx context.Context) target { return ctx.Value(targetKey{}).(target) }
 
 // pass sends the request to the desktop and its answer back.
-func (e *Edge) pass(w http.ResponseWriter, r *http.Request, way meetings.Way) {
+func (g *Gateway) pass(w http.ResponseWriter, r *http.Request, way meetings.Way) {
 	t := target{way: way, client: r.RemoteAddr}
 	if local, ok := r.Context().Value(http.LocalAddrContextKey).(interface{ String() string }); ok {
 		t.local = local.String()
 	}
 	if r.Header.Get("Upgrade") != "" {
-		if !e.enter() {
-			e.refuseStopping(w)
+		if !g.enter() {
+			g.refuseStopping(w)
 			return
 		}
 		taken := false
 		t.base, t.writer, t.taken = r.Context().Value(baseKey{}).(context.Context), w, &taken
 		defer func() {
 			if !taken {
-				e.leave()
+				g.leave()
 			}
 		}()
 	} else if r.ContentLength != 0 {
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(e.o.BodyTime)) // every connection of a server has it
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(g.o.BodyTime)) // every connection of a server has it
 		r.Body = &timedBody{w, http.MaxBytesReader(w, r.Body, maxBody)}
 	}
-	e.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), targetKey{}, t)))
+	g.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), targetKey{}, t)))
 }
 
-func (e *Edge) newProxy() *httputil.ReverseProxy {
+func (g *Gateway) newProxy() *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
-		Transport: e.back, Rewrite: rewrite, ModifyResponse: e.answered, ErrorHandler: e.unanswered, BufferPool: &buffers{},
-		ErrorLog: slog.NewLogLogger(e.o.Logger.Handler(), slog.LevelDebug),
+		Transport: g.back, Rewrite: rewrite, ModifyResponse: g.answered, ErrorHandler: g.unanswered, BufferPool: &buffers{},
+		ErrorLog: slog.NewLogLogger(g.o.Logger.Handler(), slog.LevelDebug),
 	}
 }
 
@@ -83,7 +83,7 @@ func rewrite(p *httputil.ProxyRequest) {
 	}
 	p.SetXForwarded()
 	p.Out.Header.Del("Cookie")
-	for _, c := range p.In.Cookies() { // the desktop is hostile ground: what opens the edge stays here
+	for _, c := range p.In.Cookies() { // the desktop is hostile ground: what opens the gateway stays here
 		if c.Name != cookieOfPass {
 			p.Out.AddCookie(c)
 		}
@@ -103,7 +103,7 @@ func clean(resp *http.Response) {
 }
 
 // answered looks at a desktop's answer before it goes out.
-func (e *Edge) answered(resp *http.Response) error {
+func (g *Gateway) answered(resp *http.Response) error {
 	clean(resp)
 	if resp.StatusCode != http.StatusSwitchingProtocols {
 		return nil
@@ -112,7 +112,7 @@ func (e *Edge) answered(resp *http.Response) error {
 	if t.taken == nil {
 		return errors.New("the desktop switches protocols unasked")
 	}
-	if err := e.take(t.base, t.writer, resp); err != nil {
+	if err := g.take(t.base, t.writer, resp); err != nil {
 		return err
 	}
 	*t.taken = true
@@ -120,31 +120,31 @@ func (e *Edge) answered(resp *http.Response) error {
 }
 
 // unanswered says in words that there is no answer.
-func (e *Edge) unanswered(w http.ResponseWriter, r *http.Request, err error) {
+func (g *Gateway) unanswered(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, errTaken) {
 		return
 	}
 	t := targetOf(r.Context())
 	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		e.o.Logger.DebugContext(r.Context(), "request too large", "name", t.way.Hostname, "limit", tooLarge.Limit)
-		e.refuse(w, http.StatusRequestEntityTooLarge, message{Heading: "That is too much", Text: "A request may hold 1 MiB.", Way: t.way})
+		g.o.Logger.DebugContext(r.Context(), "request too large", "name", t.way.Hostname, "limit", tooLarge.Limit)
+		g.refuse(w, http.StatusRequestEntityTooLarge, message{Heading: "That is too much", Text: "A request may hold 1 MiB.", Way: t.way})
 		return
 	}
 	if errors.Is(err, errSlow) {
-		e.refuse(w, http.StatusRequestTimeout, message{Heading: "That took too long", Text: "The connection is too slow for this request.", Way: t.way})
+		g.refuse(w, http.StatusRequestTimeout, message{Heading: "That took too long", Text: "The connection is too slow for this request.", Way: t.way})
 		return
 	}
 	if r.Context().Err() != nil { // the participant has gone
 		w.WriteHeader(http.StatusBadGateway)
 		return
 	}
-	e.counts.unreachable.Add(1)
-	e.o.Logger.WarnContext(r.Context(), "desktop did not answer", "name", t.way.Hostname, "address", t.way.Address, "err", err)
+	g.counts.unreachable.Add(1)
+	g.o.Logger.WarnContext(r.Context(), "desktop did not answer", "name", t.way.Hostname, "address", t.way.Address, "err", err)
 	m := message{Heading: "Your desktop does not answer", Text: "It may be starting, or ending.", Way: t.way, Retry: true}
 	if errors.Is(err, errOtherKey) {
 		m = message{Heading: "Something else answers in your desktop's place", Text: "You were kept away from it, and nothing of yours was sent there. Tell the organiser.", Way: t.way}
 	}
-	e.refuse(w, http.StatusBadGateway, m)
+	g.refuse(w, http.StatusBadGateway, m)
 }
 
 // buffers are what bodies are copied through.

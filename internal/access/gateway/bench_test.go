@@ -1,4 +1,4 @@
-package edge_test
+package gateway_test
 
 import (
 	"bytes"
@@ -22,20 +22,20 @@ import (
 	"github.com/coder/websocket"
 	"github.com/pires/go-proxyproto"
 
-	"greenroom/internal/edge"
+	"greenroom/internal/access/gateway"
 )
 
-// door is a way to the teacher's desktop: the edge's, or a peer's that does as little as can be done.
+// door is a way to the teacher's desktop: the gateway's, or a peer's that does as little as can be done.
 type door struct{ name, address string }
 
-// doors are the edge, a bare copy between two TLS connections, and nginx.
+// doors are the gateway, a bare copy between two TLS connections, and nginx.
 func (r *rig) doors() []door {
 	r.tb.Helper()
 	path := "/usr/sbin/nginx" // where Debian keeps it, out of an ordinary user's PATH
 	if found, err := exec.LookPath("nginx"); err == nil {
 		path = found
 	} else if _, err := os.Stat(path); err != nil {
-		r.tb.Fatal("the edge is measured beside nginx, which is not installed: make bench installs it")
+		r.tb.Fatal("the gateway is measured beside nginx, which is not installed: make bench installs it")
 	}
 	return []door{{"edge", r.address}, {"peer=copy", r.copier()}, {"peer=nginx", r.nginx(path)}}
 }
@@ -149,7 +149,7 @@ func (r *rig) through(d door) browser {
 	return b
 }
 
-// BenchmarkThroughput compares one large answer through the edge with the same through its peers.
+// BenchmarkThroughput compares one large answer through the gateway with the same through its peers.
 func BenchmarkThroughput(b *testing.B) {
 	r := newRig(b)
 	for _, d := range r.doors() {
@@ -170,7 +170,7 @@ func BenchmarkThroughput(b *testing.B) {
 	}
 }
 
-// BenchmarkWebSocket compares a screen that changes all over through the edge with the same through its peers.
+// BenchmarkWebSocket compares a screen that changes all over through the gateway with the same through its peers.
 func BenchmarkWebSocket(b *testing.B) {
 	const messages = 256 // of 64 KiB
 	r := newRig(b)
@@ -214,7 +214,7 @@ func BenchmarkKeystroke(b *testing.B) {
 	}
 }
 
-// idleSockets and idleBudget are how many silent sessions may cost the edge how much, in MiB.
+// idleSockets and idleBudget are how many silent sessions may cost the gateway how much, in MiB.
 const idleSockets = 1000
 
 var idleBudget = 50.0
@@ -238,13 +238,13 @@ func BenchmarkIdleSockets(b *testing.B) {
 	}
 }
 
-// idleCost is what the sockets cost the edge, in MiB, when so many pieces of 64 KiB have come down each.
+// idleCost is what the sockets cost the gateway, in MiB, when so many pieces of 64 KiB have come down each.
 func idleCost(tb testing.TB, painted int) float64 {
-	r := newRig(tb, func(o *edge.Options) { o.MaxPerClient = 2 * idleSockets })
+	r := newRig(tb, func(o *gateway.Options) { o.MaxPerClient = 2 * idleSockets })
 	through, direct := r.through(door{address: r.address}), r.direct()
 	all := r.resident(func() { r.open(through, idleSockets, painted) })
 	ends := r.resident(func() { r.open(direct, idleSockets, painted) })
-	tb.Logf("%d idle sockets cost the edge %.1f MiB, and their ends %.1f MiB", idleSockets, float64(all-ends)/(1<<20), float64(ends)/(1<<20))
+	tb.Logf("%d idle sockets cost the gateway %.1f MiB, and their ends %.1f MiB", idleSockets, float64(all-ends)/(1<<20), float64(ends)/(1<<20))
 	return float64(all-ends) / (1 << 20)
 }
 

@@ -1,4 +1,4 @@
-package edge
+package gateway
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// Keeper has the edge's key, which never leaves the process, and keeps a certificate for it. A renewed one is used from the next
+// Keeper has the gateway's key, which never leaves the process, and keeps a certificate for it. A renewed one is used from the next
 // handshake on; connections that are open know nothing of it.
 type Keeper struct {
 	// Issue signs the PEM request for the whole zone and returns the PEM chain, leaf first.
@@ -33,11 +33,11 @@ type Keeper struct {
 func (k *Keeper) Open(ctx context.Context) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return fmt.Errorf("make the edge's key: %w", err)
+		return fmt.Errorf("make the gateway's key: %w", err)
 	}
 	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key)
 	if err != nil {
-		return fmt.Errorf("make the edge's certificate request: %w", err)
+		return fmt.Errorf("make the gateway's certificate request: %w", err)
 	}
 	k.key, k.request = key, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})
 	return k.renew(ctx)
@@ -59,7 +59,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 		}
 		if err := k.renew(ctx); err != nil && ctx.Err() == nil {
 			leaf := k.current.Load().Leaf
-			k.Logger.ErrorContext(ctx, "the edge's certificate could not be renewed", "until", leaf.NotAfter, "err", err)
+			k.Logger.ErrorContext(ctx, "the gateway's certificate could not be renewed", "until", leaf.NotAfter, "err", err)
 			wait = again
 			continue
 		}
@@ -79,20 +79,20 @@ func (k *Keeper) Certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 func (k *Keeper) renew(ctx context.Context) error {
 	chain, err := k.Issue(ctx, k.request, time.Now().Add(k.Life))
 	if err != nil {
-		return fmt.Errorf("issue the edge's certificate: %w", err)
+		return fmt.Errorf("issue the gateway's certificate: %w", err)
 	}
 	cert := &tls.Certificate{PrivateKey: k.key}
 	for block, rest := pem.Decode(chain); block != nil; block, rest = pem.Decode(rest) {
 		cert.Certificate = append(cert.Certificate, block.Bytes)
 	}
 	if len(cert.Certificate) == 0 {
-		return errors.New("read the edge's certificate: no PEM block")
+		return errors.New("read the gateway's certificate: no PEM block")
 	}
 	if cert.Leaf, err = x509.ParseCertificate(cert.Certificate[0]); err != nil {
-		return fmt.Errorf("read the edge's certificate: %w", err)
+		return fmt.Errorf("read the gateway's certificate: %w", err)
 	}
 	if !k.key.PublicKey.Equal(cert.Leaf.PublicKey) {
-		return errors.New("read the edge's certificate: it is of another key")
+		return errors.New("read the gateway's certificate: it is of another key")
 	}
 	k.current.Store(cert)
 	k.taken = time.Now().Round(0) // by the clock of the wall, which goes on in sleep

@@ -1,4 +1,4 @@
-package edge
+package gateway
 
 import (
 	"errors"
@@ -19,80 +19,80 @@ import (
 const cookieOfPass = "__Host-greenroom-edge"
 
 // ServeHTTP decides who may ask which desktop for what.
-func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if e.isStopping() {
-		e.refuseStopping(w)
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if g.isStopping() {
+		g.refuseStopping(w)
 		return
 	}
-	host, ok := e.hostname(r)
+	host, ok := g.hostname(r)
 	switch {
 	case !ok:
-		e.refuse(w, http.StatusMisdirectedRequest, message{Heading: "There is no such desktop here", Text: "Desktops are reached under their own names, through the link in the lobby."})
+		g.refuse(w, http.StatusMisdirectedRequest, message{Heading: "There is no such desktop here", Text: "Desktops are reached under their own names, through the link in the lobby."})
 		return
 	case r.Method == http.MethodConnect || r.Method == http.MethodTrace || r.URL.Path == "" || r.URL.Path[0] != '/':
-		e.refuse(w, http.StatusMethodNotAllowed, message{Heading: "A desktop does not do that", Text: "Only requests for its pages are passed on."})
+		g.refuse(w, http.StatusMethodNotAllowed, message{Heading: "A desktop does not do that", Text: "Only requests for its pages are passed on."})
 		return
 	}
-	way, err := e.o.Desktops.Way(r.Context(), host)
+	way, err := g.o.Desktops.Way(r.Context(), host)
 	switch {
 	case errors.Is(err, greenroom.ErrNotFound) || err == nil && !way.Open && !way.Proving:
-		e.refuse(w, http.StatusNotFound, message{Heading: "This desktop is gone", Text: "Its meeting has ended, or another desktop has taken its place. Go back to the lobby, or ask the organiser for your link.", Way: way})
+		g.refuse(w, http.StatusNotFound, message{Heading: "This desktop is gone", Text: "Its meeting has ended, or another desktop has taken its place. Go back to the lobby, or ask the organiser for your link.", Way: way})
 	case err != nil:
-		e.o.Logger.WarnContext(r.Context(), "desktop could not be looked up", "name", host, "err", err)
-		e.refuse(w, http.StatusServiceUnavailable, message{Heading: "Your desktop cannot be found just now", Text: "It is running, and nothing is lost.", Retry: true})
+		g.o.Logger.WarnContext(r.Context(), "desktop could not be looked up", "name", host, "err", err)
+		g.refuse(w, http.StatusServiceUnavailable, message{Heading: "Your desktop cannot be found just now", Text: "It is running, and nothing is lost.", Retry: true})
 	case isLook(r):
-		e.pass(w, r, way)
+		g.pass(w, r, way)
 	case !way.Open:
-		e.refuse(w, http.StatusServiceUnavailable, message{Heading: "This desktop is not ready yet", Text: "It is being checked from outside, so that you get in at the first try.", Way: way, Retry: true})
+		g.refuse(w, http.StatusServiceUnavailable, message{Heading: "This desktop is not ready yet", Text: "It is being checked from outside, so that you get in at the first try.", Way: way, Retry: true})
 	default:
-		e.serve(w, r, way)
+		g.serve(w, r, way)
 	}
 }
 
 // serve is ServeHTTP for a desktop that participants may be in.
-func (e *Edge) serve(w http.ResponseWriter, r *http.Request, way meetings.Way) {
+func (g *Gateway) serve(w http.ResponseWriter, r *http.Request, way meetings.Way) {
 	if why := foreign(r); why != "" {
-		e.counts.refused.Add(1)
+		g.counts.refused.Add(1)
 		http.Error(w, why, http.StatusForbidden)
 		return
 	}
 	if tokens, given := r.URL.Query()["authToken"]; given && r.Method == http.MethodGet && r.Header.Get("Upgrade") == "" {
-		if e.admit(w, r, way, tokens[0]) {
-			e.pass(w, r, way)
+		if g.admit(w, r, way, tokens[0]) {
+			g.pass(w, r, way)
 		}
 		return
 	}
-	if !e.holds(r, way) {
-		e.counts.refused.Add(1)
-		e.refuse(w, http.StatusForbidden, message{Heading: "This desktop opens from the lobby", Way: way,
+	if !g.holds(r, way) {
+		g.counts.refused.Add(1)
+		g.refuse(w, http.StatusForbidden, message{Heading: "This desktop opens from the lobby", Way: way,
 			Text: "The address of a desktop lets nobody in by itself: the lobby gives you a way in that is yours alone. Go there and choose Enter."})
 		return
 	}
-	e.pass(w, r, way)
+	g.pass(w, r, way)
 }
 
 // admit checks a token. The browser is given a pass for a good one, beside whatever the desktop answers: the token goes
 // on to it, because the desktop asks about it too and takes it out of the address, or, being a DCV server, needs it there.
-func (e *Edge) admit(w http.ResponseWriter, r *http.Request, way meetings.Way, token string) bool {
+func (g *Gateway) admit(w http.ResponseWriter, r *http.Request, way meetings.Way, token string) bool {
 	client := httpx.ClientAddr(r)
-	if _, ok := e.tokens.Allow(way.Hostname + "@" + httpx.ClientKey(r)); !ok {
-		e.refuse(w, http.StatusServiceUnavailable, message{Heading: "Many are coming at once", Text: "Your token will be checked in a moment.", Way: way, Retry: true})
+	if _, ok := g.tokens.Allow(way.Hostname + "@" + httpx.ClientKey(r)); !ok {
+		g.refuse(w, http.StatusServiceUnavailable, message{Heading: "Many are coming at once", Text: "Your token will be checked in a moment.", Way: way, Retry: true})
 		return false
 	}
 	if token == "" || len(token) > maxToken {
-		e.counts.refused.Add(1)
-		e.refuse(w, http.StatusForbidden, message{Heading: "This link does not open the desktop", Text: "The token in the address is not one that greenroom gave out." + freshToken, Way: way})
+		g.counts.refused.Add(1)
+		g.refuse(w, http.StatusForbidden, message{Heading: "This link does not open the desktop", Text: "The token in the address is not one that greenroom gave out." + freshToken, Way: way})
 		return false
 	}
-	verdict, pass, err := e.o.Desktops.Admit(r.Context(), way.Hostname, token, client)
+	verdict, pass, err := g.o.Desktops.Admit(r.Context(), way.Hostname, token, client)
 	if err != nil {
-		e.o.Logger.WarnContext(r.Context(), "token could not be checked", "name", way.Hostname, "err", err)
-		e.refuse(w, http.StatusServiceUnavailable, message{Heading: "Your token could not be checked", Text: "The desktop is running, and nothing is lost.", Way: way, Retry: true})
+		g.o.Logger.WarnContext(r.Context(), "token could not be checked", "name", way.Hostname, "err", err)
+		g.refuse(w, http.StatusServiceUnavailable, message{Heading: "Your token could not be checked", Text: "The desktop is running, and nothing is lost.", Way: way, Retry: true})
 		return false
 	}
 	if !verdict.OK {
-		e.counts.refused.Add(1)
-		e.refuse(w, http.StatusForbidden, message{Heading: "This link does not open the desktop", Text: sentence(verdict.Message) + freshToken, Way: way})
+		g.counts.refused.Add(1)
+		g.refuse(w, http.StatusForbidden, message{Heading: "This link does not open the desktop", Text: sentence(verdict.Message) + freshToken, Way: way})
 		return false
 	}
 	http.SetCookie(w, &http.Cookie{Name: cookieOfPass, Value: pass, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
@@ -105,9 +105,9 @@ func (e *Edge) admit(w http.ResponseWriter, r *http.Request, way meetings.Way, t
 const freshToken = " The lobby gives you a new one."
 
 // holds reports whether the request has a pass to this desktop.
-func (e *Edge) holds(r *http.Request, way meetings.Way) bool {
+func (g *Gateway) holds(r *http.Request, way meetings.Way) bool {
 	for _, c := range r.CookiesNamed(cookieOfPass) {
-		if e.o.Desktops.Holds(way, c.Value) {
+		if g.o.Desktops.Holds(way, c.Value) {
 			return true
 		}
 	}
@@ -139,18 +139,18 @@ func foreign(r *http.Request) string {
 
 // hostname is the desktop's name that the request is for. It may differ from the TLS connection's: browsers use one
 // HTTP/2 connection for all names that its certificate is good for.
-func (e *Edge) hostname(r *http.Request) (string, bool) {
+func (g *Gateway) hostname(r *http.Request) (string, bool) {
 	host := r.Host
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
 	}
-	return e.below(host)
+	return g.below(host)
 }
 
 // below returns the name as it is looked up if it is one label below the zone.
-func (e *Edge) below(name string) (string, bool) {
+func (g *Gateway) below(name string) (string, bool) {
 	name = strings.ToLower(name)
-	label, ok := strings.CutSuffix(name, "."+e.o.Zone)
+	label, ok := strings.CutSuffix(name, "."+g.o.Zone)
 	return name, ok && label != "" && !strings.Contains(label, ".")
 }
 

@@ -1,4 +1,4 @@
-package edge
+package gateway
 
 import (
 	"crypto/sha256"
@@ -13,7 +13,7 @@ import (
 	"greenroom/internal/meetings"
 )
 
-// message is a page of the edge's own.
+// message is a page of the gateway's own.
 type message struct {
 	Heading, Text string
 	Way           meetings.Way // may be empty
@@ -58,7 +58,7 @@ var policy = func() string {
 const retryAfter = 2 // seconds
 
 // refuse answers with a page that says why.
-func (e *Edge) refuse(w http.ResponseWriter, status int, m message) {
+func (g *Gateway) refuse(w http.ResponseWriter, status int, m message) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", policy)
@@ -71,13 +71,13 @@ func (e *Edge) refuse(w http.ResponseWriter, status int, m message) {
 	}
 	w.WriteHeader(status)
 	if err := page.Execute(w, m); err != nil {
-		e.o.Logger.Debug("page was not taken", "err", err)
+		g.o.Logger.Debug("page was not taken", "err", err)
 	}
 }
 
-func (e *Edge) refuseStopping(w http.ResponseWriter) {
+func (g *Gateway) refuseStopping(w http.ResponseWriter) {
 	w.Header().Set("Connection", "close")
-	e.refuse(w, http.StatusServiceUnavailable, message{Heading: "This server is being restarted", Text: "Your desktop goes on.", Retry: true})
+	g.refuse(w, http.StatusServiceUnavailable, message{Heading: "This server is being restarted", Text: "Your desktop goes on.", Retry: true})
 }
 
 // sentence gives a verdict's words the form of one.
