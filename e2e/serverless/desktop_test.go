@@ -9,8 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/agent/link"
-	"greenroom/internal/agentapi"
 	"greenroom/internal/awsidentity"
 	"greenroom/internal/testenv/ec2test"
 )

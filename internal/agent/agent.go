@@ -21,9 +21,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"greenroom"
+	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/agent/hooks"
 	"greenroom/internal/agent/link"
-	"greenroom/internal/agentapi"
 )
 
 // Config is what one desktop's agent needs. Everything else is in user-data.json in Dir.

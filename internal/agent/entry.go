@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"greenroom"
+	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/agent/link"
-	"greenroom/internal/agentapi"
 	"greenroom/internal/dcv"
 )
 

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/agent/agenttest"
-	"greenroom/internal/agentapi"
 )
 
 // hooked starts an agent whose desktop has these hooks, by path below their directory.

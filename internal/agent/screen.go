@@ -19,8 +19,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"greenroom"
+	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/agent/link"
-	"greenroom/internal/agentapi"
 	"greenroom/internal/procs"
 )
 

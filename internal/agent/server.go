@@ -17,8 +17,8 @@ import (
 	"github.com/pires/go-proxyproto"
 	"golang.org/x/net/netutil"
 
+	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/agent/link"
-	"greenroom/internal/agentapi"
 )
 
 // Bounds of what is served.

@@ -15,7 +15,7 @@ import (
 	"github.com/coder/websocket"
 
 	"greenroom"
-	"greenroom/internal/agentapi"
+	"greenroom/internal/agent/agentapi"
 )
 
 const (

@@ -12,8 +12,8 @@ import (
 	"net/url"
 	"time"
 
+	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/agent/link"
-	"greenroom/internal/agentapi"
 )
 
 // birth is what the machine knows of itself.

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"greenroom/internal/agentapi"
+	"greenroom/internal/agent/agentapi"
 )
 
 // Bounds of one call of DCV's command line.

@@ -15,9 +15,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"greenroom"
+	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/agent/hooks"
 	"greenroom/internal/agent/link"
-	"greenroom/internal/agentapi"
 )
 
 // Config is what one machine's agent needs. DefaultPaths gives its paths.

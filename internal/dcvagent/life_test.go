@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"greenroom"
-	"greenroom/internal/agentapi"
+	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/plan"
 	"greenroom/internal/testenv/dcvtest"
 )

@@ -25,7 +25,7 @@ import (
 	"time"
 
 	"greenroom"
-	"greenroom/internal/agentapi"
+	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/certs"
 	"greenroom/internal/certs/localca"
 	"greenroom/internal/httpapi"

@@ -4,7 +4,7 @@ import (
 	"path/filepath"
 	"regexp"
 
-	"greenroom/internal/agentapi"
+	"greenroom/internal/agent/agentapi"
 )
 
 // setting is one of DCV's parameters: in dcv.conf on Linux, in the registry on Windows.

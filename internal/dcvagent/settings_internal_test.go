@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"greenroom/internal/agentapi"
+	"greenroom/internal/agent/agentapi"
 )
 
 func TestEdit(t *testing.T) {

@@ -5,8 +5,8 @@ import (
 	"reflect"
 	"time"
 
+	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/agent/link"
-	"greenroom/internal/agentapi"
 )
 
 // How often is looked.

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"greenroom"
-	"greenroom/internal/agentapi"
+	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/dcv"
 	"greenroom/internal/httpx"
 	"greenroom/internal/meetings"

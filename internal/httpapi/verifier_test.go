@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"greenroom/internal/agentapi"
+	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/httpapi/wire"
 )
 

@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"greenroom"
-	"greenroom/internal/agentapi"
+	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/certs"
 )
 

@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"greenroom"
-	"greenroom/internal/agentapi"
+	"greenroom/internal/agent/agentapi"
 )
 
 // MachineIdentity is what a cloud says of a machine, under its signature.

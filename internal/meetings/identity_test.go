@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"greenroom"
-	"greenroom/internal/agentapi"
+	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/awsidentity"
 	"greenroom/internal/awsidentity/awsidentitytest"
 	"greenroom/internal/meetings"

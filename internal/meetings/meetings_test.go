@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"greenroom"
-	"greenroom/internal/agentapi"
+	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/certs"
 	"greenroom/internal/meetings"
 	"greenroom/internal/plan"

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"greenroom"
-	"greenroom/internal/agentapi"
+	"greenroom/internal/agent/agentapi"
 )
 
 // How stale the least of what a desktop tells may become. Reports come every ten seconds, and one that says nothing new is not

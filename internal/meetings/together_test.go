@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"greenroom"
-	"greenroom/internal/agentapi"
+	"greenroom/internal/agent/agentapi"
 )
 
 // TestMachinesThatStartTogetherEnrolAsThemselves: they share their secret, and which machine it is decides for whom it speaks.

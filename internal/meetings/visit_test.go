@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"greenroom"
-	"greenroom/internal/agentapi"
+	"greenroom/internal/agent/agentapi"
 )
 
 // onDCV is a meeting whose teacher's desktop speaks DCV and is ready.

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"greenroom"
-	"greenroom/internal/agentapi"
+	"greenroom/internal/agent/agentapi"
 )
 
 // Way is what leads to one desktop from outside, as the edge needs it.

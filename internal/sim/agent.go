@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"greenroom"
-	"greenroom/internal/agentapi"
+	"greenroom/internal/agent/agentapi"
 )
 
 // agent is what runs on a machine: it enrols, reports, and asks whether tokens are good.

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"greenroom"
-	"greenroom/internal/agentapi"
+	"greenroom/internal/agent/agentapi"
 )
 
 func write(t *testing.T, dir, name, script string, mode os.FileMode) {

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"greenroom"
+	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/agent/link"
-	"greenroom/internal/agentapi"
 )
 
 // Turns runs a desktop's hooks at its two turning points, and reports what came of them.

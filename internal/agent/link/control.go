@@ -16,7 +16,7 @@ import (
 	"sync"
 	"time"
 
-	"greenroom/internal/agentapi"
+	"greenroom/internal/agent/agentapi"
 )
 
 // CallTime bounds one call of the control plane.

@@ -14,7 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"greenroom/internal/agentapi"
+	"greenroom/internal/agent/agentapi"
 )
 
 // Identity is the desktop's own key, which never leaves the machine, and its certificate.

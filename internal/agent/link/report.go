@@ -8,7 +8,7 @@ import (
 	"log/slog"
 	"time"
 
-	"greenroom/internal/agentapi"
+	"greenroom/internal/agent/agentapi"
 )
 
 // Why a desktop ends by itself. Both are a good end.

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/agent/link"
-	"greenroom/internal/agentapi"
 )
 
 // TestReporterWithAControlPlaneThatHolds says what is new while an answer is held, hears what is new in it, and does not ask

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"greenroom"
-	"greenroom/internal/agentapi"
+	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/compute"
 )
 

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"greenroom/internal/agentapi"
+	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/compute"
 )
 
