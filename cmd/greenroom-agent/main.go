@@ -13,7 +13,7 @@ import (
 	"runtime/debug"
 	"syscall"
 
-	"greenroom/internal/dcvagent"
+	"greenroom/internal/agent/dcvagent"
 	"greenroom/internal/version"
 )
 
