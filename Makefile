@@ -74,4 +74,4 @@ mutations: ## Put deliberate faults into the product, rare ones too, and expect 
 	go test -tags rare -count 1 -timeout 60m -v ./internal/sim/mutations
 
 clean: ## Remove what was built
-	rm -rf bin dist node_modules internal/web/static/dist/* internal/agent/static/dist/* .cache test-results
+	rm -rf bin dist node_modules internal/web/static/dist/* internal/agent/novncagent/static/dist/* .cache test-results

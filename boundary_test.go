@@ -49,7 +49,7 @@ var boundaries = []struct {
 	{module + "/internal/dns/", module + "/", []string{module + "/internal/dns"}, "implementations are ignorant of each other and of the rest"},
 	{module + "/internal/secrets", module + "/", nil, "it knows the nouns only"},
 	{module + "/internal/certs/", module + "/", []string{module + "/internal/certs"}, "implementations are ignorant of each other and of the rest"},
-	{module + "/internal/agent", module + "/", []string{module + "/internal/agent/agentapi", module + "/internal/dcv", module + "/internal/procs", module + "/internal/agent/link", module + "/internal/agent/hooks"}, "the desktop is hostile ground: what runs there stays small"},
+	{module + "/internal/agent/novncagent", module + "/", []string{module + "/internal/agent/agentapi", module + "/internal/dcv", module + "/internal/procs", module + "/internal/agent/link", module + "/internal/agent/hooks"}, "the desktop is hostile ground: what runs there stays small"},
 	{module + "/internal/agent/link", module + "/", []string{module + "/internal/agent/agentapi"}, "what both agents share is for every system, and small"},
 	{module + "/internal/agent/hooks", module + "/", []string{module + "/internal/agent/agentapi", module + "/internal/agent/link"}, "what both agents share is for every system, and small"},
 	{module + "/internal/agent/dcvagent", module + "/", []string{module + "/internal/agent/agentapi", module + "/internal/agent/link", module + "/internal/agent/hooks"}, "the desktop is hostile ground: what runs there stays small"},

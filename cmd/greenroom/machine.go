@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"greenroom"
-	"greenroom/internal/agent"
+	"greenroom/internal/agent/novncagent"
 	"greenroom/internal/app"
 	"greenroom/internal/config"
 	"greenroom/internal/doctor"
@@ -185,7 +185,7 @@ func (p *program) agent() *cobra.Command {
 			if err := f.Close(); err != nil {
 				return fmt.Errorf("close the given listener: %w", err)
 			}
-			return agent.Run(cmd.Context(), agent.Config{
+			return novncagent.Run(cmd.Context(), novncagent.Config{
 				Dir: dir, Listener: listener, Environ: os.Environ(), Version: version.Get().String(),
 				Logger: slog.New(slog.NewTextHandler(p.stderr, nil)),
 			})

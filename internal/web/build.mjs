@@ -32,8 +32,8 @@ const targets = [
     parts: ["htmx.org", "@fontsource-variable/inter"],
   },
   {
-    src: "internal/agent/static/src",
-    dist: "internal/agent/static/dist",
+    src: "internal/agent/novncagent/static/src",
+    dist: "internal/agent/novncagent/static/dist",
     entries: ["desktop.ts", "desktop.css"],
     options: { entryNames: "[name]", assetNames: "[name]" },
     parts: ["@novnc/novnc"],

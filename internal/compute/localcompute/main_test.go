@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"greenroom"
-	"greenroom/internal/agent"
 	"greenroom/internal/agent/agenttest"
+	"greenroom/internal/agent/novncagent"
 	"greenroom/internal/compute"
 	"greenroom/internal/compute/localcompute"
 	"greenroom/internal/procs"
@@ -35,9 +35,9 @@ func runAgent(dir string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	logger := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	ln, err := agent.Inherited()
+	ln, err := novncagent.Inherited()
 	if err == nil {
-		err = agent.Run(ctx, agent.Config{Dir: dir, Listener: ln, Environ: os.Environ(), Version: "test", Logger: logger})
+		err = novncagent.Run(ctx, novncagent.Config{Dir: dir, Listener: ln, Environ: os.Environ(), Version: "test", Logger: logger})
 	}
 	if err != nil {
 		logger.Error("agent ended", "err", err)

@@ -1,4 +1,4 @@
-package agent_test
+package novncagent_test
 
 import (
 	"context"
@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"greenroom"
-	"greenroom/internal/agent"
 	"greenroom/internal/agent/agenttest"
+	"greenroom/internal/agent/novncagent"
 	"greenroom/internal/procs"
 )
 
@@ -32,9 +32,9 @@ func runAgent(dir string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	logger := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	ln, err := agent.Inherited()
+	ln, err := novncagent.Inherited()
 	if err == nil {
-		err = agent.Run(ctx, agent.Config{Dir: dir, Listener: ln, Environ: os.Environ(), Version: "test", Logger: logger})
+		err = novncagent.Run(ctx, novncagent.Config{Dir: dir, Listener: ln, Environ: os.Environ(), Version: "test", Logger: logger})
 	}
 	if err != nil {
 		logger.Error("agent ended", "err", err)

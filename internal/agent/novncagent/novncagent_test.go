@@ -1,4 +1,4 @@
-package agent_test
+package novncagent_test
 
 import (
 	"crypto/tls"

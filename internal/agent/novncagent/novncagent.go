@@ -1,8 +1,8 @@
-// Package agent is the desktop side of greenroom: it runs on the machine of one seat, starts the screen and
+// Package novncagent is the desktop side of greenroom: it runs on the machine of one seat, starts the screen and
 // the applications, enrols with the control plane, serves the desktop to its participant over HTTPS, reports
 // who is connected, and ends itself. It shares with the control plane only agentapi, dcv and the nouns; procs
 // tells it what runs on its machine. Linux only.
-package agent
+package novncagent
 
 import (
 	"cmp"
