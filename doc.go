@@ -3,5 +3,5 @@
 // takes no context and imports the standard library only; everything else in the module points at it.
 //
 // Where to look next: internal/plan decides what should happen to a meeting, internal/advance makes it
-// happen, internal/meetings is what people and desktops may ask for, internal/app puts it together.
+// happen, internal/meetings is what people and desktops may ask for, internal/app/server puts it together.
 package greenroom

@@ -14,8 +14,8 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 
+	functions "greenroom/internal/app/lambda"
 	"greenroom/internal/config"
-	"greenroom/internal/serverless"
 	"greenroom/internal/version"
 )
 
@@ -25,8 +25,8 @@ func main() {
 
 // function answers the events of one trigger.
 type function struct {
-	trigger serverless.Trigger
-	all     *serverless.Functions
+	trigger functions.Trigger
+	all     *functions.Functions
 	fault   error // of the configuration: every event is told
 }
 
@@ -35,7 +35,7 @@ const configFile = "greenroom.yaml"
 
 // open reads the configuration, which lies beside the program and in the environment. It asks nothing of anybody.
 func open(ctx context.Context, getenv func(string) string, log io.Writer) function {
-	f := function{trigger: serverless.Trigger(getenv("_HANDLER"))}
+	f := function{trigger: functions.Trigger(getenv("_HANDLER"))}
 	file := filepath.Join(getenv("LAMBDA_TASK_ROOT"), configFile)
 	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
 		file = ""
@@ -46,7 +46,7 @@ func open(ctx context.Context, getenv func(string) string, log io.Writer) functi
 	}
 	logger := slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: cfg.Level()})).With("function", f.trigger)
 	if err == nil {
-		f.all, err = serverless.New(ctx, serverless.Options{Config: cfg, Logger: logger, Version: version.Get().Version})
+		f.all, err = functions.New(ctx, functions.Options{Config: cfg, Logger: logger, Version: version.Get().Version})
 	}
 	if err != nil {
 		logger.Error("the configuration is at fault", "err", err)
@@ -58,8 +58,8 @@ func open(ctx context.Context, getenv func(string) string, log io.Writer) functi
 // Invoke implements lambda.Handler.
 func (f function) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	if f.fault != nil {
-		if f.trigger == serverless.HTTP {
-			return json.Marshal(serverless.Broken())
+		if f.trigger == functions.HTTP {
+			return json.Marshal(functions.Broken())
 		}
 		return nil, f.fault
 	}

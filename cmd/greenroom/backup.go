@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"greenroom"
-	"greenroom/internal/app"
+	"greenroom/internal/app/server"
 	"greenroom/internal/version"
 )
 
@@ -40,7 +40,7 @@ func (p *program) backup() *cobra.Command {
 			return err
 		}
 		began := time.Now()
-		r, err := app.Backup(cmd.Context(), cfg, version.Get().String(), args[0], force)
+		r, err := server.Backup(cmd.Context(), cfg, version.Get().String(), args[0], force)
 		if err != nil {
 			return err
 		}
@@ -78,7 +78,7 @@ func (p *program) restore() *cobra.Command {
 			if err := onlySQLite(string(cfg.Database), pgRestore); err != nil {
 				return err
 			}
-			r, err := app.Restore(cmd.Context(), cfg, args[0], force)
+			r, err := server.Restore(cmd.Context(), cfg, args[0], force)
 			if err != nil {
 				return err
 			}

@@ -16,7 +16,7 @@ import (
 
 	"greenroom"
 	"greenroom/internal/agent/novncagent"
-	"greenroom/internal/app"
+	"greenroom/internal/app/server"
 	"greenroom/internal/config"
 	"greenroom/internal/doctor"
 	"greenroom/internal/version"
@@ -45,14 +45,14 @@ func (p *program) doctor() *cobra.Command {
 			}
 			o := doctor.Options{
 				DataDir: cfg.DataDir, Zone: cfg.Zone, Listen: cfg.Listen,
-				Names:        app.Names(cfg, !noWrite),
+				Names:        server.Names(cfg, !noWrite),
 				Server:       c.Server,
 				Stuck:        stuckFindings(c),
-				Certificates: app.Certificates(cfg),
+				Certificates: server.Certificates(cfg),
 			}
-			o.Desktops, o.DNS = app.Listens(cfg)
+			o.Desktops, o.DNS = server.Listens(cfg)
 			if cfg.Certificates.Issuer == "local" {
-				o.Trusted = func(ctx context.Context) (bool, error) { return app.Trusted(ctx, cfg, p.getenv("HOME")) }
+				o.Trusted = func(ctx context.Context) (bool, error) { return server.Trusted(ctx, cfg, p.getenv("HOME")) }
 			}
 			for _, b := range cfg.Blueprints {
 				o.Applications = append(o.Applications, b.Applications...)
@@ -63,7 +63,7 @@ func (p *program) doctor() *cobra.Command {
 						return usagef("--roles: there is no function %s; the functions are %s", f, strings.Join(doctor.Functions(), ", "))
 					}
 				}
-				findings, err := app.CheckAWS(cmd.Context(), cfg, roles, desktopsAtOnce(c))
+				findings, err := server.CheckAWS(cmd.Context(), cfg, roles, desktopsAtOnce(c))
 				if err != nil {
 					return err
 				}
@@ -120,7 +120,7 @@ func (p *program) trust() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return app.Trust(cmd.Context(), cfg, p.getenv("HOME"), remove, p.stdout)
+			return server.Trust(cmd.Context(), cfg, p.getenv("HOME"), remove, p.stdout)
 		},
 	}
 	s.add(cmd)

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"greenroom/internal/app"
+	"greenroom/internal/app/server"
 	"greenroom/internal/config"
 	"greenroom/internal/version"
 )
@@ -63,7 +63,7 @@ func (p *program) serve() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("find this program: %w", err)
 			}
-			return app.Run(cmd.Context(), app.Options{
+			return server.Run(cmd.Context(), server.Options{
 				Config: cfg, Logger: log, Executable: self, Environ: os.Environ(), Version: version.Get().String(), Gallery: gallery,
 				Ready: func(public string) { fmt.Fprintf(p.stdout, "greenroom is ready: %s\n", public) },
 			})

@@ -14,9 +14,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v4"
 
+	"greenroom/internal/app/lambda"
 	"greenroom/internal/config"
 	"greenroom/internal/doctor"
-	"greenroom/internal/serverless"
 	"greenroom/internal/store/dynamostore"
 )
 
@@ -170,7 +170,7 @@ func filled(v any) any {
 }
 
 // handlers are the functions, as cmd/greenroom-lambda knows them, in the order of their names.
-var handlers = []string{string(serverless.Change), string(serverless.HTTP), string(serverless.Instance), string(serverless.Sweep), string(serverless.Wake)}
+var handlers = []string{string(lambda.Change), string(lambda.HTTP), string(lambda.Instance), string(lambda.Sweep), string(lambda.Wake)}
 
 func TestFunctions(t *testing.T) {
 	t.Parallel()

@@ -1,0 +1,66 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"net"
+	"strconv"
+	"strings"
+
+	"greenroom/internal/app/components"
+	"greenroom/internal/config"
+	"greenroom/internal/dns"
+	"greenroom/internal/doctor"
+	"greenroom/internal/secrets"
+	"greenroom/internal/secrets/awssecrets"
+)
+
+// doctorsMark is the owner of test records: no server's, so that no sweep takes them for its own.
+const doctorsMark = "doctor"
+
+// Names is what the doctor can look at in the zone. With write it writes a test record and removes it; everything else changes
+// nothing. A zone of this machine alone needs none of it.
+func Names(cfg config.Config, write bool) doctor.Names {
+	embedded := cfg.DNS.Provider == "embedded"
+	if embedded && (cfg.Zone == "localhost" || strings.HasSuffix(cfg.Zone, ".localhost")) {
+		return doctor.Names{}
+	}
+	out := doctor.Names{
+		Zone: cfg.Zone, Proxied: cfg.DNS.Proxied, Port: desktopPortOf(cfg), Advanced: cfg.Certificates.Edge == "advanced", Resolver: systemResolver(),
+	}
+	if cfg.Access == "gateway" {
+		out.Edge = cfg.Gateway()
+	}
+	for _, s := range cfg.DNS.OwnServers() {
+		out.Servers = append(out.Servers, doctor.Server(s))
+	}
+	if embedded {
+		return out
+	}
+	store := secrets.New(secrets.Options{AWS: awssecrets.New(), Logger: slog.New(slog.DiscardHandler)})
+	open := func(ctx context.Context) (components.Zone, error) {
+		return components.OpenZone(ctx, cfg, doctorsMark, store)
+	}
+	out.Inspect = func(ctx context.Context) (dns.Facts, []error) {
+		zone, err := open(ctx)
+		if err != nil {
+			return dns.Facts{Apex: cfg.Zone}, []error{err}
+		}
+		return zone.Inspect(ctx)
+	}
+	if write {
+		out.Open = func(ctx context.Context) (dns.Provider, error) { return open(ctx) }
+	}
+	return out
+}
+
+// desktopPortOf is the port in desktops' addresses as far as the configuration tells.
+func desktopPortOf(cfg config.Config) int {
+	own := ownPort
+	if listen, _ := Listens(cfg); listen != "" {
+		_, port, _ := net.SplitHostPort(listen)
+		own, _ = strconv.Atoi(port)
+	}
+	return cmp.Or(cfg.DesktopPort, own)
+}

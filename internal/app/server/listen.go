@@ -1,0 +1,83 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+
+	"greenroom"
+	"greenroom/internal/config"
+)
+
+// listeners are opened before anything else is touched, so that a port in use changes nothing.
+type listeners struct {
+	http, desktops, dnsTCP net.Listener
+	dnsUDP                 net.PacketConn
+}
+
+// Listens are the addresses on which a server with this configuration listens for browsers on their way to desktops, and for
+// questions to its zone; empty if it does not: browsers connect to the desktops themselves, or somebody else serves the zone.
+func Listens(cfg config.Config) (desktops, names string) {
+	if cfg.DNS.Provider == "embedded" {
+		return cfg.DesktopListen, cfg.DNSListen
+	}
+	if cfg.Access == "gateway" {
+		return cfg.DesktopListen, ""
+	}
+	return "", ""
+}
+
+func listen(ctx context.Context, cfg config.Config) (*listeners, error) {
+	var l listeners
+	var lc net.ListenConfig
+	var err error
+	if l.http, err = lc.Listen(ctx, "tcp", cfg.Listen); err != nil {
+		return nil, taken("listen", cfg.Listen, err)
+	}
+	desktops, names := Listens(cfg)
+	if desktops != "" {
+		if l.desktops, err = lc.Listen(ctx, "tcp", cfg.DesktopListen); err != nil {
+			l.close()
+			return nil, taken("desktop_listen", cfg.DesktopListen, err)
+		}
+	}
+	if names == "" {
+		return &l, nil
+	}
+	if l.dnsTCP, err = lc.Listen(ctx, "tcp", cfg.DNSListen); err != nil {
+		l.close()
+		return nil, taken("dns_listen", cfg.DNSListen, err)
+	}
+	if l.dnsUDP, err = lc.ListenPacket(ctx, "udp", l.dnsTCP.Addr().String()); err != nil {
+		l.close()
+		return nil, taken("dns_listen", cfg.DNSListen, err)
+	}
+	return &l, nil
+}
+
+func (l *listeners) close() {
+	for _, c := range []net.Listener{l.http, l.desktops, l.dnsTCP} {
+		if c != nil {
+			_ = c.Close() // whoever served on it may have closed it already
+		}
+	}
+	if l.dnsUDP != nil {
+		_ = l.dnsUDP.Close()
+	}
+}
+
+// taken says which setting asks for an address that cannot be had, and what to do.
+func taken(key, address string, err error) error {
+	message := fmt.Sprintf("Cannot listen on %s (%s): %v.", address, key, err)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		message = fmt.Sprintf("Cannot listen on %s (%s): another program uses that port, perhaps another greenroom. Stop it, or choose another address for %s.", address, key, key)
+	case errors.Is(err, syscall.EACCES):
+		message = fmt.Sprintf("Cannot listen on %s (%s): this user may not use that port. Choose one above 1023.", address, key)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		message = fmt.Sprintf("Cannot listen on %s (%s): this machine has no such address.", address, key)
+	}
+	return &greenroom.UserError{Message: message, Cause: err}
+}

@@ -1,0 +1,280 @@
+// Package server puts greenroom together: it is the only importer of implementations. What it starts it stops,
+// in order: first who takes requests, then who moves meetings, last what keeps them.
+package server
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"greenroom"
+	"greenroom/internal/access/gateway"
+	"greenroom/internal/advance"
+	"greenroom/internal/app/components"
+	"greenroom/internal/compute/ec2compute"
+	"greenroom/internal/compute/localcompute"
+	"greenroom/internal/config"
+	"greenroom/internal/dns"
+	"greenroom/internal/dns/batch"
+	"greenroom/internal/dns/embeddeddns"
+	"greenroom/internal/httpapi"
+	"greenroom/internal/httpx"
+	"greenroom/internal/meetings"
+	"greenroom/internal/notify"
+	"greenroom/internal/rungroup"
+	"greenroom/internal/scheduler/sqlscheduler"
+	"greenroom/internal/secrets"
+	"greenroom/internal/store/sqlstore"
+	"greenroom/internal/web"
+)
+
+// Options are what the program is told from outside.
+type Options struct {
+	Config     config.Config
+	Logger     *slog.Logger
+	Executable string   // this binary: it is every desktop's agent, too
+	Environ    []string // as os.Environ
+	Version    string
+	Gallery    bool                // also serve /gallery
+	Ready      func(public string) // called once everything answers; may be nil
+}
+
+// Times of the program's life.
+const (
+	sweepEvery  = time.Minute
+	stopTimeout = 20 * time.Second
+	httpGrace   = 3 * time.Second // for requests under way to end
+)
+
+// app is everything that runs.
+type app struct {
+	Options
+	listeners *listeners
+	hashes    []string // of organisers' tokens
+	metrics   *metrics
+	secrets   *secrets.Store
+	hub       *notify.Hub
+	store     *sqlstore.Store
+	scheduler *sqlscheduler.Scheduler
+	zone      *embeddeddns.Zone // nil if somebody else serves it
+	batch     *batch.Zone       // nil if the zone is embedded
+	names     dns.Zone          // either of them
+	texts     dns.Texts         // where proofs of control over the zone are shown
+	certs     certificates
+	provider  *localcompute.Provider
+	ec2       *ec2compute.Provider // nil if nothing uses it
+	advancer  *advance.Advancer
+	replicas  *replicas
+	wildcard  *wildcard       // the record, with access by gateway in a provider's zone; nil otherwise
+	keeper    *gateway.Keeper // of the certificate with access by gateway; nil otherwise
+	service   *meetings.Service
+}
+
+// Run serves until ctx ends, and returns when all it started has stopped; desktops go on living. Errors that
+// a person can mend are UserErrors.
+func Run(ctx context.Context, o Options) error {
+	a := &app{Options: o, metrics: newMetrics(o.Version), hub: notify.New()}
+	defer a.close()
+	if err := a.open(ctx); err != nil {
+		return err
+	}
+	handler, err := a.handler()
+	if err != nil {
+		return err
+	}
+	return a.run(ctx, handler)
+}
+
+// open makes the parts, each needing the ones before it.
+func (a *app) open(ctx context.Context) error {
+	cfg := a.Config
+	var err error
+	if a.hashes, err = cfg.TokenHashes(); err != nil {
+		return err
+	}
+	if a.listeners, err = listen(ctx, cfg); err != nil {
+		return err
+	}
+	if err := a.openSecrets(ctx); err != nil {
+		return err
+	}
+	cfg = a.Config // with its secrets
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return &greenroom.UserError{Message: fmt.Sprintf("The data directory %s cannot be made: choose another with --data-dir, or mend its rights.", cfg.DataDir), Cause: err}
+	}
+	a.openReplicas()
+	if err := a.openStore(ctx); err != nil {
+		return err
+	}
+	if err := a.sameDataDir(ctx); err != nil {
+		return err
+	}
+	owner, err := a.store.Setting(ctx, "owner", greenroom.NewMeetingID())
+	if err != nil {
+		return fmt.Errorf("read owner: %w", err)
+	}
+	master, err := a.store.Setting(ctx, "master_key", greenroom.NewSecret())
+	if err != nil {
+		return fmt.Errorf("read master key: %w", err)
+	}
+	if err := a.openNames(ctx, owner); err != nil {
+		return err
+	}
+	if err := a.openCertificates(ctx); err != nil {
+		return err
+	}
+	control := cfg.Control(a.listeners.http.Addr())
+	a.provider, err = localcompute.Open(ctx, localcompute.Options{
+		Dir: filepath.Join(cfg.DataDir, "desktops"), Executable: a.Executable, ControlURL: control, Environ: a.Environ,
+		OnChange: a.kick, Logger: a.Logger,
+	})
+	if err != nil {
+		return fmt.Errorf("open local desktops: %w", err)
+	}
+	if a.ec2, err = a.openEC2(ctx, owner); err != nil {
+		return err
+	}
+	if err := a.openCore(control, master); err != nil {
+		return err
+	}
+	return a.openAccess(ctx)
+}
+
+// openCore makes what moves meetings and what people ask.
+func (a *app) openCore(control, master string) error {
+	cfg := a.Config
+	identify, err := components.Identifier(cfg)
+	if err != nil {
+		return err
+	}
+	a.advancer = &advance.Advancer{
+		Meetings: a.store, Providers: a.providers(), Records: a.names, Zone: cfg.Zone, Now: time.Now, Logger: a.Logger, Measure: a.metrics.measure,
+		Prober: a.prober(),
+	}
+	a.service = meetings.New(meetings.Options{
+		Store: a.store, Blueprints: cfg.Blueprints, Kick: a.kick, Explainer: a.advancer, Issuer: a.certs.issuer,
+		Keys:   meetings.Keys{Master: []byte(master)},
+		Links:  meetings.Links{PublicURL: cfg.Public(a.listeners.http.Addr()), ControlURL: control, VideoURL: cfg.VideoURL, DesktopPort: a.desktopPort(), Zone: cfg.Zone},
+		Logger: a.Logger, Identify: identify,
+	})
+	a.advancer.UserData = a.service.UserData
+	return nil
+}
+
+// kick asks for Advance soon.
+func (a *app) kick(meetingID string) { a.scheduler.Kick(meetingID) }
+
+// handler is the whole HTTP side.
+func (a *app) handler() (http.Handler, error) {
+	public := a.Config.Public(a.listeners.http.Addr())
+	var organiser *httpx.Organiser
+	pages := web.Options{Service: a.service, Hub: a.hub, Logger: a.Logger, PublicURL: public, Gallery: a.Gallery}
+	if len(a.hashes) > 0 {
+		organiser = httpx.NewOrganiser(func(context.Context) ([]string, error) { return a.hashes, nil })
+		pages.GoodToken = organiser.Good
+	}
+	mux := http.NewServeMux()
+	httpapi.Register(mux, httpapi.Options{
+		Service: a.service, Hub: a.hub, Logger: a.Logger, Version: a.Version, Metrics: a.metrics.handler(),
+		Ready: a.store.Ping, LocalCA: a.certs.rootPEM(), Resolvers: a.Config.Resolvers(),
+	})
+	w, err := web.New(pages)
+	if err != nil {
+		return nil, fmt.Errorf("open pages: %w", err)
+	}
+	w.Register(mux)
+	return httpx.Guard(mux, httpx.Options{Logger: a.Logger, Hosts: httpx.NewHosts(a.listeners.http.Addr(), public, a.Config.ControlURL), Organiser: organiser}), nil
+}
+
+// run starts the services in the order in which they need each other; they stop in the opposite one.
+func (a *app) run(ctx context.Context, handler http.Handler) error {
+	group := rungroup.Group{StopTimeout: stopTimeout}
+	a.serveNames(&group)
+	a.addAccess(&group)
+	if a.replicas != nil {
+		group.Add("feed", a.replicas.channel.Run)
+	}
+	group.Add("scheduler", a.scheduler.Run)
+	sweeper := &advance.Sweeper{Store: a.store, Providers: a.providers(), Records: a.sweptRecords(), Kick: a.kick, Logger: a.Logger}
+	group.Add("sweep", func(ctx context.Context) error { return a.sweep(ctx, sweeper) })
+	group.Add("http", func(ctx context.Context) error { return a.serveHTTP(ctx, handler) })
+	a.Logger.Info("greenroom serves", "config", a.Config)
+	return group.Run(ctx)
+}
+
+func (a *app) sweep(ctx context.Context, s *advance.Sweeper) error {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		if a.wildcard != nil {
+			_ = a.wildcard.keep(ctx) // it tells itself, and whoever waits for it
+		}
+		if err := s.Sweep(ctx); err == nil {
+			a.metrics.swept.SetToCurrentTime()
+		} else if ctx.Err() == nil {
+			a.Logger.Error("sweep went wrong", "err", err)
+		}
+		if err := a.certs.revokeGone(ctx, a.names); err != nil && ctx.Err() == nil {
+			a.Logger.Error("revoke certificates went wrong", "err", err)
+		}
+		if found, _, err := a.service.Stuck(ctx); err == nil {
+			a.metrics.countStuck(found)
+		} else if ctx.Err() == nil {
+			a.Logger.Error("look for stuck meetings went wrong", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// serveHTTP answers until ctx ends. Streams end with it, so that a stop need not wait for them.
+func (a *app) serveHTTP(ctx context.Context, handler http.Handler) error {
+	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	server := &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
+		ErrorLog: slog.NewLogLogger(a.Logger.Handler(), slog.LevelDebug), BaseContext: func(net.Listener) context.Context { return base },
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(a.listeners.http) }()
+	if a.Ready != nil {
+		a.Ready(a.Config.Public(a.listeners.http.Addr()))
+	}
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	a.hub.Close()
+	grace, stop := context.WithTimeoutCause(context.WithoutCancel(ctx), httpGrace, fmt.Errorf("requests took longer than %s to end", httpGrace))
+	defer stop()
+	time.AfterFunc(httpGrace/2, cancel)
+	if err := server.Shutdown(grace); err != nil {
+		return server.Close()
+	}
+	return nil
+}
+
+// close releases what open has made, the last first.
+func (a *app) close() {
+	a.certs.close()
+	if a.provider != nil {
+		a.provider.Close()
+	}
+	if a.store != nil {
+		if err := a.store.Close(); err != nil {
+			a.Logger.Error("close store", "err", err)
+		}
+	}
+	if a.listeners != nil {
+		a.listeners.close()
+	}
+}

@@ -1,0 +1,48 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"greenroom"
+	"greenroom/internal/certs/trust"
+	"greenroom/internal/config"
+)
+
+// Trust lets this machine's stores and browsers trust the local authority of a data directory, or takes it out
+// again, and writes what it did to out. It makes the authority if there is none yet.
+func Trust(ctx context.Context, cfg config.Config, home string, remove bool, out io.Writer) error {
+	if issuer := cfg.Certificates.Issuer; issuer != "" && issuer != "local" && !remove {
+		return &greenroom.UserError{Message: "Browsers do not see the local authority's certificates (certificates.issuer is " + issuer + "): there is nothing to trust."}
+	}
+	authority, err := openAuthority(cfg)
+	if err != nil {
+		return err
+	}
+	stores := trust.Stores{Home: home, NoSystem: os.Geteuid() != 0}
+	if remove {
+		return stores.Untrust(ctx, authority.RootPEM(), out)
+	}
+	return stores.Trust(ctx, authority.RootPEM(), out)
+}
+
+// Trusted reports whether a browser of this machine trusts the local authority. It makes nothing.
+func Trusted(ctx context.Context, cfg config.Config, home string) (bool, error) {
+	root, err := os.ReadFile(filepath.Join(cfg.DataDir, "ca.pem"))
+	if err != nil {
+		return false, &greenroom.UserError{Message: "There is no local authority yet; greenroom serve makes one.", Cause: err}
+	}
+	findings, err := trust.Stores{Home: home}.Trusted(ctx, root)
+	if err != nil {
+		return false, fmt.Errorf("look at trust stores: %w", err)
+	}
+	for _, f := range findings {
+		if f.Trusted {
+			return true, nil
+		}
+	}
+	return false, nil
+}
