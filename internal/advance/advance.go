@@ -34,7 +34,7 @@ type prober interface {
 // Advancer moves meetings. All fields before Told are required and are not changed once it is in use.
 type Advancer struct {
 	Meetings  meetings
-	Providers map[string]compute.Provider // by the name that blueprints use
+	Providers map[greenroom.Provider]compute.Provider // by the name that blueprints use
 	Records   dns.Zone
 	Prober    prober
 	Zone      string // desktops are named <instance id>.<zone>

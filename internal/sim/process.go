@@ -70,7 +70,7 @@ func (p *process) start() {
 	delete(l.finalSweeps, p)
 	p.running, p.again, p.failures = map[string]bool{}, map[string]bool{}, map[string]int{}
 	keeper := &ledger{l}
-	providers := map[string]compute.Provider{"sim": (*cloud)(l)}
+	providers := map[greenroom.Provider]compute.Provider{"sim": (*cloud)(l)}
 	logger := slog.New(slog.DiscardHandler)
 	p.service = meetings.New(meetings.Options{
 		Store: keeper, Blueprints: []greenroom.Blueprint{l.blueprint}, Kick: p.kick, Issuer: issuer{},
