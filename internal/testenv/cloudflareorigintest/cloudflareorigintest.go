@@ -172,7 +172,7 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 func (s *Server) zones(w http.ResponseWriter, r *http.Request) {
 	list := []any{}
 	if r.URL.Query().Get("name") == s.Apex {
-		list = append(list, map[string]any{"id": s.ZoneID, "name": s.Apex})
+		list = append(list, map[string]any{"id": s.ZoneID, "name": s.Apex, "status": "active"})
 	}
 	answer(w, list)
 }
