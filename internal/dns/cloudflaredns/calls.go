@@ -81,7 +81,7 @@ func (z *Zone) look(ctx context.Context, age time.Duration) error {
 	if err != nil {
 		return err
 	}
-	if age > 0 && !z.listed.IsZero() && time.Since(z.listed) < age {
+	if age > 0 && z.within == info.ID && !z.listed.IsZero() && time.Since(z.listed) < age {
 		return nil
 	}
 	began := time.Now()
@@ -93,7 +93,7 @@ func (z *Zone) look(ctx context.Context, age time.Duration) error {
 	if err := z.api.Records(ctx, info.ID, filter, func(r cloudflare.Record) { z.learn(all, r) }); err != nil {
 		return fmt.Errorf("list records: %w", z.classify(err))
 	}
-	z.records, z.listed = all, began
+	z.records, z.listed, z.within = all, began, info.ID
 	return nil
 }
 

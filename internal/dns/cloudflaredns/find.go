@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"greenroom"
 	"greenroom/internal/cloudflare"
@@ -32,12 +33,15 @@ func (e *unserved) Error() string {
 	return fmt.Sprintf("The zone %s at Cloudflare (%s) is %s, not active: %s.", e.Name, e.ID, e.Status, e.advice)
 }
 
-// Info asks once for what Cloudflare says of the zone, and remembers it.
+// infoFor is how long what Cloudflare says of the zone is believed: a zone may move away, and a plan may change.
+const infoFor = time.Hour
+
+// Info is what Cloudflare says of the zone, of an hour ago at most.
 func (z *Zone) Info(ctx context.Context) (Info, error) {
 	z.mu.Lock()
-	found := z.info
+	found, age := z.info, time.Since(z.found)
 	z.mu.Unlock()
-	if found != nil {
+	if found != nil && age < infoFor {
 		return *found, nil
 	}
 	info, err := z.find(ctx)
@@ -46,7 +50,7 @@ func (z *Zone) Info(ctx context.Context) (Info, error) {
 	}
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	z.info = &info
+	z.info, z.found = &info, time.Now()
 	return info, nil
 }
 

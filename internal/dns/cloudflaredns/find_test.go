@@ -93,7 +93,7 @@ func TestZonesOfOtherNamesAreNotTaken(t *testing.T) {
 		}
 		return false
 	}
-	if err := set(open(s, "us"), t, "a"); !errors.Is(err, greenroom.ErrForbidden) {
+	if err := set(open(s, "us"), t, "a"); !errors.Is(err, greenroom.ErrForbidden) || !strings.Contains(greenroom.Sentence(err, ""), "sees no zone") {
 		t.Errorf("%v", err)
 	}
 }

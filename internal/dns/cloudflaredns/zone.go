@@ -59,12 +59,14 @@ type Zone struct {
 	pacer  *dns.Pacer
 	listMu sync.Mutex // held from a look to what follows from it, so that one change follows the other
 
-	mu   sync.Mutex
-	info *Info
-	said dns.Facts // what answers say beside their results
+	mu    sync.Mutex
+	info  *Info
+	found time.Time // when info was so
+	said  dns.Facts // what answers say beside their results
 
 	records map[string][]known // by name; listMu is held
 	listed  time.Time
+	within  string // id of the zone that they were listed in
 }
 
 // known is a record as it was when last looked at.
