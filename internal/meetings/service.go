@@ -125,46 +125,35 @@ func (s *Service) Events(ctx context.Context, id string, after int64, limit int)
 	return s.Store.Events(ctx, id, after, limit)
 }
 
-// maxRaces bounds how often a change is made again because somebody else changed the meeting meanwhile.
-const maxRaces = 32
-
-// unchanged is returned by a change that found nothing to do.
-var errUnchanged = errors.New("unchanged")
+// errUnchanged is returned by a change that found nothing to do.
+var errUnchanged = store.ErrUnchanged
 
 // errNoted is returned by a change that people want to know of and the plan does not: it is saved, and the wake that stands
 // stays.
 var errNoted = errors.New("noted")
 
-// change loads a meeting, applies f and saves, again when somebody else was faster; then it asks for an
-// Advance. An error of f ends it and is returned with the meeting as it stands; errUnchanged and errNoted are no errors.
+// change is store.Change, and then asks for an Advance. An error of f ends it and is returned with the meeting as it stands;
+// errUnchanged and errNoted are no errors.
 func (s *Service) change(ctx context.Context, id string, f func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error)) (greenroom.Meeting, error) {
-	for range maxRaces {
-		m, err := s.Meeting(ctx, id)
-		if err != nil {
-			return m, err
-		}
+	if !greenroom.ValidMeetingID(id) {
+		return greenroom.Meeting{}, fmt.Errorf("meeting %w", greenroom.ErrNotFound)
+	}
+	news := false
+	saved, err := store.Change(ctx, s.Store, id, func(m *greenroom.Meeting) ([]greenroom.Event, error) {
 		now := s.Now().UTC()
-		events, err := f(&m, now)
-		if errors.Is(err, errUnchanged) {
-			return m, nil
-		}
-		news := !errors.Is(err, errNoted)
-		if err != nil && news {
-			return m, err
-		}
-		if news && !m.Closed { // the change may be news for the plan: the wake that stood may be too late
+		events, err := f(m, now)
+		if news = err == nil; news && !m.Closed { // the change may be news for the plan: the wake that stood may be too late
 			m.WakeAt = now
 		}
-		saved, err := s.Store.Update(ctx, m, events)
-		if errors.Is(err, greenroom.ErrConflict) {
-			continue
+		if errors.Is(err, errNoted) {
+			err = nil
 		}
-		if err == nil && news {
-			s.Kick(id)
-		}
-		return saved, err
+		return events, err
+	})
+	if err == nil && news {
+		s.Kick(id)
 	}
-	return greenroom.Meeting{}, fmt.Errorf("change meeting %s: %w", id, greenroom.ErrConflict)
+	return saved, err
 }
 
 // Explanation is what would happen to a meeting next, and why.
