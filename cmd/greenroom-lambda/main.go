@@ -49,7 +49,7 @@ func open(ctx context.Context, getenv func(string) string, log io.Writer) functi
 		f.all, err = functions.New(ctx, functions.Options{Config: cfg, Logger: logger, Version: version.Get().Version})
 	}
 	if err != nil {
-		logger.Error("the configuration is at fault", "err", err)
+		logger.Error("invalid configuration", "err", err)
 		f.fault = err
 	}
 	return f

@@ -58,7 +58,7 @@ var (
 	Misdirected     = Kind{"misdirected", http.StatusMisdirectedRequest, "The request is for another host"}
 	InvalidInput    = Kind{"invalid-input", http.StatusUnprocessableEntity, "The input has faults"}
 	TooManyRequests = Kind{"too-many-requests", http.StatusTooManyRequests, "Too many requests"}
-	Internal        = Kind{"internal", http.StatusInternalServerError, "Something went wrong here"}
+	Internal        = Kind{"internal", http.StatusInternalServerError, "Internal error"}
 	Unavailable     = Kind{"unavailable", http.StatusServiceUnavailable, "Not possible at the moment"}
 )
 
@@ -170,7 +170,7 @@ func ProblemOf(err error) *Problem {
 			return p
 		}
 	}
-	return Internal.Problem("Something went wrong here, and it is in the log. Nothing you sent was wrong; try again in a moment.")
+	return Internal.Problem("Internal error; it is in the server's log. The request was not at fault; try again in a moment.")
 }
 
 // Fail answers r with the problem that err is, and logs what the client is not told.

@@ -117,7 +117,7 @@ func before(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithDeadlineCause(ctx, end.Add(-min(lastWords, time.Until(end)/2)), errors.New("the function's time is over"))
 }
 
-// partly is the answer to a batch: what went wrong by itself comes again by itself.
+// partly is the answer to a batch: what failed by itself comes again by itself.
 func (f *Functions) partly(out any, failures int, err error) (any, error) {
 	if err = f.told("batch", err); err != nil && failures == 0 {
 		return nil, err
@@ -125,10 +125,10 @@ func (f *Functions) partly(out any, failures int, err error) (any, error) {
 	return out, nil
 }
 
-// told logs what went wrong: AWS keeps no more of an error than its text, and that not for long.
+// told logs what failed: AWS keeps no more of an error than its text, and that not for long.
 func (f *Functions) told(what string, err error) error {
 	if err != nil {
-		f.Logger.Error("event went wrong", "what", what, "sentence", greenroom.Sentence(err, ""), "err", err)
+		f.Logger.Error("event failed", "what", what, "sentence", greenroom.Sentence(err, ""), "err", err)
 	}
 	return err
 }

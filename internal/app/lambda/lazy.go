@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// lazy is a part that is opened when it is first wanted. An opening that went wrong is tried again by the next who wants it.
+// lazy is a part that is opened when it is first wanted. An opening that failed is tried again by the next who wants it.
 type lazy[T any] struct {
 	open func(ctx context.Context) (T, error)
 

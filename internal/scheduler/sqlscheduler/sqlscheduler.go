@@ -168,7 +168,7 @@ func (s *Scheduler) pass(ctx context.Context, c call) {
 		err = nil // nobody is there to be moved; if somebody is, the next look finds them
 	}
 	if wait := s.alarm.finished(c.meeting, err == nil, time.Now()); wait > 0 && ctx.Err() == nil {
-		s.Logger.Warn("pass went wrong", "meeting", c.meeting, "err", err, "again_in", wait)
+		s.Logger.Warn("pass failed", "meeting", c.meeting, "err", err, "again_in", wait)
 	}
 }
 
@@ -225,7 +225,7 @@ func (s *Scheduler) lookForOverdue(ctx context.Context) {
 func (s *Scheduler) remind(ctx context.Context, before time.Time, limit int) (int, error) {
 	due, err := s.Store.Due(ctx, before, limit)
 	if err != nil && ctx.Err() == nil {
-		s.Logger.Warn("cannot look for what is due", "err", err)
+		s.Logger.Warn("cannot list due wakes", "err", err)
 	}
 	now := time.Now()
 	for _, w := range due {

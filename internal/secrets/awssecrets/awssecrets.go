@@ -89,11 +89,11 @@ func pick(text, name, jsonKey string) (string, error) {
 
 func explain(err error, name, region string) error {
 	if _, ok := errors.AsType[*types.ResourceNotFoundException](err); ok {
-		return userError(errors.Join(greenroom.ErrNotFound, err), "AWS Secrets Manager has no secret %s in %s: make it, or mend its name or AWS_REGION.", name, region)
+		return userError(errors.Join(greenroom.ErrNotFound, err), "AWS Secrets Manager has no secret %s in %s: make it, or correct its name or AWS_REGION.", name, region)
 	}
 	answer, ok := errors.AsType[smithy.APIError](err)
 	if !ok {
-		return userError(errors.Join(greenroom.ErrUnavailable, err), "AWS Secrets Manager cannot be asked for %s in %s: look at the credentials of AWS and at this machine's way out.", name, region)
+		return userError(errors.Join(greenroom.ErrUnavailable, err), "AWS Secrets Manager cannot be asked for %s in %s: look at the credentials of AWS and at this machine's outbound network.", name, region)
 	}
 	switch answer.ErrorCode() {
 	case "AccessDeniedException", "AccessDenied":
