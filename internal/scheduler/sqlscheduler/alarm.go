@@ -12,7 +12,7 @@ import (
 // horizon is how far ahead the alarm knows wakes: it bounds memory by what is near, not by what is scheduled.
 const horizon = 5 * lookEvery
 
-// Backoff of a meeting whose passes go wrong.
+// Backoff of a meeting whose passes fail.
 const (
 	firstRetry   = 500 * time.Millisecond
 	longestRetry = time.Minute
@@ -35,7 +35,7 @@ type entry struct {
 	wake     time.Time // the promise; zero is none, or beyond the horizon
 	kicked   time.Time // first of the kicks that no pass has answered
 	retry    time.Time // when failures > 0
-	failures int       // passes in a row that went wrong
+	failures int       // passes in a row that failed
 	running  bool
 	place    int // in the queue
 }
@@ -121,7 +121,7 @@ func (a *alarm) take(now time.Time, limit int) ([]call, time.Time) {
 	return calls, time.Time{}
 }
 
-// finished ends a pass. It returns how long the meeting is left alone if the pass went wrong, else 0.
+// finished ends a pass. It returns how long the meeting is left alone if the pass failed, else 0.
 func (a *alarm) finished(meeting string, well bool, now time.Time) time.Duration {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -1,14 +1,13 @@
-// Package sqlscheduler keeps the promise of every wake: at its time, or soon after, the meeting is advanced.
+// Package sqlscheduler answers wakes in a process that runs all the time.
 //
-// Two mechanisms share the work and need not know of each other. The alarm, a queue in memory, is punctual and
-// dies with its process. The second bell, a River job made in the transaction of the save, is durable and a little
-// later; in normal life the save that follows the alarm's pass deletes it before it is due. Advancing a meeting
-// once too often is harmless, once too rarely is not.
+// The wake is a column of the meeting's row: durable with the save, and indexed. The alarm, a queue in memory, makes it
+// punctual: it is told of every commit of this process. What it was not told of, because another process saved it or died,
+// it finds by looking at the index: all that is near at the start and every minute, and every second what is overdue.
+// Advancing a meeting once too often is harmless, once too rarely is not.
 package sqlscheduler
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -31,9 +30,6 @@ type meetings interface {
 type Options struct {
 	// Wakes is the one the store was opened with. It is told of every commit.
 	Wakes *Wakes
-	// DB is the database of the store, where Wakes keeps its jobs. Nil does without the second bell: that is for
-	// stores in memory.
-	DB    *sql.DB
 	Store meetings
 	// Advance moves one meeting. It is never called for a meeting while it still runs for it.
 	Advance func(ctx context.Context, meetingID string) error
@@ -63,8 +59,8 @@ const (
 	lookEvery      = time.Minute
 	lookAgainAfter = time.Second // when there was more than it could take in, or the store did not answer
 	lookLimit      = 20_000
-	// In a shared database: a wake that is this late has lost its process, and is looked for this often. Those that
-	// find it spread over this time; the first of them answers.
+	// A wake that is this late has lost its process, and is looked for this often. Processes that share a database
+	// spread over this time when they find it; the first of them answers.
 	overdueAfter = 2 * time.Second
 	overdueEvery = time.Second
 	overdueLimit = 1000
@@ -107,18 +103,11 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	passes, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	var services, running sync.WaitGroup
-	stopBell := func() {}
-	defer func() { stopBell() }()
-	if s.DB != nil {
-		services.Go(func() { stopBell = s.hangBell(ctx, passes) })
-	}
 	if s.TakeOver {
 		s.takeOver(ctx)
 	}
 	services.Go(func() { s.look(ctx) })
-	if s.Shared {
-		services.Go(func() { s.lookForOverdue(ctx) })
-	}
+	services.Go(func() { s.lookForOverdue(ctx) })
 	s.ring(ctx, passes, &running)
 	services.Wait()
 	s.finish(&running, cancel)
@@ -168,7 +157,7 @@ func (s *Scheduler) pass(ctx context.Context, c call) {
 		err = nil // nobody is there to be moved; if somebody is, the next look finds them
 	}
 	if wait := s.alarm.finished(c.meeting, err == nil, time.Now()); wait > 0 && ctx.Err() == nil {
-		s.Logger.Warn("pass went wrong", "meeting", c.meeting, "err", err, "again_in", wait)
+		s.Logger.Warn("pass failed", "meeting", c.meeting, "err", err, "again_in", wait)
 	}
 }
 
@@ -213,7 +202,7 @@ func (s *Scheduler) takeOver(ctx context.Context) {
 	}
 }
 
-// lookForOverdue tells the alarm what other processes should have answered.
+// lookForOverdue tells the alarm what should have been answered: by another process, or by this one.
 func (s *Scheduler) lookForOverdue(ctx context.Context) {
 	every(ctx, func() time.Duration {
 		_, _ = s.remind(ctx, time.Now().Add(-overdueAfter), overdueLimit)
