@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-
 	"greenroom"
 	"greenroom/internal/store/storetest"
 )

@@ -1,8 +1,6 @@
 package sqlscheduler
 
 import (
-	"time"
-
 	"greenroom"
 	"greenroom/internal/store"
 )
@@ -20,5 +18,5 @@ func (w *Wakes) Committed(m greenroom.Meeting) {
 	if !m.Closed {
 		wake.At = m.WakeAt
 	}
-	w.alarm.promised(wake, m.Rev, time.Now())
+	w.alarm.promised(wake, m.Rev)
 }
