@@ -110,7 +110,6 @@ var onlyHere = []struct {
 	{"github.com/aws/aws-sdk-go-v2/service/iam", "only who looks for faults asks who may do what", []string{module + "/internal/doctor", module + "/internal/testenv/"}},
 	{"github.com/aws/aws-sdk-go-v2/service/lambda", "a function does not know that it is one", []string{module + "/internal/doctor"}},
 	{"github.com/smallstep/pkcs7", "what AWS signs is one package's business", []string{module + "/internal/awsidentity", module + "/internal/awsidentity/"}},
-	{"github.com/riverqueue/river", "the scheduler is one package's business", []string{module + "/internal/scheduler/sqlscheduler"}},
 	{"github.com/caddyserver/certmagic", "ACME is one package's business", []string{module + "/internal/certs/acmecerts"}},
 	{"github.com/letsencrypt/pebble/v2", "it helps tests", []string{module + "/internal/testenv/pebbletest"}},
 	{"github.com/aws/aws-sdk-go-v2", "AWS is some packages' business, and the rest builds and runs without it", []string{

@@ -14,6 +14,7 @@ import (
 
 	"greenroom"
 	"greenroom/internal/httpapi/wire"
+	"greenroom/internal/plaintext"
 )
 
 // print writes v as JSON if that is wanted, else what table writes.
@@ -34,15 +35,8 @@ func moment(t time.Time) string {
 	return t.Local().Format("Mon 2 Jan 2006 15:04 MST")
 }
 
-// clean keeps what others have written from steering the terminal.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return -1
-		}
-		return r
-	}, s)
-}
+// clean keeps what others have written from steering the terminal or the order of what stands beside it.
+func clean(s string) string { return plaintext.Clean(s) }
 
 // length writes a duration as people say it: 1h30m.
 func length(d time.Duration) string {

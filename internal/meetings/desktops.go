@@ -19,6 +19,7 @@ import (
 	"greenroom"
 	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/certs"
+	"greenroom/internal/plaintext"
 )
 
 // UserData is what the machine of a seat's current attempt is told at birth.
@@ -312,7 +313,7 @@ const maxDataURL = 2048 // bytes
 
 func checkDataURL(where string) error {
 	u, err := url.Parse(where)
-	if err == nil && len(where) <= maxDataURL && (u.Scheme == "s3" || u.Scheme == "https") && u.Host != "" && u.User == nil && printable(where) {
+	if err == nil && len(where) <= maxDataURL && (u.Scheme == "s3" || u.Scheme == "https") && u.Host != "" && u.User == nil && plaintext.Fault(where) == "" {
 		return nil
 	}
 	var bad greenroom.InvalidError

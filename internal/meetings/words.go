@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"greenroom"
+	"greenroom/internal/timezone"
 )
 
 // message is the sentence for a participant: what is going on, and what to do.
@@ -29,12 +30,8 @@ func message(st Standing, seat *greenroom.Seat, now time.Time) string {
 
 // parkedMessage is for those whose desktop is not ready while the meeting is parked.
 func parkedMessage(m *greenroom.Meeting, st Standing) string {
-	zone, err := time.LoadLocation(m.TimeZone)
-	if err != nil {
-		zone = time.UTC
-	}
 	text := "An operator has parked this meeting to look at a problem, so your desktop is not getting ready at the moment. It continues when it is resumed, and by " +
-		m.ParkedUntil.In(zone).Format("15:04 MST") + " at the latest. "
+		m.ParkedUntil.In(timezone.Show(m.TimeZone)).Format("15:04 MST") + " at the latest. "
 	if st.Wanted {
 		return text + "Ask for a new desktop now, and it is started then. If you cannot wait, tell the organiser."
 	}
