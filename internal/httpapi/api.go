@@ -65,8 +65,9 @@ type Options struct {
 	Service service
 	Hub     hub // nil: nothing is streamed; who watches asks again and again
 	Logger  *slog.Logger
-	Version string // of the program, for the OpenAPI document
-	Limits  Limits // DefaultLimits if zero
+	Version string            // of the program, for the OpenAPI document
+	Limits  Limits            // DefaultLimits if zero
+	Join    *httpx.JoinLimits // shared with the pages; nil: the default ones, for the API alone
 
 	Metrics http.Handler                    // /metrics; nil: not there
 	Ready   func(ctx context.Context) error // why the server cannot serve now, for /readyz; nil: it can
@@ -77,10 +78,6 @@ type Options struct {
 
 // Limits bound how often callers may ask.
 type Limits struct {
-	JoinEvery   time.Duration // one entry per link and client, on average
-	JoinBurst   int
-	WrongEvery  time.Duration // one wrong link per client, on average
-	WrongBurst  int
 	VerifyEvery time.Duration // one verification per desktop and address, on average
 	VerifyBurst int
 	Watchers    int // streams at once
@@ -89,8 +86,6 @@ type Limits struct {
 // DefaultLimits let a lobby ask many times a second, and a class behind one address mistype now and then.
 func DefaultLimits() Limits {
 	return Limits{
-		JoinEvery: time.Second / 20, JoinBurst: 40,
-		WrongEvery: 2 * time.Second, WrongBurst: 30,
 		VerifyEvery: time.Second / 20, VerifyBurst: 40,
 		Watchers: 1000,
 	}
@@ -103,7 +98,7 @@ type api struct {
 	service  service
 	hub      hub
 	log      *slog.Logger
-	join     *joinLimits
+	join     *httpx.JoinLimits
 	verify   *httpx.Limiter
 	watchers chan struct{} // one token per stream
 }
@@ -113,8 +108,11 @@ func Register(mux *http.ServeMux, o Options) {
 	if o.Limits == (Limits{}) {
 		o.Limits = DefaultLimits()
 	}
+	if o.Join == nil {
+		o.Join = httpx.NewJoinLimits(httpx.DefaultJoinRates())
+	}
 	a := &api{
-		service: o.Service, hub: o.Hub, log: o.Logger, join: newJoinLimits(o.Limits),
+		service: o.Service, hub: o.Hub, log: o.Logger, join: o.Join,
 		verify:   httpx.NewLimiter(o.Limits.VerifyEvery, o.Limits.VerifyBurst),
 		watchers: make(chan struct{}, o.Limits.Watchers),
 	}

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"greenroom/internal/httpapi"
+	"greenroom/internal/httpx"
 	"greenroom/internal/store/sqlstore"
 )
 
@@ -22,8 +22,9 @@ func BenchmarkJoinStatus(b *testing.B) {
 	}
 	r := newRig(b, func(s *setup) {
 		s.store = db
-		s.api.Limits = httpapi.DefaultLimits()
-		s.api.Limits.JoinEvery, s.api.Limits.JoinBurst = time.Nanosecond, 1<<30
+		rates := httpx.DefaultJoinRates()
+		rates.Every, rates.Burst = time.Nanosecond, 1<<30
+		s.api.Join = httpx.NewJoinLimits(rates)
 	})
 	link := r.join(r.scheduled(), "teacher")
 	body := r.call("GET", link, nil).body

@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"greenroom/internal/httpapi"
 	"greenroom/internal/httpapi/wire"
+	"greenroom/internal/httpx"
 )
 
 func TestJoin(t *testing.T) {
@@ -77,7 +77,7 @@ func TestJoinLimits(t *testing.T) {
 		inside, newcomer := r.join(m, "teacher"), r.join(m, "student")
 		doc[wire.Standing](t, r.call("GET", inside, nil), 202)
 		wrong, _, _ := strings.Cut(inside, "?")
-		for range httpapi.DefaultLimits().WrongBurst {
+		for range httpx.DefaultJoinRates().WrongBurst {
 			problem(t, r.call("GET", wrong+"?key=guess", nil), 403)
 		}
 		if a := r.call("GET", wrong+"?key=guess", nil); a.header.Get("Retry-After") == "" {
@@ -92,8 +92,9 @@ func TestJoinLimits(t *testing.T) {
 	t.Run("OneLinkCannotHammerTheDoorButMayLook", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, func(s *setup) {
-			s.api.Limits = httpapi.DefaultLimits()
-			s.api.Limits.JoinEvery, s.api.Limits.JoinBurst = time.Hour, 3
+			rates := httpx.DefaultJoinRates()
+			rates.Every, rates.Burst = time.Hour, 3
+			s.api.Join = httpx.NewJoinLimits(rates)
 		})
 		m := r.scheduled()
 		for range 3 {

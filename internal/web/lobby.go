@@ -48,7 +48,7 @@ type lobbyPage struct {
 func (w *Web) lobby(rw http.ResponseWriter, r *http.Request) error {
 	id, role := r.PathValue("id"), r.PathValue("role")
 	key, fromLink := seatKey(r)
-	st, err := w.joined(r, func() (meetings.Standing, error) { return w.service.Standing(r.Context(), id, role, key) })
+	st, err := w.joined(r, id, role, key, func() (meetings.Standing, error) { return w.service.Standing(r.Context(), id, role, key) })
 	if err != nil && (!errors.Is(err, greenroom.ErrEnded) || st.Meeting == "") {
 		return err
 	}
@@ -83,7 +83,7 @@ func seatKey(r *http.Request) (string, bool) {
 func (w *Web) enter(rw http.ResponseWriter, r *http.Request) error {
 	r.Body = http.MaxBytesReader(rw, r.Body, maxForm)
 	id, role, key := r.PathValue("id"), r.PathValue("role"), r.PostFormValue("key")
-	st, err := w.joined(r, func() (meetings.Standing, error) {
+	st, err := w.joined(r, id, role, key, func() (meetings.Standing, error) {
 		return w.service.Enter(r.Context(), id, role, key, httpx.ClientAddr(r))
 	})
 	if err != nil {
@@ -99,16 +99,13 @@ func (w *Web) enter(rw http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// joined asks package meetings, unless the client came with too many wrong links.
-func (w *Web) joined(r *http.Request, ask func() (meetings.Standing, error)) (meetings.Standing, error) {
-	client := httpx.ClientKey(r)
-	if _, spent := w.wrong.Spent(client); spent {
-		return meetings.Standing{}, greenroom.ErrThrottled
-	}
-	st, err := ask()
-	if errors.Is(err, greenroom.ErrForbidden) || errors.Is(err, greenroom.ErrNotFound) {
-		w.wrong.Allow(client)
-	}
+// joined asks package meetings, within the limits that it shares with the API.
+func (w *Web) joined(r *http.Request, id, role, key string, ask func() (meetings.Standing, error)) (meetings.Standing, error) {
+	var st meetings.Standing
+	_, err := w.join.Ask(r, id, role, key, func() (err error) {
+		st, err = ask()
+		return err
+	})
 	return st, err
 }
 

@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"time"
 
 	"greenroom/internal/httpx"
 )
@@ -20,9 +19,10 @@ type Options struct {
 	Service   service
 	Hub       hub // nil: open pages ask again now and then instead of being told
 	Logger    *slog.Logger
-	PublicURL string    // where people reach these pages; https makes cookies Secure
-	GoodToken goodToken // judges the token on the sign-in page; nil where nobody need sign in
-	Gallery   bool      // also serve /gallery, for people who work on the pages
+	PublicURL string            // where people reach these pages; https makes cookies Secure
+	GoodToken goodToken         // judges the token on the sign-in page; nil where nobody need sign in
+	Join      *httpx.JoinLimits // shared with the API; nil: the default ones, for the pages alone
+	Gallery   bool              // also serve /gallery, for people who work on the pages
 }
 
 // goodToken reports whether a token is an organiser's.
@@ -37,7 +37,7 @@ type Web struct {
 	secure    bool
 	gallery   bool
 	view      *renderer
-	wrong     *httpx.Limiter // wrong join links by client
+	join      *httpx.JoinLimits
 }
 
 // New returns the pages. It fails if a template or the bundle's manifest is broken; a bundle that was not
@@ -55,10 +55,13 @@ func New(o Options) (*Web, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the public URL: %w", err)
 	}
+	if o.Join == nil {
+		o.Join = httpx.NewJoinLimits(httpx.DefaultJoinRates())
+	}
 	return &Web{
 		service: o.Service, hub: o.Hub, log: o.Logger, goodToken: o.GoodToken,
 		secure: public.Scheme == "https", gallery: o.Gallery, view: view,
-		wrong: httpx.NewLimiter(2*time.Second, 30),
+		join: o.Join,
 	}, nil
 }
 

@@ -82,8 +82,9 @@ func (f *Functions) openWeb(ctx context.Context) (*web, error) {
 		return config.ParseTokens("serverless.api_tokens", text)
 	})
 	mux := http.NewServeMux()
-	httpapi.Register(mux, httpapi.Options{Service: c.service, Logger: f.Logger, Version: f.Version, Ready: f.store.Ping, LocalCA: c.authority.local})
-	p, err := pages.New(pages.Options{Service: c.service, Logger: f.Logger, PublicURL: f.public(), GoodToken: organiser.Good})
+	join := httpx.NewJoinLimits(httpx.DefaultJoinRates())
+	httpapi.Register(mux, httpapi.Options{Service: c.service, Logger: f.Logger, Join: join, Version: f.Version, Ready: f.store.Ping, LocalCA: c.authority.local})
+	p, err := pages.New(pages.Options{Service: c.service, Join: join, Logger: f.Logger, PublicURL: f.public(), GoodToken: organiser.Good})
 	if err != nil {
 		return nil, fmt.Errorf("open pages: %w", err)
 	}

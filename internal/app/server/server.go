@@ -173,14 +173,15 @@ func (a *app) kick(meetingID string) { a.scheduler.Kick(meetingID) }
 func (a *app) handler() (http.Handler, error) {
 	public := a.Config.Public(a.listeners.http.Addr())
 	var organiser *httpx.Organiser
-	pages := web.Options{Service: a.service, Hub: a.hub, Logger: a.Logger, PublicURL: public, Gallery: a.Gallery}
+	join := httpx.NewJoinLimits(httpx.DefaultJoinRates())
+	pages := web.Options{Service: a.service, Join: join, Hub: a.hub, Logger: a.Logger, PublicURL: public, Gallery: a.Gallery}
 	if len(a.hashes) > 0 {
 		organiser = httpx.NewOrganiser(func(context.Context) ([]string, error) { return a.hashes, nil })
 		pages.GoodToken = organiser.Good
 	}
 	mux := http.NewServeMux()
 	httpapi.Register(mux, httpapi.Options{
-		Service: a.service, Hub: a.hub, Logger: a.Logger, Version: a.Version, Metrics: a.metrics.handler(),
+		Service: a.service, Join: join, Hub: a.hub, Logger: a.Logger, Version: a.Version, Metrics: a.metrics.handler(),
 		Ready: a.store.Ping, LocalCA: a.certs.rootPEM(), Resolvers: a.Config.Resolvers(),
 	})
 	w, err := web.New(pages)
