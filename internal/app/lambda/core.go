@@ -87,7 +87,7 @@ func (f *Functions) openCore(ctx context.Context) (*core, error) {
 	c.zone = gathered
 	c.advancer = &advance.Advancer{
 		Meetings: c.saved, Providers: c.providers, Records: c.zone, Zone: cfg.Zone, Now: time.Now, Logger: f.Logger, Prober: f.prober(c.authority.roots),
-		Told: true, Rarely: true, Lease: lease,
+		PushEvents: true, ObserveOnDemand: true, Lease: lease,
 	}
 	public := f.public()
 	c.service = meetings.New(meetings.Options{
