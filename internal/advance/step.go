@@ -93,7 +93,7 @@ func wanted(d *greenroom.Desktop, now time.Time) bool {
 
 // observe asks the provider for the meeting's instances, if any may exist; without look, if something is wanted of one.
 func (a *Advancer) observe(ctx context.Context, m greenroom.Meeting, look bool) (plan.Snapshot, error) {
-	s := plan.Snapshot{Meeting: m, Zone: a.Zone, Told: a.PushEvents}
+	s := plan.Snapshot{Meeting: m, Zone: a.Zone, PushEvents: a.PushEvents}
 	exists := false
 	for i := range m.Seats {
 		d := &m.Seats[i].Desktop
