@@ -1,4 +1,4 @@
-package lambda
+package httpfunction
 
 import (
 	"encoding/base64"
