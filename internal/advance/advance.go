@@ -63,7 +63,9 @@ const (
 
 // Advance takes the meeting as far as it can go now. It returns nil when nothing is left to do before the
 // wake that it saved.
-func (a *Advancer) Advance(ctx context.Context, id string) error { return a.pass(ctx, id, !a.ObserveOnDemand) }
+func (a *Advancer) Advance(ctx context.Context, id string) error {
+	return a.pass(ctx, id, !a.ObserveOnDemand)
+}
 
 // Look is Advance that begins with a look at the meeting's machines, whatever is wanted of them.
 func (a *Advancer) Look(ctx context.Context, id string) error { return a.pass(ctx, id, true) }
