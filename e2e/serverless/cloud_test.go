@@ -199,7 +199,11 @@ func deploy(t *testing.T, env ...string) *cloud {
 		"GREENROOM_BLUEPRINTS_DEFAULT_INSTANCE_TYPES=t3.large", "GREENROOM_BLUEPRINTS_DEFAULT_SUBNETS=" + ec2test.SubnetA, "GREENROOM_BLUEPRINTS_DEFAULT_SECURITY_GROUPS=" + ec2test.Group,
 	}, env...)
 	for name, seconds := range map[string]int{"http": 60, "wake": 120, "instance": 60, "change": 60, "sweep": 60} {
-		c.functions[name] = lambdatest.New(t, name, program, time.Duration(seconds)*time.Second, env...)
+		runs := program
+		if name == "http" {
+			runs = httpProgram
+		}
+		c.functions[name] = lambdatest.New(t, name, runs, time.Duration(seconds)*time.Second, env...)
 	}
 	if c.api, err = client.New(c.site.URL, token); err != nil {
 		t.Fatal(err)
