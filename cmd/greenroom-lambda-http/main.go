@@ -3,8 +3,10 @@
 package main
 
 import (
+	"os"
+
 	"greenroom/internal/app/lambda"
 	"greenroom/internal/app/lambda/httpfunction"
 )
 
-func main() { lambda.Start(httpfunction.Open, httpfunction.Broken) }
+func main() { lambda.Start(os.Getenv, httpfunction.Open, httpfunction.Broken) }

@@ -2,6 +2,10 @@
 // sweep, whose handlers say what calls them. Command greenroom-lambda-http is the function http. See docs/serverless.md.
 package main
 
-import "greenroom/internal/app/lambda"
+import (
+	"os"
 
-func main() { lambda.Start(lambda.Open, nil) }
+	"greenroom/internal/app/lambda"
+)
+
+func main() { lambda.Start(os.Getenv, lambda.Open, nil) }

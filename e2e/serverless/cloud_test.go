@@ -188,7 +188,7 @@ func deploy(t *testing.T, env ...string) *cloud {
 		t.Fatal(err)
 	}
 	env = append([]string{
-		"AWS_REGION=" + region, "AWS_ACCESS_KEY_ID=" + creds.AccessKeyID, "AWS_SECRET_ACCESS_KEY=secret",
+		"AWS_REGION=us-west-1", "GREENROOM_AWS_REGION=" + region, "AWS_ACCESS_KEY_ID=" + creds.AccessKeyID, "AWS_SECRET_ACCESS_KEY=secret",
 		"AWS_ENDPOINT_URL=" + c.counted(motoURL), "AWS_ENDPOINT_URL_DYNAMODB=" + c.counted(*c.table.BaseEndpoint), "GREENROOM_AWS_ENDPOINT=" + c.counted(machines.URL),
 		"GREENROOM_SERVERLESS_TABLE=" + c.name, "GREENROOM_SERVERLESS_QUEUE=" + c.queue, "GREENROOM_SERVERLESS_QUEUE_ARN=" + arnOf(c.name),
 		"GREENROOM_SERVERLESS_DEAD_LETTERS=" + arnOf(c.name+"-dead"), "GREENROOM_SERVERLESS_SCHEDULE_GROUP=" + c.name,

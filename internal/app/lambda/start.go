@@ -22,8 +22,8 @@ type Answer func(ctx context.Context, event []byte) (any, error)
 
 // Start answers the events that AWS Lambda hands to this process, until it is ended. open makes what answers those of the trigger
 // that is the function's handler. If it fails, broken answers every event; where broken is nil, every event fails.
-func Start(open func(ctx context.Context, trigger Trigger, o Options) (Answer, error), broken Answer) {
-	answer, err := load(context.Background(), os.Getenv, os.Stderr, open)
+func Start(getenv func(string) string, open func(ctx context.Context, trigger Trigger, o Options) (Answer, error), broken Answer) {
+	answer, err := load(context.Background(), getenv, os.Stderr, open)
 	if err != nil {
 		if answer = broken; answer == nil {
 			answer = func(context.Context, []byte) (any, error) { return nil, err }
