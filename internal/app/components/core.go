@@ -26,9 +26,6 @@ import (
 	"greenroom/internal/store"
 )
 
-// DesktopPort is where a desktop answers browsers itself.
-const DesktopPort = 8443
-
 // Ports are what a Core is built on: all in which a server and functions differ. Fields without a comment that says otherwise are
 // required.
 type Ports struct {
@@ -80,7 +77,7 @@ type Core struct {
 	Owner        string      // marks our machines and records
 	Zone         dns.Zone    // where desktops are named
 	Batch        *batch.Zone // the same, if dns.provider keeps it: it writes while its Run runs; else nil
-	Providers    map[string]compute.Provider
+	Providers    map[greenroom.Provider]compute.Provider
 	Certificates *Certificates
 	Prober       *probe.Prober
 	Advancer     *advance.Advancer
@@ -160,11 +157,11 @@ func (c *Core) openZone(ctx context.Context, p *Ports) (dns.Texts, error) {
 // openProviders opens those that blueprints name. EC2 is also opened where its region is configured: meetings that were scheduled
 // with a blueprint that is no more need it still. It is returned, nil if nothing needs it.
 func (c *Core) openProviders(ctx context.Context, p *Ports) (*ec2compute.Provider, error) {
-	c.Providers = map[string]compute.Provider{}
+	c.Providers = map[greenroom.Provider]compute.Provider{}
 	if p.Local != nil {
-		c.Providers["local"] = p.Local
+		c.Providers[greenroom.ProviderLocal] = p.Local
 	}
-	used := slices.ContainsFunc(p.Config.Blueprints, func(b greenroom.Blueprint) bool { return b.Provider == "ec2" })
+	used := slices.ContainsFunc(p.Config.Blueprints, func(b greenroom.Blueprint) bool { return b.Provider == greenroom.ProviderEC2 })
 	if !used && p.Config.AWS.Region == "" {
 		return nil, nil //nolint:nilnil // no machine is on EC2
 	}
@@ -173,7 +170,7 @@ func (c *Core) openProviders(ctx context.Context, p *Ports) (*ec2compute.Provide
 		return nil, err
 	}
 	machines := ec2compute.New(o)
-	c.Providers["ec2"] = machines
+	c.Providers[greenroom.ProviderEC2] = machines
 	return machines, nil
 }
 

@@ -22,7 +22,6 @@ import (
 	"greenroom/internal/dns"
 	"greenroom/internal/meetings"
 	"greenroom/internal/probe"
-	"greenroom/internal/scheduler/sqlscheduler"
 	"greenroom/internal/store/sqlstore"
 	"greenroom/internal/testenv/ec2test"
 )
@@ -47,7 +46,7 @@ func serverCore(t *testing.T, machines *ec2test.Server, identity []byte) *compon
 		t.Fatal(err)
 	}
 	cfg.Blueprints[0].Provider, cfg.Blueprints[0].EC2 = "ec2", greenroom.EC2{Image: ec2test.Image, InstanceTypes: []string{"t3.large"}, Subnets: []string{ec2test.SubnetA}, SecurityGroups: []string{ec2test.Group}}
-	store, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: filepath.Join(cfg.DataDir, "greenroom.db"), Wakes: sqlscheduler.NewWakes()})
+	store, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: filepath.Join(cfg.DataDir, "greenroom.db")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +54,7 @@ func serverCore(t *testing.T, machines *ec2test.Server, identity []byte) *compon
 	logger, account := slog.New(slog.DiscardHandler), components.AWS(cfg)
 	core, err := components.Open(t.Context(), components.Ports{
 		Config: cfg, Logger: logger, Store: store, Secrets: components.Secrets(account, logger), Account: account, Kick: func(string) {},
-		PublicURL: "https://meet.example.com", ControlURL: "https://meet.example.com", Probe: probe.Options{Port: components.DesktopPort, DNSServers: []string{"127.0.0.1:1"}},
+		PublicURL: "https://meet.example.com", ControlURL: "https://meet.example.com", Probe: probe.Options{Port: greenroom.DesktopPort, DNSServers: []string{"127.0.0.1:1"}},
 		Zone:      func(context.Context, string) (components.OwnZone, error) { return unasked{}, nil },
 		Authority: func(context.Context) (*localca.Authority, error) { return localca.Open(cfg.DataDir, cfg.Zone) },
 	})

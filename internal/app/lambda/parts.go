@@ -66,7 +66,7 @@ func (p *Parts) openCore(ctx context.Context) (*components.Core, error) {
 		Config: p.Config, Logger: p.Logger, Store: p.Store, Passes: &p.saved, Secrets: p.Secrets, Account: p.account,
 		Kick:      func(string) {}, // the stream follows every save
 		PublicURL: p.Public(), ControlURL: p.control(), Authority: p.localAuthority, ACME: p.acme,
-		Probe:      probe.Options{Port: cmp.Or(p.Config.DesktopPort, components.DesktopPort)},
+		Probe:      probe.Options{Port: cmp.Or(p.Config.DesktopPort, greenroom.DesktopPort)},
 		PushEvents: true, ObserveOnDemand: true, Lease: lease,
 	})
 	if err != nil {

@@ -7,9 +7,9 @@ import (
 	"net/netip"
 	"time"
 
+	"greenroom"
 	"greenroom/internal/access/gateway"
 	"greenroom/internal/access/sniproxy"
-	"greenroom/internal/app/components"
 	"greenroom/internal/dns"
 	"greenroom/internal/dns/embeddeddns"
 	"greenroom/internal/rungroup"
@@ -34,7 +34,7 @@ func (a *app) listensForDesktops() bool { return a.listeners.desktops != nil }
 
 // desktopPort is the port in desktops' addresses as browsers use them.
 func (a *app) desktopPort() int {
-	own := components.DesktopPort
+	own := greenroom.DesktopPort
 	if a.listensForDesktops() {
 		own = a.listeners.desktops.Addr().(*net.TCPAddr).Port
 	}
