@@ -126,6 +126,7 @@ func Register(mux *http.ServeMux, o Options) {
 	a.desktopRoutes(routes)
 	publishBounds(h)
 	publishNulls(h)
+	publishOptional(h)
 	publishProblem(h)
 	routes.HandleFunc("/", unknown(routes))
 	for _, prefix := range []string{"/dcv/", "/agent/"} {
@@ -196,10 +197,13 @@ func unknown(routes *http.ServeMux) http.HandlerFunc {
 			httpx.NotFound.Problem("There is no such address in the API. All of them are listed under /docs.").Write(w)
 			return
 		}
-		for _, method := range allowed {
-			w.Header().Add("Allow", method)
-		}
-		p := httpx.WrongMethod.Problem(r.Method + " is not possible here. All calls are listed under /docs.")
-		p.Write(w)
+		wrongMethod(w, r, allowed...)
 	}
+}
+
+func wrongMethod(w http.ResponseWriter, r *http.Request, allowed ...string) {
+	for _, method := range allowed {
+		w.Header().Add("Allow", method)
+	}
+	httpx.WrongMethod.Problem(r.Method + " is not possible here. All calls are listed under /docs.").Write(w)
 }

@@ -23,6 +23,7 @@ const joinPath = "/api/v1/join/{id}/{role}"
 func (a *api) participantRoutes(mux *http.ServeMux, h huma.API) {
 	mux.HandleFunc("GET "+joinPath, a.standing)
 	mux.HandleFunc("POST "+joinPath, a.enter)
+	mux.HandleFunc(joinPath, func(w http.ResponseWriter, r *http.Request) { wrongMethod(w, r, http.MethodGet, http.MethodPost) })
 
 	schemas := h.OpenAPI().Components.Schemas
 	text := &huma.Schema{Type: huma.TypeString}
