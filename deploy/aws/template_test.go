@@ -47,7 +47,7 @@ func plain(t *testing.T, n *yaml.Node) any {
 		m := object{}
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			if _, twice := m[n.Content[i].Value]; twice {
-				t.Errorf("line %d: %s stands twice", n.Content[i].Line, n.Content[i].Value)
+				t.Errorf("line %d: duplicate key %s", n.Content[i].Line, n.Content[i].Value)
 			}
 			m[n.Content[i].Value] = plain(t, n.Content[i+1])
 		}

@@ -16,7 +16,7 @@ import (
 type Step struct {
 	Meeting greenroom.Meeting
 	Effects []plan.Effect
-	// Deadline is after which none of the effects may take hold any more. It counts from before the look, so that a
+	// Deadline is after which none of the effects may happen any more. It counts from before the look, so that a
 	// process that was stopped on the way cannot act on what it saw long ago.
 	Deadline time.Time
 }

@@ -72,7 +72,7 @@ type Links struct {
 	PublicURL   string // of the pages and the API as people reach them, without a final slash
 	ControlURL  string // of the API as desktops reach it, without a final slash
 	ControlCA   string // PEM of the authority to trust for it; empty is the system's
-	VideoURL    string // template with {id}; empty is none
+	VideoURL    string // template with {id}; empty means none
 	DesktopPort int    // as browsers reach desktops
 	Zone        string // desktops are named below it
 }

@@ -58,7 +58,7 @@ func Certificates(cfg config.Config) doctor.Certificates {
 func readable(ctx context.Context, store *secrets.Store, kept map[string]string) (read []string, faults []doctor.Finding) {
 	for key, reference := range kept {
 		if _, err := store.Open(ctx, key, reference); err != nil {
-			faults = append(faults, doctor.Finding{Check: "secret " + key, Detail: greenroom.Sentence(err, err.Error()), Fix: "mend what the key refers to"})
+			faults = append(faults, doctor.Finding{Check: "secret " + key, Detail: greenroom.Sentence(err, err.Error()), Fix: "fix the file or secret that the key names"})
 			continue
 		}
 		read = append(read, key)

@@ -80,7 +80,7 @@ func (r *replicas) reloadNames(ctx context.Context) error {
 		case <-r.names:
 		}
 		if err := r.zone.Reload(ctx); err != nil && ctx.Err() == nil {
-			r.Logger.Warn("the zone's names could not be read again", "err", err)
+			r.Logger.Warn("names of the zone could not be read again", "err", err)
 		}
 	}
 }

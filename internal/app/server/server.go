@@ -68,7 +68,7 @@ type app struct {
 }
 
 // Run serves until ctx ends, and returns when all it started has stopped; desktops go on living. Errors that
-// a person can mend are UserErrors.
+// a person can fix are UserErrors.
 func Run(ctx context.Context, o Options) error {
 	a := &app{Options: o, metrics: newMetrics(o.Version), hub: notify.New()}
 	defer a.close()
@@ -97,7 +97,7 @@ func (a *app) open(ctx context.Context) error {
 	}
 	cfg = a.Config // with its secrets
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
-		return &greenroom.UserError{Message: fmt.Sprintf("The data directory %s cannot be made: choose another with --data-dir, or mend its rights.", cfg.DataDir), Cause: err}
+		return &greenroom.UserError{Message: fmt.Sprintf("The data directory %s cannot be made: choose another with --data-dir, or fix its permissions.", cfg.DataDir), Cause: err}
 	}
 	a.openReplicas()
 	if err := a.openStore(ctx); err != nil {
@@ -186,15 +186,15 @@ func (a *app) sweep(ctx context.Context, s *advance.Sweeper) error {
 		if err := s.Sweep(ctx); err == nil {
 			a.metrics.swept.SetToCurrentTime()
 		} else if ctx.Err() == nil {
-			a.Logger.Error("sweep went wrong", "err", err)
+			a.Logger.Error("sweep failed", "err", err)
 		}
 		if err := a.core.Certificates.RevokeGone(ctx, a.core.Zone); err != nil && ctx.Err() == nil {
-			a.Logger.Error("revoke certificates went wrong", "err", err)
+			a.Logger.Error("revocation of certificates failed", "err", err)
 		}
 		if found, _, err := a.core.Service.Stuck(ctx); err == nil {
 			a.metrics.countStuck(found)
 		} else if ctx.Err() == nil {
-			a.Logger.Error("look for stuck meetings went wrong", "err", err)
+			a.Logger.Error("check for stuck meetings failed", "err", err)
 		}
 		select {
 		case <-ctx.Done():

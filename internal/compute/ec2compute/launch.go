@@ -160,7 +160,7 @@ func (p *Provider) already(ctx context.Context, c *call) ([]compute.Instance, er
 // input is what EC2 is asked. It depends on nothing but the call.
 func (p *Provider) input(ctx context.Context, c *call) (*ec2.RunInstancesInput, error) {
 	if len(c.UserData) > maxUserData {
-		return nil, &greenroom.UserError{Message: fmt.Sprintf("What the desktop is to be told at its birth is %d bytes long, and EC2 takes %d: shorten the blueprint's list of applications.", len(c.UserData), maxUserData),
+		return nil, &greenroom.UserError{Message: fmt.Sprintf("The desktop's user data is %d bytes long, and EC2 takes %d: shorten the blueprint's list of applications.", len(c.UserData), maxUserData),
 			Cause: greenroom.ErrPermanent}
 	}
 	b, n := c.Blueprint.EC2, aws.Int32(int32(len(c.handles))) //nolint:gosec // the seats of a meeting are few

@@ -208,7 +208,7 @@ type change struct {
 	relisted bool
 }
 
-// do makes the changes in as few calls as their limits allow and returns what went wrong, by name.
+// do makes the changes in as few calls as their limits allow and returns the errors, by name.
 func (c *change) do(ctx context.Context, names []string) []error {
 	if len(names) == 0 {
 		return nil

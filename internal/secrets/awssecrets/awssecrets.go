@@ -77,7 +77,7 @@ func explain(err error, name, region string) error {
 	}
 	answer, ok := errors.AsType[smithy.APIError](err)
 	if !ok {
-		return userError(errors.Join(greenroom.ErrUnavailable, err), "AWS Secrets Manager cannot be asked for %s in %s: look at the credentials of AWS and at this machine's way out.", name, region)
+		return userError(errors.Join(greenroom.ErrUnavailable, err), "AWS Secrets Manager cannot be asked for %s in %s: look at the credentials of AWS and at this machine's outbound network.", name, region)
 	}
 	switch answer.ErrorCode() {
 	case "AccessDeniedException", "AccessDenied":
