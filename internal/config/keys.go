@@ -36,6 +36,7 @@ func (c *Config) keys() []key {
 		{"zone", "DNS zone below which desktops are named.", &c.Zone},
 		{"access", "How desktops are reached: `direct`, one address record and one key per desktop; `gateway`, one wildcard record, and greenroom ends TLS itself.", &c.Access},
 		{"gateway_address", "With access `gateway`: the IPv4 address that the wildcard record leads to. Empty is the address of desktop_listen.", &c.GatewayAddress},
+		{"trusted_proxies", "Networks or addresses of the proxies in front of listen: of them, and of nobody else, the client's address is believed, in `X-Forwarded-For`, `Forwarded` or the PROXY protocol. See [proxies](proxies.md).", &c.TrustedProxies},
 		{"resolver_networks", "Networks or addresses from which Amazon DCV connection gateways may ask where a session is (`POST /resolveSession`); empty: nobody may.", &c.ResolverNetworks},
 		{"video_url", "Address of a meeting's video room, with `{id}` for the meeting; empty is none.", &c.VideoURL},
 		{"api_token_file", "File with the organisers' API tokens, as `greenroom token` writes it; empty: no token is needed, on loopback only.", &c.APITokenFile},

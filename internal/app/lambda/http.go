@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"unicode/utf8"
@@ -44,6 +45,11 @@ func (f *Functions) answer(ctx context.Context, event []byte) (any, error) {
 	r, ok := request(ctx, in)
 	if !ok {
 		return problem(httpx.Malformed, "The request cannot be read."), nil
+	}
+	if f.Config.Serverless.CloudFront {
+		if viewer, ok := httpx.ViewerAddress(r.Header); ok {
+			r.RemoteAddr = netip.AddrPortFrom(viewer, 0).String()
+		}
 	}
 	w, err := f.serving(ctx, in.RequestContext.DomainName)
 	if err != nil {
@@ -81,9 +87,12 @@ func (f *Functions) openWeb(ctx context.Context) (*web, error) {
 		}
 		return config.ParseTokens("serverless.api_tokens", text)
 	})
+	joins := httpx.NewJoins()
+	joins.Immediate()
+	organiser.Immediate()
 	mux := http.NewServeMux()
-	httpapi.Register(mux, httpapi.Options{Service: c.service, Logger: f.Logger, Version: f.Version, Ready: f.store.Ping, LocalCA: c.authority.local})
-	p, err := pages.New(pages.Options{Service: c.service, Logger: f.Logger, PublicURL: f.public(), GoodToken: organiser.Good})
+	httpapi.Register(mux, httpapi.Options{Joins: joins, Service: c.service, Logger: f.Logger, Version: f.Version, Ready: f.store.Ping, LocalCA: c.authority.local})
+	p, err := pages.New(pages.Options{Service: c.service, Logger: f.Logger, PublicURL: f.public(), GoodToken: organiser.Good, Joins: joins, Wrong: organiser.Wrong})
 	if err != nil {
 		return nil, fmt.Errorf("open pages: %w", err)
 	}
