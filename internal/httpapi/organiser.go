@@ -257,4 +257,3 @@ func (a *api) events(ctx context.Context, in *struct {
 }
 
 func etag(m greenroom.Meeting) string { return `"` + strconv.FormatInt(m.Version, 10) + `"` }
-

@@ -15,6 +15,7 @@ import (
 	"net/http/httputil"
 	"time"
 
+	"greenroom"
 	"greenroom/internal/access"
 	"greenroom/internal/access/connlimit"
 	"greenroom/internal/httpx"
@@ -75,7 +76,7 @@ type Gateway struct {
 
 // New returns a gateway.
 func New(o Options) *Gateway {
-	o.Port = cmp.Or(o.Port, 8443)
+	o.Port = cmp.Or(o.Port, greenroom.DesktopPort)
 	o.MaxConns = cmp.Or(o.MaxConns, 4096)
 	o.MaxPerClient = cmp.Or(o.MaxPerClient, 256)
 	o.HeaderTime = cmp.Or(o.HeaderTime, 10*time.Second)

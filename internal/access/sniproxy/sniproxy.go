@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"greenroom"
 	"greenroom/internal/access"
 	"greenroom/internal/access/connlimit"
 )
@@ -44,7 +45,7 @@ type Proxy struct {
 
 // New returns a proxy.
 func New(o Options) *Proxy {
-	o.Port = cmp.Or(o.Port, 8443)
+	o.Port = cmp.Or(o.Port, greenroom.DesktopPort)
 	o.MaxConns = cmp.Or(o.MaxConns, 4096)
 	o.MaxPerClient = cmp.Or(o.MaxPerClient, 256)
 	o.HelloTimeout = cmp.Or(o.HelloTimeout, 10*time.Second)
