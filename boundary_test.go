@@ -40,7 +40,7 @@ var boundaries = []struct {
 	{module + "/internal/meetings", module + "/internal/store/", nil, "use cases know contracts, not implementations"},
 	{module + "/internal/meetings", module + "/internal/certs/", nil, "use cases know contracts, not implementations"},
 	{module + "/internal/meetings", module + "/internal/advance", nil, "use cases only ask for an Advance"},
-	{module + "/internal/store", module + "/", nil, "a contract knows the nouns only"},
+	{module + "/internal/store", module + "/", []string{module + "/internal/backoff"}, "a contract knows the nouns only"},
 	{module + "/internal/compute", module + "/", nil, "a contract knows the nouns only"},
 	{module + "/internal/dns", module + "/", nil, "a contract knows the nouns only"},
 	{module + "/internal/certs", module + "/", nil, "a contract knows the nouns only"},

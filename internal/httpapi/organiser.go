@@ -252,7 +252,13 @@ func (a *api) events(ctx context.Context, in *struct {
 	}
 	if len(found) == in.Limit {
 		out.Body.NextAfter = &found[len(found)-1].Seq
+		return out, nil
 	}
+	m, err := a.service.Meeting(ctx, in.ID) // what is not listed matters at the end of the list
+	if err != nil {
+		return nil, a.problem(in.request, err)
+	}
+	out.Body.Unlisted = m.Unlisted
 	return out, nil
 }
 
