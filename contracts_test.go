@@ -16,9 +16,6 @@ var contracts = map[string][]string{
 	"certs": {"trust"}, // makes browsers trust the local authority
 }
 
-// elsewhere are implementations whose contract is tested by other means.
-var elsewhere = []string{"awsscheduler"} // functions of AWS answer its wakes: e2e/serverless
-
 // TestImplementationsAreListed compares the lists of implementations (contracts' package comments, the table in docs/design.md, the
 // map in README.md) with the packages that exist, and wants each to run its contract's suite.
 func TestImplementationsAreListed(t *testing.T) {
@@ -33,7 +30,7 @@ func TestImplementationsAreListed(t *testing.T) {
 				continue
 			}
 			found = append(found, name)
-			if suite := at + "/" + contract + "test"; !slices.Contains(elsewhere, name) && !slices.ContainsFunc(all, func(runs listedPackage) bool {
+			if suite := at + "/" + contract + "test"; !slices.ContainsFunc(all, func(runs listedPackage) bool {
 				tests := slices.Concat(runs.TestImports, runs.XTestImports)
 				return slices.Contains(tests, suite) && (runs.ImportPath == p.ImportPath || slices.Contains(tests, p.ImportPath))
 			}) {

@@ -9,7 +9,7 @@ import (
 
 // AWS says how Amazon's services are reached, and how fast this account may call them.
 type AWS struct {
-	Region   string // empty: that of the AWS configuration
+	Region   string // of every client of AWS; empty: that of the AWS configuration
 	Endpoint string // of EC2's API; empty means Amazon's own
 
 	RunInstances       Rate // calls
@@ -42,7 +42,7 @@ func defaultAWS() AWS {
 
 func (a *AWS) keys() []key {
 	return []key{
-		{"aws.region", "Region of the machines; empty means that of the AWS configuration (`AWS_REGION`, profile). Credentials come from there, too.", &a.Region},
+		{"aws.region", "Region of everything at AWS: machines, secrets, table, queue. It takes precedence over `AWS_REGION` and the profile, which are used where it is empty. Credentials come from there, too. A secret named by its ARN is read in the ARN's region.", &a.Region},
 		{"aws.endpoint", "Address of EC2's API; empty means Amazon's own.", &a.Endpoint},
 		{"aws.run_instances", "Calls that start machines: burst and rate per second. The sum over all replicas must fit into the account's limits.", &a.RunInstances},
 		{"aws.run_instances_total", "Machines that these calls start.", &a.RunInstancesTotal},

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"greenroom/internal/httpx"
 	"greenroom/internal/store/sqlstore"
 )
 
@@ -22,9 +21,6 @@ func BenchmarkJoinStatus(b *testing.B) {
 	}
 	r := newRig(b, func(s *setup) {
 		s.store = db
-		rates := httpx.DefaultJoinRates()
-		rates.Every, rates.Burst = time.Nanosecond, 1<<30
-		s.api.Join = httpx.NewJoinLimits(rates)
 	})
 	link := r.join(r.scheduled(), "teacher")
 	body := r.call("GET", link, nil).body

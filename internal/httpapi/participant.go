@@ -22,6 +22,7 @@ const joinPath = "/api/v1/join/{id}/{role}"
 func (a *api) participantRoutes(mux *http.ServeMux, h huma.API) {
 	mux.HandleFunc("GET "+joinPath, a.standing)
 	mux.HandleFunc("POST "+joinPath, a.enter)
+	mux.HandleFunc(joinPath, func(w http.ResponseWriter, r *http.Request) { wrongMethod(w, r, http.MethodGet, http.MethodPost) })
 
 	schemas := h.OpenAPI().Components.Schemas
 	text := &huma.Schema{Type: huma.TypeString}
@@ -85,17 +86,18 @@ func notYet(w http.ResponseWriter, st meetings.Standing) {
 func (a *api) joined(r *http.Request, ask func(ctx context.Context, id, role, key string) (meetings.Standing, error)) (meetings.Standing, *httpx.Problem) {
 	id, role, key := r.PathValue("id"), r.PathValue("role"), queryparam.Get(r.URL.RawQuery, "key")
 	var st meetings.Standing
-	wait, err := a.join.Ask(r, id, role, key, func() (err error) {
+	look := func() (err error) {
 		st, err = ask(r.Context(), id, role, key)
 		return err
-	})
-	switch {
-	case err == nil:
+	}
+	var err error
+	if r.Method == http.MethodPost {
+		err = a.joins.Enter(r, id, role, key, look)
+	} else {
+		err = a.joins.Ask(r, id, role, look)
+	}
+	if err == nil {
 		return st, nil
-	case wait > 0:
-		p := httpx.TooManyRequests.Problem("Too many tries. Wait a moment and try again.")
-		p.RetryAfter = wait
-		return meetings.Standing{}, p
 	}
 	p := a.problem(r, err)
 	if errors.Is(err, greenroom.ErrEnded) {

@@ -44,7 +44,7 @@ type Options struct {
 	Links      Links
 	Logger     *slog.Logger
 	Identify   func(document, signature string) (MachineIdentity, error) // checks what AWS signed for a machine; nil: no machine of EC2 may enrol
-	Account    string                                                    // the AWS account of machines, if it is known
+	Account    func() string                                             // the AWS account of machines; empty: not known, and not compared; nil: never known
 	Now        func() time.Time                                          // nil is time.Now; a simulation has its own
 	NewID      func() string                                             // of a new meeting; nil is greenroom.NewMeetingID
 }

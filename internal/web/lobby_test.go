@@ -1,20 +1,13 @@
 package web_test
 
 import (
-	"errors"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/coder/websocket"
 	"github.com/google/go-cmp/cmp"
-
-	"greenroom"
-	"greenroom/internal/httpx"
-	"greenroom/internal/web"
 )
 
 func TestLobby(t *testing.T) {
@@ -74,32 +67,6 @@ func TestLobby(t *testing.T) {
 			}
 		}
 		t.Error("a hundred guesses were answered")
-	})
-	t.Run("EntriesOfOneLinkAreBoundedOverPageAndAPITogether", func(t *testing.T) {
-		t.Parallel()
-		rates := httpx.DefaultJoinRates()
-		rates.Every, rates.Burst = time.Hour, 3
-		join := httpx.NewJoinLimits(rates)
-		s := open(t, func(o *web.Options) { o.Join = join })
-		m := s.scheduled(t)
-		enterByAPI := func() error { // as the API asks the limits
-			r := httptest.NewRequest(http.MethodPost, "/", nil)
-			r.RemoteAddr = "127.0.0.1:1"
-			_, err := join.Ask(r, m.ID, "teacher", m.Seats[0].Key, func() error { return nil })
-			return err
-		}
-		path, key := "/join/"+m.ID+"/teacher", url.Values{"key": {m.Seats[0].Key}}
-		s.post(t, path, key).want(t, http.StatusSeeOther)
-		s.post(t, path, key).want(t, http.StatusSeeOther)
-		if err := enterByAPI(); err != nil {
-			t.Errorf("the third entry: %v", err)
-		}
-		s.post(t, path, key).want(t, http.StatusTooManyRequests)
-		if err := enterByAPI(); !errors.Is(err, greenroom.ErrThrottled) {
-			t.Errorf("the fifth entry: %v", err)
-		}
-		s.get(t, path+"?key="+m.Seats[0].Key).want(t, 200) // to look is not bounded
-		s.post(t, "/join/"+m.ID+"/student", url.Values{"key": {m.Seats[1].Key}}).want(t, http.StatusSeeOther)
 	})
 	t.Run("AnEndIsNamed", func(t *testing.T) {
 		t.Parallel()
