@@ -22,7 +22,7 @@ var private = []struct {
 	{regexp.MustCompile(`(?i)\blast word\b`), "last report"},
 	{regexp.MustCompile(`(?i)\bstands? (twice|once)\b`), "duplicate key, or at most once"},
 	{regexp.MustCompile(`(?i)\bsecond bell\b`), "fallback job"},
-	{regexp.MustCompile(`(?i)\bmaximum age\b`), "maximum age"},
+	{regexp.MustCompile(`(?i)\bgreatest age\b`), "maximum age"},
 	{regexp.MustCompile(`(?i)\bmend(s|ed|ing)?\b`), "fix or correct"},
 	{regexp.MustCompile(`(?i)\btak(e|es|en|ing) hold\b|\btook hold\b`), "take effect, or happen"},
 	{regexp.MustCompile(`(?i)\b[a-z]+ (is|are) none\b`), "is not one, or means none"},
@@ -109,7 +109,7 @@ func plain(t *testing.T, path string, line int, text string) {
 func TestPrivateWordsAreFound(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]bool{
-		"the last thing that went wrong": true, "empty is none": true, "the maximum age": true, "Mend the file": true, "a key stands twice": true,
+		"the last thing that went wrong": true, "empty is none": true, "the greatest age": true, "Mend the file": true, "a key stands twice": true,
 		"ErrNotFound if there is none": false, "which is none": false, "recommend it": false, "amended": false, "the wrong key": false, "": false,
 	} {
 		found := false
