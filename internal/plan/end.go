@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"greenroom"
@@ -12,39 +13,57 @@ func (p *planner) decideEnd() {
 	r := p.m.Blueprint.Rules
 	seats := p.m.Present()
 	switch {
-	case all(seats, func(s *greenroom.Seat) bool { return s.SessionData != nil }):
+	case every(seats, func(s *greenroom.Seat) bool { return s.SessionData != nil }):
 		p.end(greenroom.Completed, "Every seat has reported its session data.", nil)
 	case p.connected():
-		if limit := p.m.EndsAt.Add(time.Duration(max(r.Grace, r.Overtime))); p.due(limit, "the end of overtime") {
-			p.end(greenroom.Expired, "The meeting's time and overtime are used up.", map[string]string{"limit": stamp(limit)})
-		}
-	case p.timeIsUp(r):
+		limit := p.m.EndsAt.Add(time.Duration(max(r.Grace, r.Overtime)))
+		p.endAt(limit, "the end of overtime", greenroom.Expired, "The meeting's time and overtime are used up.", "limit", limit)
+	case p.due(p.timeIsUp(r)):
+		p.endInTime(p.timeIsUp(r))
+	default:
+		p.wait(p.timeIsUp(r), "the meeting's end and grace")
+		p.decideEmpty(seats, r)
+	}
+}
+
+// decideEmpty ends a meeting that nobody is connected to before its time is up.
+func (p *planner) decideEmpty(seats []*greenroom.Seat, r greenroom.Rules) {
+	switch {
 	case p.m.Used() && !p.m.Blueprint.Reports(): // nobody knows who is there: the end ends it
 	case p.m.Used():
 		since := p.emptySince()
-		if p.due(since.Add(time.Duration(r.EmptyAfter)), "nobody being connected for "+r.EmptyAfter.String()) {
-			p.end(greenroom.Completed, fmt.Sprintf("Nobody has been connected for %s.", r.EmptyAfter), map[string]string{"empty_since": stamp(since)})
-		}
+		p.endAt(since.Add(time.Duration(r.EmptyAfter)), "nobody being connected for "+r.EmptyAfter.String(),
+			greenroom.Completed, fmt.Sprintf("Nobody has been connected for %s.", r.EmptyAfter), "empty_since", since)
 	default:
 		p.decideUnused(seats)
 	}
 }
 
-// timeIsUp ends a meeting that nobody is connected to when its end and grace have passed.
-func (p *planner) timeIsUp(r greenroom.Rules) bool {
+// timeIsUp is when a meeting ends that nobody is connected to: when its end and grace have passed.
+func (p *planner) timeIsUp(r greenroom.Rules) time.Time {
 	limit := p.m.EndsAt.Add(time.Duration(r.Grace))
 	if p.m.Used() {
 		limit = later(limit, p.emptySince().Add(min(reconnect, time.Duration(r.EmptyAfter))))
 	}
-	if !p.due(limit, "the meeting's end and grace") {
-		return false
-	}
+	return limit
+}
+
+// endInTime ends a meeting whose time was up at limit.
+func (p *planner) endInTime(limit time.Time) {
 	reason, why := greenroom.Completed, "The meeting's time is over and nobody is connected."
 	if !p.m.Used() {
 		reason, why = p.unusedReason(), "The meeting's time is over and nobody came."
 	}
 	p.end(reason, why, map[string]string{"limit": stamp(limit)})
-	return true
+}
+
+// endAt ends the meeting when at has come. The evidence is one instant and its name.
+func (p *planner) endAt(at time.Time, wait string, reason greenroom.EndReason, why, evidence string, instant time.Time) {
+	if !p.due(at) {
+		p.wait(at, wait)
+		return
+	}
+	p.end(reason, why, map[string]string{evidence: stamp(instant)})
 }
 
 // decideUnused ends a meeting that nobody has used: nobody came, or nobody could be given a desktop.
@@ -58,34 +77,47 @@ func (p *planner) decideUnused(seats []*greenroom.Seat) {
 	}
 	switch {
 	case len(seats) > 0 && lost == len(seats):
-		if hopeless || p.due(p.m.StartsAt, "the start, with no desktop to be had") {
-			p.end(greenroom.GaveUp, "No seat could be given a desktop: "+seats[0].Desktop.Error, nil)
+		if !hopeless && !p.due(p.m.StartsAt) {
+			p.wait(p.m.StartsAt, "the start, with no desktop to be had")
+			return
 		}
-	case all(seats, func(s *greenroom.Seat) bool { return givenUp(s) || p.absent(s) }):
+		p.end(greenroom.GaveUp, "No seat could be given a desktop: "+seats[0].Desktop.Error, nil)
+	case every(seats, func(s *greenroom.Seat) bool { return givenUp(s) || p.due(absentAt(&p.m, s)) }):
 		p.end(greenroom.NoShow, fmt.Sprintf("Nobody came within %s of the start.", p.m.Blueprint.Rules.NoShowAfter), nil)
+	default:
+		p.waitForPeople(seats)
+	}
+}
+
+// waitForPeople looks again when the next seat's person is late.
+func (p *planner) waitForPeople(seats []*greenroom.Seat) {
+	for _, s := range seats {
+		if !givenUp(s) {
+			p.wait(absentAt(&p.m, s), "somebody to come to seat "+s.Role)
+		}
 	}
 }
 
 func (p *planner) unusedReason() greenroom.EndReason {
-	if all(p.m.Present(), func(s *greenroom.Seat) bool { return s.Failures > 0 || givenUp(s) }) {
+	if every(p.m.Present(), func(s *greenroom.Seat) bool { return s.Failures > 0 || givenUp(s) }) {
 		return greenroom.GaveUp
 	}
 	return greenroom.NoShow
 }
 
-// absent reports whether the seat's person has not come in time. Time is counted from when the person
-// could have come in, never from the machine's boot: a late desktop is not the person's fault.
-func (p *planner) absent(s *greenroom.Seat) bool {
+// absentAt is when the seat's person counts as not having come: never while there is no desktop to come to. Time is
+// counted from when the person could have come in, not from the machine's boot: a late desktop is not the person's fault.
+func absentAt(m *greenroom.Meeting, s *greenroom.Seat) time.Time {
 	d := &s.Desktop
-	if d.EndReason == greenroom.RemovedNoShow && !p.requested(s) {
-		return true
+	if d.EndReason == greenroom.RemovedNoShow && !requested(s) {
+		return time.Time{}
 	}
 	readyAt, ok := d.Entered(greenroom.Ready)
 	if d.Phase != greenroom.Ready || !ok {
-		return false
+		return farAhead
 	}
-	since := later(p.m.StartsAt, readyAt)
-	return p.due(since.Add(time.Duration(p.m.Blueprint.Rules.NoShowAfter)), "somebody to come to seat "+s.Role)
+	since := later(m.StartsAt, readyAt)
+	return since.Add(time.Duration(m.Blueprint.Rules.NoShowAfter))
 }
 
 // end records that the meeting is over and why.
@@ -143,12 +175,9 @@ func givenUp(s *greenroom.Seat) bool {
 	return d.Phase == greenroom.Failed && d.Cleared && (d.Permanent || s.Failures >= maxFailures)
 }
 
-func all(seats []*greenroom.Seat, holds func(*greenroom.Seat) bool) bool {
-	ok := len(seats) > 0
-	for _, s := range seats { // every seat is asked, so that each notes its own time to look again
-		ok = holds(s) && ok
-	}
-	return ok
+// every reports whether there are seats and holds is true of each.
+func every(seats []*greenroom.Seat, holds func(*greenroom.Seat) bool) bool {
+	return len(seats) > 0 && !slices.ContainsFunc(seats, func(s *greenroom.Seat) bool { return !holds(s) })
 }
 
 func later(t time.Time, others ...time.Time) time.Time {

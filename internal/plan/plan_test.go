@@ -75,7 +75,7 @@ func listed(m *greenroom.Meeting) []plan.Instance {
 }
 
 func decide(m greenroom.Meeting, now time.Time) plan.Decision {
-	return plan.Plan(plan.Snapshot{Meeting: m, Zone: "desk.localhost", Observed: true, Instances: listed(&m)}, now)
+	return mustPlan(plan.Snapshot{Meeting: m, Zone: "desk.localhost", Observed: true, Instances: listed(&m)}, now)
 }
 
 func phases(m greenroom.Meeting) map[string]greenroom.Phase {
@@ -310,7 +310,7 @@ func TestRules(t *testing.T) {
 func TestLostMachines(t *testing.T) {
 	t.Parallel()
 	at := func(m greenroom.Meeting, now time.Time, instances []plan.Instance) plan.Decision {
-		return plan.Plan(plan.Snapshot{Meeting: m, Zone: "desk.localhost", Observed: true, Instances: instances}, now)
+		return mustPlan(plan.Snapshot{Meeting: m, Zone: "desk.localhost", Observed: true, Instances: instances}, now)
 	}
 	t.Run("absent once is no proof", func(t *testing.T) {
 		t.Parallel()
@@ -388,7 +388,7 @@ func TestLooksAreRarerWhereChangesAreTold(t *testing.T) {
 			for i := range m.Seats {
 				m.Seats[i].Desktop.Timings[greenroom.Booting] = start
 			}
-			d := plan.Plan(plan.Snapshot{Meeting: m, Zone: "desk.localhost", Observed: true, Instances: pending(&m), Told: told}, now)
+			d := mustPlan(plan.Snapshot{Meeting: m, Zone: "desk.localhost", Observed: true, Instances: pending(&m), Told: told}, now)
 			if !d.Wake.After(now) || d.Wake.Sub(now) > 30*time.Second {
 				t.Fatalf("told %t: after %s it looks again in %s", told, now.Sub(start), d.Wake.Sub(now))
 			}
