@@ -29,7 +29,7 @@ func (a *api) meeting(m greenroom.Meeting) wire.Meeting {
 func desktop(d *greenroom.Desktop) wire.Desktop {
 	out := wire.Desktop{
 		Phase: d.Phase, Attempt: d.Attempt, InstanceID: d.InstanceID, Hostname: d.Hostname, Address: d.Address,
-		Connected: d.Connected(), Error: known(d.Error), EndReason: known(d.EndReason), Timings: d.Timings,
+		Connected: d.Connected(), AwaySince: instant(d.AwaySince()), Error: known(d.Error), EndReason: known(d.EndReason), Timings: d.Timings,
 	}
 	if a := d.Agent; a.KeyHash != "" {
 		out.Agent = &wire.Agent{Version: a.Version, EnrolledAt: instant(a.EnrolledAt), ReportedAt: instant(a.ReportedAt), Connections: a.Connections,
@@ -57,7 +57,7 @@ func event(e greenroom.Event) wire.Event {
 
 func explanation(e meetings.Explanation) wire.Plan {
 	out := wire.Plan{Meeting: e.Meeting, State: e.State, Steps: []wire.PlanStep{}, WakeAt: instant(e.WakeAt), Why: e.Why,
-		ParkedUntil: instant(e.ParkedUntil), ParkedReason: e.ParkedReason, Seats: []wire.PlanSeat{}}
+		ParkedUntil: instant(e.ParkedUntil), ParkedReason: e.ParkedReason, Seats: []wire.PlanSeat{}, EndAt: instant(e.EndAt), EndWhy: e.EndWhy}
 	for _, s := range e.Steps {
 		out.Steps = append(out.Steps, wire.PlanStep{Do: s.Do, Role: s.Role, Why: s.Why})
 	}

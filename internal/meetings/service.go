@@ -178,6 +178,8 @@ type Explanation struct {
 	ParkedUntil  time.Time // zero: not parked
 	ParkedReason string
 	Seats        []SeatOutlook // as they stand before the steps
+	EndAt        time.Time     // when the meeting ends if nothing else happens; zero: it has
+	EndWhy       string        // to be read after it
 }
 
 // SeatOutlook is where a seat's desktop stands and what comes next for it.
@@ -225,6 +227,7 @@ func (s *Service) Explain(ctx context.Context, id string) (Explanation, error) {
 		e.ParkedUntil, e.ParkedReason = m.ParkedUntil, m.ParkedReason
 	}
 	e.Seats = outlooks(&m, s.Now())
+	e.EndAt, e.EndWhy = plan.EndOutlook(&m)
 	return e, nil
 }
 

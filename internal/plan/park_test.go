@@ -40,6 +40,7 @@ func TestParkingEnds(t *testing.T) {
 	t.Run("by itself, and is told", func(t *testing.T) {
 		t.Parallel()
 		m := parked(ok(greenroom.Planned))
+		m.EndsAt = start.Add(2 * time.Hour)
 		d := decide(m, start.Add(time.Hour))
 		if d.Events[0].Kind != greenroom.EventResumed || !d.Meeting.ParkedUntil.IsZero() || d.Meeting.ParkedReason != "" {
 			t.Errorf("%+v, parked until %v", d.Events, d.Meeting.ParkedUntil)

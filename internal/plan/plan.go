@@ -82,7 +82,6 @@ const (
 	missingAfter  = 10 * time.Second              // an instance absent this long, over at least two looks, is lost
 	effectSettles = EffectTimeout + 5*time.Second // a launch or a record that was asked for may yet take hold: another process may have asked, too, by a clock that differs
 	secondLook    = 5 * time.Second               // after that, absence is believed over this long
-	reconnect     = 30 * time.Second              // after the end, a broken connection gets this long to come back
 	earlyRelease  = time.Minute                   // a moved start releases desktops only beyond this
 	removalRetry  = 30 * time.Second              // a removal that shows no effect is asked for again
 	maxFailures   = 8                             // desktops that fail in a row before a seat is given up

@@ -15,6 +15,9 @@ func (p *planner) seat(s *greenroom.Seat) {
 		p.remove(s, reason, why)
 	} else if d.Phase.Live() {
 		p.wait(d.KillAt, "the machine's maximum age")
+		if Moved(&p.m, p.now) {
+			p.wait(p.m.KeptUntil(s), "somebody who was in a moment ago")
+		}
 	}
 	if p.Observed && d.MayExist() {
 		p.look(s)
@@ -53,10 +56,20 @@ func (p *planner) unwanted(s *greenroom.Seat) (greenroom.RemovalReason, string) 
 		return "", ""
 	case p.due(d.KillAt):
 		return greenroom.RemovedKillTime, fmt.Sprintf("The machine is %s old and must go.", p.m.Blueprint.Rules.KillAfter)
-	case !d.Connected() && !s.RequestedAt.After(d.Timings[greenroom.Planned]) && p.now.Before(p.m.LaunchAt().Add(-earlyRelease)):
+	case Moved(&p.m, p.now) && (d.Released || !p.wantedNow(s)):
 		return greenroom.RemovedRescheduled, "The meeting was moved to a later time."
 	}
 	return "", ""
+}
+
+// Moved reports whether the start is so far ahead that no desktop is due yet: one that is there, is left from an earlier start.
+func Moved(m *greenroom.Meeting, now time.Time) bool {
+	return now.Before(m.LaunchAt().Add(-earlyRelease))
+}
+
+// wantedNow reports whether somebody is or was a moment ago in the seat's desktop, or asked for it.
+func (p *planner) wantedNow(s *greenroom.Seat) bool {
+	return p.m.Keeps(s, p.now) || s.RequestedAt.After(s.Desktop.Timings[greenroom.Planned])
 }
 
 // remove starts a desktop's removal, whatever it is doing.
@@ -189,13 +202,12 @@ func (p *planner) proving(s *greenroom.Seat) {
 }
 
 func (p *planner) ready(s *greenroom.Seat) {
-	switch at := absentAt(&p.m, s); {
-	case !p.m.Used():
-	case p.due(at):
-		p.remove(s, greenroom.RemovedNoShow, fmt.Sprintf("Nobody used it within %s.", p.m.Blueprint.Rules.NoShowAfter))
-	default:
+	at := absentAt(&p.m, s)
+	if !p.due(at) {
 		p.wait(at, "somebody to come to seat "+s.Role)
+		return
 	}
+	p.remove(s, greenroom.RemovedNoShow, fmt.Sprintf("Nobody used it within %s. Whoever comes later gets a new one.", p.m.Blueprint.Rules.NoShowAfter))
 }
 
 // stageWaitsFor says what a stage's deadline waits for.

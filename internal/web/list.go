@@ -36,6 +36,7 @@ var listChoices = []struct{ show, name, empty string }{
 	{string(greenroom.Preparing), "Preparing", "No desktop is being started."},
 	{string(greenroom.AllReady), "Ready", "No meeting has all its desktops ready and waiting."},
 	{string(greenroom.InProgress), "In progress", "No meeting is going on."},
+	{string(greenroom.Waiting), "Waiting", "No meeting waits for people without a desktop."},
 	{string(greenroom.Ended), "Ended", "No meeting has ended yet."},
 	{"all", "All", "No meeting was ever scheduled here."},
 }

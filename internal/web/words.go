@@ -33,6 +33,8 @@ func statePill(s greenroom.State, why greenroom.EndReason) pill {
 		return pill{"Ready", good}
 	case greenroom.InProgress:
 		return pill{"In progress", good}
+	case greenroom.Waiting:
+		return pill{"Waiting", calm}
 	case greenroom.Ending:
 		return pill{"Ending", busy}
 	case greenroom.Ended:
@@ -75,7 +77,7 @@ func endSentence(why greenroom.EndReason) string {
 	}
 }
 
-func phasePill(d *greenroom.Desktop) pill {
+func phasePill(d *greenroom.Desktop, zone string) pill {
 	switch d.Phase {
 	case greenroom.Launching:
 		return pill{"Starting", busy}
@@ -90,6 +92,9 @@ func phasePill(d *greenroom.Desktop) pill {
 	case greenroom.InUse:
 		if d.Connected() {
 			return pill{"Connected", good}
+		}
+		if since := d.AwaySince(); !since.IsZero() {
+			return pill{"Away since " + clock(since, zone), calm}
 		}
 		return pill{"In use", good}
 	case greenroom.Terminating:

@@ -45,7 +45,7 @@ var Table = []Mutation{
 	{"a meeting closes while desktops go", planEnd, "if p.m.Seats[i].Desktop.Phase != greenroom.Gone {", "if p.m.Seats[i].Desktop.Phase.Live() {"},
 	{"the sweep leaves machines", sweep, "return provider.Terminate(ctx, orphans...)", "return nil"},
 	{"the sweep leaves records", sweep, "return s.Records.DeleteRecords(ctx, orphans)", "return nil"},
-	{"removals are not asked for", planSeat, `p.effect(Terminate, s, "the desktop is going")`, "p.moved = p.moved || false"},
+	{"removals are not asked for", planSeat, `p.effectAt(removalAgainAt(d), Terminate, s, "the desktop is going", "a removal that shows no effect")`, `p.wait(removalAgainAt(d), "a removal that shows no effect")`},
 
 	// Nobody is sent to what was not proved.
 	{"a proof that failed counts", planSettle, "if !proof.OK {", "if !proof.OK && len(proof.Steps) == 0 {"},
@@ -53,12 +53,17 @@ var Table = []Mutation{
 
 	// No session ends without a lawful reason.
 	{"one look is enough for a missing machine", planSeat, "again := d.MissingSince.Add(missingAfter)", "again := d.MissingSince"},
-	{"a meeting ends while people are connected", planEnd, "case p.connected():", "case p.connected() && p.m.EndsAt.IsZero():"},
-	{"grace is ignored", planEnd, "limit := p.m.EndsAt.Add(time.Duration(r.Grace))\n", "limit := p.m.EndsAt\n"},
-	{"overtime is ignored", planEnd, "p.m.EndsAt.Add(time.Duration(max(r.Grace, r.Overtime)))", "p.m.EndsAt"},
+	{"a meeting ends while people are connected", planEnd, "case connected(&p.m):", "case connected(&p.m) && p.m.EndsAt.IsZero():"},
+	{"grace is ignored", planEnd, "limit := m.EndsAt.Add(time.Duration(r.Grace))\n", "limit := m.EndsAt\n"},
+	{"overtime is ignored", planEnd, "m.EndsAt.Add(time.Duration(max(r.Grace, r.Overtime)))", "m.EndsAt"},
 	{"an empty meeting ends at once", planEnd, "p.endAt(since.Add(time.Duration(r.EmptyAfter)),", "p.endAt(since,"},
-	{"no-show counts from the boot", planEnd, "since := later(m.StartsAt, readyAt)", "since := readyAt"},
-	{"a moved meeting takes desktops from people", planSeat, "case !d.Connected() && !s.RequestedAt", "case !s.RequestedAt"},
+	{"no-show counts from the boot", planEnd, "at := later(m.StartsAt, ready).Add(time.Duration(m.Blueprint.Rules.NoShowAfter))", "at := ready.Add(time.Duration(m.Blueprint.Rules.NoShowAfter))"},
+	{"a moved meeting takes desktops from people", "meeting.go", "return d.Connected() || d.Phase == InUse", "return d.Phase == InUse"},
+	{"a moved meeting takes desktops from those who reload", "meeting.go", "m.Blueprint.Reports() || now.Before(m.KeptUntil(s))", "m.Blueprint.Reports()"},
+	{"an edit takes desktops from people and does not ask", "internal/meetings/occupied.go", "if len(people) == 0 || force {", "if true {"},
+	{"who was let in a moment ago is late", planEnd, "at = later(at, s.EnteredAt.Add(greenroom.TokenLife))", "at = later(at, s.EnteredAt)"},
+	{"the no-show rule ends the meeting", planEnd, "return m.EndsAt\n", "return later(m.StartsAt.Add(time.Duration(r.NoShowAfter)), m.CreatedAt)\n"},
+	{"who loses the network at the end loses the desktop", planEnd, "return earlier(later(limit, last.Add(time.Duration(r.EmptyAfter))), overtimeEnds(m))", "return limit"},
 	{"a desktop goes for no reason", planSeat, "\t\td.EndReason = reason\n\t\tp.move(s, greenroom.Terminating, why)", "\t\tp.move(s, greenroom.Terminating, why)"},
 	{"the end has no evidence", planEnd, "data := map[string]string{\"reason\": string(reason)}\n\tfor k, v := range evidence {", "data := map[string]string{}\n\tfor k, v := range evidence {"},
 	{"the sweep does not look twice", sweep, "if !s.Seen[what] {", "if false {"},
