@@ -148,6 +148,23 @@ func TestFaultsOfTheInput(t *testing.T) {
 	})
 }
 
+func TestEditAsksBeforeItTakesDesktops(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	m := r.scheduled()
+	path := "/api/v1/meetings/" + m.ID
+	r.ready(m.ID)
+	r.change(m.ID, func(m *greenroom.Meeting) []greenroom.Event {
+		m.Seat("teacher").Desktop.Phase, m.Seat("teacher").Desktop.Agent.Connections = greenroom.InUse, 1
+		return nil
+	})
+	move := `{"starts_at": "` + time.Now().Add(5*time.Hour).UTC().Format(time.RFC3339) + `"`
+	if p := problem(t, r.call("PATCH", path, move+"}"), 409); p.Type != "/problems/occupied" || p.Field != "force" || !strings.Contains(p.Detail, "is in one now") {
+		t.Errorf("problem is %+v", p)
+	}
+	doc[wire.Meeting](t, r.call("PATCH", path, move+`, "force": true}`), 200)
+}
+
 func TestEdit(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -172,17 +189,6 @@ func TestEdit(t *testing.T) {
 		t.Errorf("field is %q", p.Field)
 	}
 	problem(t, r.call("PATCH", "/api/v1/meetings/zzzzzzzzzzzzzzzz", `{"title": "x"}`), 404)
-
-	r.ready(m.ID)
-	r.change(m.ID, func(m *greenroom.Meeting) []greenroom.Event {
-		m.Seat("teacher").Desktop.Phase, m.Seat("teacher").Desktop.Agent.Connections = greenroom.InUse, 1
-		return nil
-	})
-	move := `{"starts_at": "` + time.Now().Add(5*time.Hour).UTC().Format(time.RFC3339) + `"`
-	if p := problem(t, r.call("PATCH", path, move+"}"), 409); p.Type != "/problems/occupied" || p.Field != "force" || !strings.Contains(p.Detail, "is in one now") {
-		t.Errorf("problem is %+v", p)
-	}
-	doc[wire.Meeting](t, r.call("PATCH", path, move+`, "force": true}`), 200)
 
 	old := r.join(m, "teacher")
 	fresh := doc[wire.Meeting](t, r.call("POST", path+"/seats/teacher/key", nil), 200)

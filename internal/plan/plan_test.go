@@ -138,7 +138,7 @@ func TestRules(t *testing.T) {
 			return m
 		}, at: m1, phases: map[string]greenroom.Phase{"teacher": greenroom.InUse, "student": greenroom.Ready}, wake: 15 * m1},
 		{name: "nobody came: the machines go, the meeting stays", meeting: func() greenroom.Meeting { return ok(greenroom.Ready) }, at: 15 * m1,
-			phases: both(greenroom.Terminating),
+			phases:  both(greenroom.Terminating),
 			effects: []string{"unpublish teacher", "terminate teacher", "unpublish student", "terminate student"}},
 		{name: "one of two came: only the other's desktop goes", meeting: func() greenroom.Meeting {
 			m := ok(greenroom.Ready)
