@@ -76,8 +76,8 @@ func (c *Config) keys() []key {
 
 func blueprintKeys(b *greenroom.Blueprint) []key {
 	ks := []key{
-		{"provider", "Who makes the machines: `local`, on this machine, or `ec2`, on Amazon EC2 (docs/aws.md).", &b.Provider},
-		{"protocol", "How the screen reaches the browser: `novnc` on this machine, `dcv` elsewhere.", &b.Protocol},
+		{"provider", "Who makes the machines: `local`, on this machine, or `ec2`, on Amazon EC2 (docs/aws.md).", (*string)(&b.Provider)},
+		{"protocol", "How the screen reaches the browser: `novnc` on this machine, `dcv` elsewhere.", (*string)(&b.Protocol)},
 		{"agent", "What runs on the machine beside the desktop: `greenroom`, its agent, or `none`, for an image of your own; see [DCV desktops](desktops-dcv.md).", &b.Agent},
 		{"user", "Whose session it is on a machine with DCV: an account of the image.", &b.User},
 		{"hooks", "Directory on the machine with the hooks of a desktop, `warmup.d` and `end.d`; empty: none on this machine, the agent's own elsewhere.", &b.Hooks},
