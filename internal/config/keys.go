@@ -38,6 +38,7 @@ func (c *Config) keys() []key {
 		{"gateway_address", "With access `gateway`: the IPv4 address that the wildcard record leads to. Empty means the address of desktop_listen.", &c.GatewayAddress},
 		{"resolver_networks", "Networks or addresses from which Amazon DCV connection gateways may ask where a session is (`POST /resolveSession`); empty means none.", &c.ResolverNetworks},
 		{"video_url", "Address of a meeting's video room, with `{id}` for the meeting; empty means none.", &c.VideoURL},
+		{"trusted_proxies", "Networks or addresses of the proxies in front of listen. Only they are believed when they name the client's address in `X-Forwarded-For`, `Forwarded` or the PROXY protocol. See [proxies](proxies.md).", &c.TrustedProxies},
 		{"api_token_file", "File with the organisers' API tokens, as `greenroom token` writes it; empty: no token is needed, on loopback only.", &c.APITokenFile},
 		{"identity_certificates", "File with AWS's certificates for instance identity documents (RSA-2048, PEM) of the regions in use; desktops on EC2 cannot enrol without.", &c.IdentityCerts},
 		{"log_level", "`debug`, `info`, `warn` or `error`.", &c.LogLevel},

@@ -72,8 +72,6 @@ func Permissions() []Permission {
 
 		{"sqs:SendMessage", "${queue}", nil, asking},
 		{"scheduler:CreateSchedule", schedule, nil, timing},
-		{"scheduler:UpdateSchedule", schedule, nil, timing},
-		{"scheduler:DeleteSchedule", schedule, nil, timing},
 		{"scheduler:CreateSchedule", sweeps, nil, ending},
 		{"scheduler:DeleteSchedule", sweeps, nil, ending},
 		{"iam:PassRole", "${schedulerole}", passed("scheduler"), []string{funcWake, funcChange, funcSweep}},

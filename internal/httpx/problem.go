@@ -93,6 +93,11 @@ func (k Kind) Fields(fields ...FieldProblem) *Problem {
 
 func (p *Problem) Error() string { return p.Detail }
 
+// Is makes a problem of too many requests an ErrThrottled.
+func (p *Problem) Is(target error) bool {
+	return target == greenroom.ErrThrottled && p.Status == http.StatusTooManyRequests //nolint:errorlint // that is what Is is for
+}
+
 // GetStatus is the HTTP status.
 func (p *Problem) GetStatus() int { return p.Status }
 

@@ -35,6 +35,7 @@ type meetingPage struct {
 	Seats    []seatCard
 	Timeline []timelineEntry
 	Older    bool // the timeline is longer than shown
+	Unlisted int  // entries that it had no room for
 	Edit     editForm
 	Editing  bool // the form was sent and has faults: show it open
 	CanEdit  bool
@@ -149,6 +150,7 @@ func newMeetingPage(m *greenroom.Meeting, events []greenroom.Event, links map[st
 	if m.ParkedUntil.After(now) {
 		p.Parked, p.Reason, p.Next = clock(m.ParkedUntil, m.TimeZone), m.ParkedReason, ""
 	}
+	p.Unlisted = m.Unlisted
 	for _, s := range m.Present() {
 		p.Seats = append(p.Seats, newSeatCard(m, s, links[s.Role], now))
 	}

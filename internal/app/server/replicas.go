@@ -11,6 +11,7 @@ import (
 
 	"greenroom"
 	"greenroom/internal/notify/pgnotify"
+	"greenroom/internal/store/sqlstore"
 )
 
 // reloadEvery is how old the names of a zone that others write, too, may get if every hint is lost.
@@ -29,7 +30,7 @@ func (a *app) openReplicas() {
 		return
 	}
 	r := &replicas{app: a, names: make(chan struct{}, 1)}
-	r.channel = pgnotify.New(pgnotify.Options{URL: a.Config.Database.Reveal(), Hear: r.hear, Missed: r.missed, Logger: a.Logger})
+	r.channel = pgnotify.New(pgnotify.Options{Dial: sqlstore.Dialer(a.Config.Database.Reveal()), Hear: r.hear, Missed: r.missed, Logger: a.Logger})
 	a.replicas = r
 }
 

@@ -153,6 +153,7 @@ type Event struct {
 type Events struct {
 	Events    []Event `json:"events" nullable:"false"`
 	NextAfter *int64  `json:"next_after" doc:"Value of after for the next part; null if this is the last one so far."`
+	Unlisted  int     `json:"unlisted" doc:"Entries that the timeline had no room for: of what people and programs can cause at will it keeps a thousand."`
 }
 
 // Entry is the entry URL.

@@ -35,9 +35,9 @@ type Hint struct {
 
 // Options are what a Channel is made of.
 type Options struct {
-	URL    string
-	Hear   func(Hint) // another replica's; must be quick
-	Missed func()     // hints may have been missed: look at everything again
+	Dial   func(ctx context.Context) (*pgx.Conn, error) // to the database
+	Hear   func(Hint)                                   // another replica's; must be quick
+	Missed func()                                       // hints may have been missed: look at everything again
 	Logger *slog.Logger
 }
 
@@ -97,7 +97,7 @@ func (f *Channel) keep(ctx context.Context, failed string, use func(ctx context.
 func (f *Channel) connected(ctx context.Context, use func(ctx context.Context, conn *pgx.Conn) error) error {
 	dial, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	conn, err := pgx.Connect(dial, f.URL)
+	conn, err := f.Dial(dial)
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
