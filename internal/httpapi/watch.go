@@ -55,7 +55,7 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request, in *watchInput) erro
 	if a.hub != nil {
 		hints = a.hub.Subscribe(ctx, in.ID) // before the first look: what changes after it is hinted at
 	}
-	s := &stream{api: a, w: w, meeting: in.ID, seq: in.After}
+	s := &stream{api: a, w: w, client: httpx.ClientKey(r), meeting: in.ID, seq: in.After}
 	if last, err := strconv.ParseInt(in.Last, 10, 64); err == nil {
 		s.seq, s.resumed = last, true
 	}
@@ -94,19 +94,31 @@ type stream struct {
 	api     *api
 	w       http.ResponseWriter
 	out     *sse.Stream // nil before it is started
+	client  string
 	meeting string
 	rev     int64 // of the meeting as last sent
 	seq     int64 // of the last timeline entry sent
 	resumed bool
 }
 
-// look sends what is new and reports whether there will be nothing more.
-func (s *stream) look(ctx context.Context) (bool, error) {
+// read reads what may be new. A change makes every stream read: clients take turns, or those with many streams would delay all others.
+func (s *stream) read(ctx context.Context) (greenroom.Meeting, []greenroom.Event, error) {
+	done, err := s.api.looks.Take(ctx, s.client)
+	if err != nil {
+		return greenroom.Meeting{}, nil, err
+	}
+	defer done()
 	m, err := s.api.service.Meeting(ctx, s.meeting)
 	if err != nil {
-		return false, err
+		return m, nil, err
 	}
 	found, err := s.api.service.Events(ctx, s.meeting, s.seq, eventsAtOnce)
+	return m, found, err
+}
+
+// look sends what is new and reports whether there will be nothing more.
+func (s *stream) look(ctx context.Context) (bool, error) {
+	m, found, err := s.read(ctx)
 	if err != nil {
 		return false, err
 	}
