@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"strconv"
 	"time"
 
@@ -78,8 +79,8 @@ type Options struct {
 	Resolvers []netip.Prefix // from where /resolveSession may be asked; nil: it is not there
 }
 
-// looksAtOnce is how many streams read at once what is new.
-const looksAtOnce = 8
+// looksAtOnce is how many streams read at once what is new: half of the processors are for everybody else.
+func looksAtOnce() int { return max(1, runtime.GOMAXPROCS(0)/2) }
 
 // DefaultWatchers is how many streams are open at once; for one more the oldest of the client with the most ends.
 const DefaultWatchers = 1000
@@ -105,7 +106,7 @@ func Register(mux *http.ServeMux, o Options) {
 	watchers := cmp.Or(o.Watchers, DefaultWatchers)
 	a := &api{
 		service: o.Service, hub: o.Hub, log: o.Logger, joins: o.Joins, machines: httpx.NewGuesses(time.Second/20, 40),
-		watchers: connlimit.NewPool(connlimit.Limits{All: watchers}), looks: connlimit.NewTurns(looksAtOnce, 2*watchers),
+		watchers: connlimit.NewPool(connlimit.Limits{All: watchers}), looks: connlimit.NewTurns(looksAtOnce(), 2*watchers),
 	}
 	if o.Hub == nil { // a function: its time costs money
 		a.machines.Hold = 0

@@ -62,6 +62,7 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request, in *watchInput) erro
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	for {
+		looked := time.Now()
 		over, err := s.look(ctx)
 		switch {
 		case err != nil && s.out == nil:
@@ -78,7 +79,7 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request, in *watchInput) erro
 		case <-ctx.Done():
 			return nil
 		case _, open := <-hints:
-			if !open {
+			if !open || !a.settled(ctx, looked) {
 				return nil
 			}
 		case <-beat.C:
@@ -86,6 +87,19 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request, in *watchInput) erro
 				return nil
 			}
 		}
+	}
+}
+
+// settled waits until a stream may look again, and reports whether ctx lives on. The more streams there are, the more changes are one
+// look: together they look about a thousand times a second at most.
+func (a *api) settled(ctx context.Context, looked time.Time) bool {
+	t := time.NewTimer(time.Until(looked.Add(time.Duration(a.watchers.Stats().Open) * time.Millisecond)))
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
 	}
 }
 
