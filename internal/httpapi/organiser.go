@@ -125,7 +125,7 @@ func visible(key string) bool {
 
 func (a *api) list(ctx context.Context, in *struct {
 	caller
-	State  string `query:"state" enum:"scheduled,preparing,ready,in_progress,ending,ended" doc:"Only meetings in this state."`
+	State  string `query:"state" enum:"scheduled,preparing,ready,in_progress,waiting,ending,ended" doc:"Only meetings in this state."`
 	From   moment `query:"from" doc:"Only meetings that start then or later."`
 	To     moment `query:"to" doc:"Only meetings that start before then."`
 	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"Meetings in one answer."`
@@ -172,7 +172,7 @@ func (a *api) edit(ctx context.Context, in *struct {
 	}
 	b := in.Body
 	edit := meetings.Edit{
-		Title: b.Title, StartsAt: b.StartsAt, EndsAt: b.EndsAt, Duration: b.Duration, TimeZone: b.TimeZone, Seats: seats(b.Seats),
+		Title: b.Title, StartsAt: b.StartsAt, EndsAt: b.EndsAt, Duration: b.Duration, TimeZone: b.TimeZone, Seats: seats(b.Seats), Force: b.Force,
 	}
 	m, err := a.service.Edit(ctx, in.ID, edit, versions[0])
 	stale, isStale := errors.AsType[*meetings.StaleError](err)

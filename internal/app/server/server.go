@@ -171,7 +171,7 @@ func (a *app) run(ctx context.Context, handler http.Handler) error {
 		group.Add("feed", a.replicas.channel.Run)
 	}
 	group.Add("scheduler", a.scheduler.Run)
-	sweeper := &advance.Sweeper{Store: a.store, Providers: a.core.Providers, Records: a.sweptRecords(), Kick: a.kick, Logger: a.Logger}
+	sweeper := &advance.Sweeper{Store: a.store, Providers: a.core.Providers, Records: a.sweptRecords(), Kick: a.kick, Now: time.Now, Logger: a.Logger}
 	group.Add("sweep", func(ctx context.Context) error { return a.sweep(ctx, sweeper) })
 	group.Add("http", func(ctx context.Context) error { return a.serveHTTP(ctx, handler) })
 	a.Logger.Info("greenroom serves", "config", a.Config)
