@@ -47,5 +47,8 @@ func (l *lock) acquire(path string) error {
 	return f.Close()
 }
 
-// release leaves the file: were it removed, two processes could hold locks on two files of one name.
-func (l *lock) release() error { return l.file.Close() }
+// release leaves the file: were it removed, two processes could hold locks on two files of one name. Closing alone would leave the
+// lock to a program that is being started at this moment, which has a copy of the descriptor until it runs.
+func (l *lock) release() error {
+	return errors.Join(unix.Flock(int(l.file.Fd()), unix.LOCK_UN), l.file.Close())
+}
