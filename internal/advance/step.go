@@ -99,6 +99,8 @@ const moment = time.Second
 // wanted reports whether the planner waits for something that the provider knows of a desktop's machine, and may know by now.
 func wanted(d *greenroom.Desktop, now time.Time) bool {
 	switch d.Phase {
+	case greenroom.Ready, greenroom.InUse:
+		return d.Trust.Failed > 0
 	case greenroom.Booting:
 		return now.Sub(d.Timings[greenroom.Booting]) >= moment
 	case greenroom.Terminating, greenroom.Failed:
@@ -110,7 +112,7 @@ func wanted(d *greenroom.Desktop, now time.Time) bool {
 
 // observe asks the provider for the meeting's instances, if any may exist; without look, if something is wanted of one.
 func (a *Advancer) observe(ctx context.Context, m greenroom.Meeting, look bool) (plan.Snapshot, error) {
-	s := plan.Snapshot{Meeting: m, Zone: a.Zone, Told: a.Told}
+	s := plan.Snapshot{Meeting: m, Zone: a.Zone, Told: a.Told, Rarely: a.Rarely}
 	exists := false
 	for i := range m.Seats {
 		d := &m.Seats[i].Desktop

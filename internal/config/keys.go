@@ -85,11 +85,12 @@ func blueprintKeys(b *greenroom.Blueprint) []key {
 		{"seats", "The roles that a meeting has by default, and may have.", &b.Seats},
 		{"applications", "Command lines started on the desktop.", &b.Applications},
 		{"rules.lead", "Desktops are started this long before the meeting.", &b.Rules.Lead},
-		{"rules.no_show_after", "This long after the start, a desktop that nobody used goes.", &b.Rules.NoShowAfter},
-		{"rules.empty_after", "Nobody connected for this long after use: the meeting is over.", &b.Rules.EmptyAfter},
-		{"rules.grace", "Time after the end before desktops go.", &b.Rules.Grace},
+		{"rules.no_show_after", "This long after the start, a desktop that nobody used is removed, each by itself; the meeting goes on, and whoever comes later gets a new one ([states.md](states.md)).", &b.Rules.NoShowAfter},
+		{"rules.empty_after", "Nobody connected for this long after use: the meeting is over. Whoever used a desktop keeps it for so long through a reload or a lost network.", &b.Rules.EmptyAfter},
+		{"rules.grace", "Time after the end before desktops go; longer while somebody is connected or was within `empty_after`, up to `overtime`.", &b.Rules.Grace},
 		{"rules.overtime", "The most that use can stretch a meeting past its end.", &b.Rules.Overtime},
 		{"rules.kill_after", "Greatest age of a machine; the machine itself obeys it.", &b.Rules.KillAfter},
+		{"rules.proof_age", "From `ready` on, nobody is sent to a desktop whose last proof is older; it is proved again about three times as often. `0s` is `15s` on this machine and `1m` elsewhere ([states.md](states.md)).", &b.Rules.ProofAge},
 		{"rules.wrap_up", "The most that the end hooks of a used desktop get before it goes.", &b.Rules.WrapUp},
 	}
 	ks = append(ks, ec2Keys(&b.EC2)...)

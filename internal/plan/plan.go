@@ -16,6 +16,7 @@ type Snapshot struct {
 	Observed  bool       // Instances was looked up; otherwise absence means nothing
 	Instances []Instance // what the provider lists for this meeting
 	Places    []string   // where the provider has machines for this meeting, the best first
+	Rarely    bool       // each look costs: proofs are kept fresh only while people come
 	Told      bool       // the provider tells when a machine changes: looks are only for what was not told
 }
 
@@ -133,7 +134,11 @@ func (p *planner) settle() bool {
 
 // round applies every rule once to the meeting as it stands.
 func (p *planner) round() {
-	if p.m.Closed || p.parked() {
+	if p.m.Closed {
+		return
+	}
+	if p.parked() {
+		p.proveParked()
 		return
 	}
 	if p.m.EndReason == "" {
@@ -146,6 +151,15 @@ func (p *planner) round() {
 	p.dropRemoved()
 	if p.m.EndReason != "" {
 		p.close()
+	}
+}
+
+// proveParked keeps the proofs of a parked meeting's desktops fresh: a look changes nothing, and people may go on entering.
+func (p *planner) proveParked() {
+	for i := range p.m.Seats {
+		if s := &p.m.Seats[i]; s.Desktop.Enterable() && p.m.EndReason == "" && !s.Removed {
+			p.prove(s)
+		}
 	}
 }
 

@@ -55,7 +55,7 @@ var Table = []Mutation{
 	{"one look is enough for a missing machine", planSeat, "again := d.MissingSince.Add(missingAfter)", "again := d.MissingSince"},
 	{"a meeting ends while people are connected", planEnd, "case connected(&p.m):", "case connected(&p.m) && p.m.EndsAt.IsZero():"},
 	{"grace is ignored", planEnd, "limit := m.EndsAt.Add(time.Duration(r.Grace))\n", "limit := m.EndsAt\n"},
-	{"overtime is ignored", planEnd, "m.EndsAt.Add(time.Duration(max(r.Grace, r.Overtime)))", "m.EndsAt"},
+	{"overtime is ignored", planEnd, "m.EndsAt.Add(time.Duration(max(r.Grace, r.Overtime)))", "m.EndsAt.Add(0 * time.Duration(r.Grace))"},
 	{"an empty meeting ends at once", planEnd, "p.endAt(since.Add(time.Duration(r.EmptyAfter)),", "p.endAt(since,"},
 	{"no-show counts from the boot", planEnd, "at := later(m.StartsAt, ready).Add(time.Duration(m.Blueprint.Rules.NoShowAfter))", "at := ready.Add(time.Duration(m.Blueprint.Rules.NoShowAfter))"},
 	{"a moved meeting takes desktops from people", "meeting.go", "return d.Connected() || d.Phase == InUse", "return d.Phase == InUse"},
@@ -75,7 +75,7 @@ var Table = []Mutation{
 
 	// Accepted means saved, and every open meeting is woken.
 	{"the revision is not compared", mem, "case r.meeting.Rev != m.Rev:", "case false:"},
-	{"a lost race is won by force", step, "if m, err = a.Meetings.Meeting(ctx, m.ID); err != nil {\n\t\t\treturn err\n\t\t}", "latest, err := a.Meetings.Meeting(ctx, m.ID)\n\t\tif err != nil {\n\t\t\treturn err\n\t\t}\n\t\tm.Rev = latest.Rev"},
+	{"a lost race is won by force", "internal/store/change.go", "if m, err = s.Meeting(ctx, id); err != nil {\n\t\t\treturn m, err\n\t\t}", "latest, err := s.Meeting(ctx, id)\n\t\tif err != nil {\n\t\t\treturn m, err\n\t\t}\n\t\tm.Rev = latest.Rev"},
 	{"the wake is forgotten", step, "next.WakeAt = promise(s.Meeting.WakeAt, decision, now, a.lease())", "next.WakeAt = s.Meeting.WakeAt"},
 	{"the latest wake is kept", planPlan, "if p.wake.IsZero() || t.Before(p.wake) {", "if p.wake.IsZero() || t.After(p.wake) {"},
 
