@@ -20,6 +20,7 @@ const (
 	planSeat   = "internal/plan/seat.go"
 	planEnd    = "internal/plan/end.go"
 	planSettle = "internal/plan/settle.go"
+	planTrust  = "internal/plan/trust.go"
 	step       = "internal/advance/step.go"
 	effects    = "internal/advance/effects.go"
 	sweep      = "internal/advance/sweep.go"
@@ -50,6 +51,16 @@ var Table = []Mutation{
 	// Nobody is sent to what was not proved.
 	{"a proof that failed counts", planSettle, "if !proof.OK {", "if !proof.OK && len(proof.Steps) == 0 {"},
 	{"no proof is needed", planSettle, `advance(s, greenroom.Proving, "The name "`, `advance(s, greenroom.Ready, "The name "`},
+
+	// A proof expires, and one look is no verdict.
+	{"a desktop is entered however old its proof is", join, "case d.Enterable() && !m.Proved(seat, now):", "case d.Enterable() && !m.Proved(seat, now) && d.Hostname == \"\":"},
+	{"one look is a verdict", planTrust, "case t.Failed >= looksDenied && t.Denied:", "case t.Failed >= 1 && t.Denied:"},
+	{"a look that is lost is a verdict", planTrust, "return p.silent(s, silence(&p.m))", "return true"},
+	{"a report is no sign of life", planTrust, "if t.Failed == 0 || s.Desktop.Agent.ReportedAt.After(t.Since) {", "if t.Failed == 0 {"},
+	{"a desktop in use is replaced while somebody is connected", planTrust, "return !d.Connected() || p.silent(s, patience)", "return true"},
+	{"a proof is as old as its saving", planTrust, "t.ProvedAt, t.Failed, t.Since, t.Denied, t.Told = proof.At, 0,", "t.ProvedAt, t.Failed, t.Since, t.Denied, t.Told = now.Add(time.Minute), 0,"},
+	{"a desktop that does not answer is left", planTrust, "p.fail(s, \"The desktop stopped answering\"", "p.wait(p.now.Add(time.Minute), \"The desktop stopped answering\""},
+	{"proofs are not taken again", planTrust, "if p.worthProving(s) {", "if p.worthProving(s) && s.AskedAt.After(s.Desktop.Trust.LookedAt) {"},
 
 	// No session ends without a lawful reason.
 	{"one look is enough for a missing machine", planSeat, "again := d.MissingSince.Add(missingAfter)", "again := d.MissingSince"},
