@@ -30,6 +30,9 @@ type Meeting struct {
 	ParkedUntil  time.Time `json:"parked_until,omitzero"`   // the meeting is parked: no action before then
 	ParkedAt     time.Time `json:"parked_at,omitzero"`      // since when it is parked
 	ParkedReason string    `json:"parked_reason,omitempty"` // the operator's reason
+
+	Repeats  int `json:"repeats,omitempty"`  // timeline entries that count against MaxRepeats
+	Unlisted int `json:"unlisted,omitempty"` // entries that the timeline had no room for
 }
 
 // Seat is one participant's place.
@@ -39,12 +42,14 @@ type Seat struct {
 	Email       string       `json:"email,omitempty"`
 	Key         string       `json:"key"` // the secret of the join link
 	Desktop     Desktop      `json:"desktop"`
-	UsedAt      time.Time    `json:"used_at,omitzero"`      // first connection to any of the seat's desktops
-	RequestedAt time.Time    `json:"requested_at,omitzero"` // last time its person asked to enter without a desktop being there
-	EnteredAt   time.Time    `json:"entered_at,omitzero"`   // last time its person was given the entry URL
-	AskedAt     time.Time    `json:"asked_at,omitzero"`     // last time its person wanted to enter a desktop whose proof had expired
-	LeftAt      time.Time    `json:"left_at,omitzero"`      // last time its person's last connection ended
-	Failures    int          `json:"failures,omitempty"`    // desktops that failed in a row; a ready one resets it
+	UsedAt      time.Time    `json:"used_at,omitzero"`       // first connection to any of the seat's desktops
+	RequestedAt time.Time    `json:"requested_at,omitzero"`  // last time its person asked to enter without a desktop being there
+	EnteredAt   time.Time    `json:"entered_at,omitzero"`    // last time its person was given the entry URL, as the timeline tells it
+	EnteredBy   string       `json:"entered_by,omitempty"`   // the client address of that
+	EnteredMore int          `json:"entered_more,omitempty"` // how often it was given again since, to the same address
+	AskedAt     time.Time    `json:"asked_at,omitzero"`      // last time its person wanted to enter a desktop whose proof had expired
+	LeftAt      time.Time    `json:"left_at,omitzero"`       // last time its person's last connection ended
+	Failures    int          `json:"failures,omitempty"`     // desktops that failed in a row; a ready one resets it
 	SessionData *SessionData `json:"session_data,omitempty"`
 	Removed     bool         `json:"removed,omitempty"` // taken off by the organiser; stays until its desktop is gone
 }

@@ -179,9 +179,14 @@ func TestEdit(t *testing.T) {
 		t.Errorf("field is %q", p.Field)
 	}
 	doc[wire.Meeting](t, r.call("PATCH", path, `{"duration": "2h"}`, "If-Match", "*"), 200)
-	for _, bad := range []string{"abc", `W/"1"`, `"1", "2"`, "-1", "0"} {
+	for _, bad := range []string{"abc", `"1" "2"`, "-1", "0"} {
 		problem(t, r.call("PATCH", path, `{"title": "x"}`, "If-Match", bad), 422)
 	}
+	for _, stale := range []string{`W/"1"`, `"1", "2"`, `"3-gzip"`} {
+		problem(t, r.call("PATCH", path, `{"title": "x"}`, "If-Match", stale), 412)
+	}
+	doc[wire.Meeting](t, r.call("PATCH", path, `{"title": "Weak"}`, "If-Match", `W/"3"`), 200)
+	doc[wire.Meeting](t, r.call("PATCH", path, `{"title": "One of a list"}`, "If-Match", `"2", W/"4"`), 200)
 	if p := problem(t, r.call("PATCH", path, `{"ends_at": "soon"}`), 422); p.Field != "ends_at" {
 		t.Errorf("field is %q", p.Field)
 	}

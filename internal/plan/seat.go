@@ -56,7 +56,7 @@ func (p *planner) unwanted(s *greenroom.Seat) (greenroom.RemovalReason, string) 
 	case !d.Phase.Live():
 		return "", ""
 	case p.due(d.KillAt):
-		return greenroom.RemovedKillTime, fmt.Sprintf("The machine is %s old and must go.", p.m.Blueprint.Rules.KillAfter)
+		return greenroom.RemovedKillTime, fmt.Sprintf("The machine is %s old, its maximum age.", p.m.Blueprint.Rules.KillAfter)
 	case Moved(&p.m, p.now) && (d.Released || !p.wantedNow(s)):
 		return greenroom.RemovedRescheduled, "The meeting was moved to a later time."
 	}
@@ -330,7 +330,7 @@ func (p *planner) exists(s *greenroom.Seat) (exists, certain bool) {
 	return d.RemovalAskedAt.IsZero(), true
 }
 
-// lookTwice notes the first look that missed a machine whose launch was never answered, once no launch can take hold
+// lookTwice notes the first look that missed a machine whose launch was never answered, once no launch can have an effect
 // any more, and waits for the second.
 func (p *planner) lookTwice(s *greenroom.Seat) {
 	d := &s.Desktop
@@ -345,7 +345,7 @@ func (p *planner) lookTwice(s *greenroom.Seat) {
 	p.wait(d.MissingSince.Add(secondLook), "a second look that the launch left nothing")
 }
 
-// replace plans the next attempt after a failure, while there is time and hope.
+// replace plans the next attempt after a failure, while there is time and retries are left.
 func (p *planner) replace(s *greenroom.Seat) {
 	d := &s.Desktop
 	if d.Phase != greenroom.Failed || p.m.EndReason != "" || s.Removed {

@@ -52,7 +52,7 @@ func spread(name string, d time.Duration) time.Duration {
 func (p *planner) worthProving(s *greenroom.Seat) bool {
 	t := &s.Desktop.Trust
 	switch {
-	case !p.Rarely, t.Failed > 0, s.AskedAt.After(t.LookedAt):
+	case !p.OnDemand, t.Failed > 0, s.AskedAt.After(t.LookedAt):
 		return true
 	case s.Desktop.Phase == greenroom.InUse:
 		return false

@@ -222,7 +222,7 @@ func TestWhereLooksCostTheyAreTakenWhilePeopleCome(t *testing.T) {
 				alter(m)
 			}
 		})
-		return verbs(mustPlan(plan.Snapshot{Meeting: w.m, Zone: "desk.localhost", Observed: true, Instances: listed(&w.m), Rarely: true}, start.Add(when)))
+		return verbs(mustPlan(plan.Snapshot{Meeting: w.m, Zone: "desk.localhost", Observed: true, Instances: listed(&w.m), OnDemand: true}, start.Add(when)))
 	}
 	for name, tt := range map[string]struct {
 		got  []string
