@@ -39,8 +39,9 @@ func (p *planner) seat(s *greenroom.Seat) {
 		p.clear(s)
 	case greenroom.Gone:
 		p.gone(s)
-	case greenroom.InUse:
-		// its rules are those of the meeting's end and of the machine's age
+	case greenroom.InUse: // beside this its rules are those of the meeting's end and of the machine's age
+		p.prove(s)
+		p.unproved(s)
 	}
 }
 
@@ -205,6 +206,8 @@ func (p *planner) ready(s *greenroom.Seat) {
 	at := absentAt(&p.m, s)
 	if !p.due(at) {
 		p.wait(at, "somebody to come to seat "+s.Role)
+		p.prove(s)
+		p.unproved(s)
 		return
 	}
 	p.remove(s, greenroom.RemovedNoShow, fmt.Sprintf("Nobody used it within %s. Whoever comes later gets a new one.", p.m.Blueprint.Rules.NoShowAfter))
