@@ -150,7 +150,7 @@ func TestEmptyDatabaseThatWasNeverUsedIsNew(t *testing.T) {
 	o := inTemp(t)
 	release, err := sqlstore.Claim(o.Path)
 	if err == nil {
-		err = release()
+		err = release(true)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -94,6 +95,29 @@ func (l *lock) lostDatabase() error {
 	}
 	return &greenroom.UserError{Message: fmt.Sprintf(
 		"The database %s is missing or empty, though it was in use: put it back, or restore a backup with greenroom restore. To begin anew without it, remove %s.", l.database, l.file.Name())}
+}
+
+// leaveToOwner lets root's lock file, and the database if it was made just now, belong to the owner of their directory. A file
+// with other names may be anybody's.
+func (l *lock) leaveToOwner(madeDatabase bool) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	info, err := os.Stat(dir(l.database))
+	if err != nil {
+		return err
+	}
+	owner := info.Sys().(*syscall.Stat_t)
+	uid, gid := int(owner.Uid), int(owner.Gid)
+	if mine, err := l.file.Stat(); err == nil && mine.Sys().(*syscall.Stat_t).Nlink == 1 {
+		if err := l.file.Chown(uid, gid); err != nil {
+			return err
+		}
+	}
+	if !madeDatabase {
+		return nil
+	}
+	return os.Lchown(l.database, uid, gid)
 }
 
 // release leaves the file.
