@@ -13,6 +13,37 @@ type Event struct {
 	Data    map[string]string `json:"data,omitempty"` // the evidence: instants, durations, addresses; never a secret
 }
 
+// MaxRepeats is how many entries that people and programs can cause at will a timeline keeps. More are counted.
+const MaxRepeats = 1000
+
+// Repeats reports whether people and programs outside can cause entries of the kind at will. What greenroom does by itself is always
+// on the timeline.
+func (k EventKind) Repeats() bool {
+	switch k {
+	case EventChanged, EventEntered, EventVerified, EventConnected, EventDisconnected, EventRequested, EventSessionData,
+		EventProblem, EventProblemOver, EventRefused, EventKeyReissued, EventParked, EventResumed:
+		return true
+	}
+	return false
+}
+
+// Bound returns the events that the meeting's timeline has room for, and counts the others.
+func (m *Meeting) Bound(events []Event) []Event {
+	var kept []Event
+	for _, e := range events {
+		switch {
+		case !e.Kind.Repeats():
+		case m.Repeats >= MaxRepeats:
+			m.Unlisted++
+			continue
+		default:
+			m.Repeats++
+		}
+		kept = append(kept, e)
+	}
+	return kept
+}
+
 // EventKind names what happened.
 type EventKind string
 
@@ -23,22 +54,22 @@ const (
 	EventEnding        EventKind = "ending" // decided; the reason and its evidence are in Data
 	EventEnded         EventKind = "ended"  // nothing remains
 	EventPhase         EventKind = "phase"  // a desktop entered a phase
-	EventRetry         EventKind = "retry"  // an effect went wrong and is tried again
+	EventRetry         EventKind = "retry"  // an effect failed and is tried again
 	EventProof         EventKind = "proof"
 	EventReady         EventKind = "desktop_ready" // with the seconds each stage took
 	EventFailed        EventKind = "desktop_failed"
 	EventEnrolled      EventKind = "enrolled"
-	EventEntered       EventKind = "entered"  // a participant was given a way in
+	EventEntered       EventKind = "entered"  // a participant was given the entry URL
 	EventVerified      EventKind = "verified" // a desktop token was accepted or refused
 	EventConnected     EventKind = "connected"
 	EventDisconnected  EventKind = "disconnected"
 	EventRequested     EventKind = "requested" // somebody came whose desktop was gone
 	EventSessionData   EventKind = "session_data"
-	EventProblem       EventKind = "problem"      // a desktop's agent tells of trouble that may mend itself
+	EventProblem       EventKind = "problem"      // a desktop's agent tells of a problem that may clear by itself
 	EventProblemOver   EventKind = "problem_over" // it did
 	EventRefused       EventKind = "refused"      // something from a desktop was not accepted
 	EventKeyReissued   EventKind = "key_reissued"
-	EventParked        EventKind = "parked"  // an operator holds the meeting; until when and why are in Data
+	EventParked        EventKind = "parked"  // an operator parked the meeting; until when and why are in Data
 	EventResumed       EventKind = "resumed" // by the operator, by its end, or because the time was over
 	EventInstanceLost  EventKind = "instance_lost"
 	EventSweptInstance EventKind = "swept" // an orphan of this meeting was removed

@@ -62,14 +62,17 @@ const (
 	Preparing  State = "preparing"
 	AllReady   State = "ready"
 	InProgress State = "in_progress"
+	Waiting    State = "waiting" // every desktop was removed and nobody is in: it holds no machine, and whoever comes gets one
 	Ending     State = "ending"
 	Ended      State = "ended"
 )
 
 // States lists every state in order.
-func States() []State { return []State{Scheduled, Preparing, AllReady, InProgress, Ending, Ended} }
+func States() []State {
+	return []State{Scheduled, Preparing, AllReady, InProgress, Waiting, Ending, Ended}
+}
 
-// Live reports whether a meeting in s may have desktops.
+// Live reports whether a meeting in s may have desktops, or has had some and may have new ones at any moment.
 func (s State) Live() bool { return s != Scheduled && s != Ended }
 
 // EndReason says why a meeting is over.
@@ -85,6 +88,11 @@ const (
 	GaveUp      EndReason = "failed"        // no seat could be given a desktop
 )
 
+// EndReasons lists every end reason.
+func EndReasons() []EndReason {
+	return []EndReason{Completed, NoShow, EndedByHost, Cancelled, Expired, GaveUp}
+}
+
 // RemovalReason says why one desktop was removed. A meeting's end reason is one too.
 type RemovalReason string
 
@@ -93,6 +101,17 @@ const (
 	RemovedNoShow      RemovalReason = "no_show"     // nobody used it in time
 	RemovedRescheduled RemovalReason = "rescheduled" // the meeting moved to a later time
 	RemovedSeat        RemovalReason = "seat_removed"
-	RemovedKillTime    RemovalReason = "kill_after" // the machine reached its greatest age
+	RemovedKillTime    RemovalReason = "kill_after" // the machine reached its maximum age
 	RemovedFailed      RemovalReason = "failed"
 )
+
+// RemovalReasons lists every removal reason, each once: those of a desktop, and those of its meeting's end.
+func RemovalReasons() []RemovalReason {
+	out := []RemovalReason{RemovedNoShow, RemovedRescheduled, RemovedSeat, RemovedKillTime, RemovedFailed}
+	for _, end := range EndReasons() {
+		if r := RemovalReason(end); !slices.Contains(out, r) {
+			out = append(out, r)
+		}
+	}
+	return out
+}

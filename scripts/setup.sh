@@ -93,6 +93,11 @@ if [ "$want" = test ] && ! [ -x .cache/cfn-lint/bin/python3 ]; then
   pythons cfn-lint cfn-lint cfn-lint==1.58.0
 fi
 
+# What holds the API against its own schema.
+if [ "$want" = test ] && ! [ -x .cache/schemathesis/bin/python3 ]; then
+  pythons schemathesis Schemathesis schemathesis==4.32.0
+fi
+
 # Amazon's DynamoDB Local, which the store on DynamoDB is tested on. What does not have the pinned sums is not kept.
 local=.cache/dynamodb-local sums=$PWD/internal/testenv/dynamolocal/SHA256SUMS
 if { [ "$want" = test ] || [ "$want" = bench ]; } && ! cmp -s "$sums" "$local/SHA256SUMS"; then

@@ -25,9 +25,10 @@ type sweepStore interface {
 // desktop is removed after a second look; meetings whose instance is missing are advanced, which looks again.
 type Sweeper struct {
 	Store     sweepStore
-	Providers map[string]compute.Provider
+	Providers map[greenroom.Provider]compute.Provider
 	Records   dns.Zone
 	Kick      func(meetingID string)
+	Now       func() time.Time // time.Now, but in a simulation
 	Logger    *slog.Logger
 
 	// Seen is what the last sweep took for an orphan; nil before the first. Who sweeps from another process each time keeps
@@ -55,7 +56,7 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 	s.Alive = len(owned.byToken) > 0
 	seen := map[string]bool{}
 	machines := map[string]greenroom.Handle{}
-	errs := []error{s.Store.Forget(ctx, time.Now().Add(-keyMemory))}
+	errs := []error{s.Store.Forget(ctx, s.Now().Add(-keyMemory))}
 	for name, provider := range s.Providers {
 		errs = append(errs, s.instances(ctx, name, provider, owned, machines, seen))
 	}
@@ -90,7 +91,7 @@ func (o desktops) add(m *greenroom.Meeting) {
 
 // instances removes a provider's orphans and wakes the meetings whose instances it does not list. It adds to machines whose
 // each instance is, by its id.
-func (s *Sweeper) instances(ctx context.Context, name string, provider compute.Provider, own desktops, machines map[string]greenroom.Handle, seen map[string]bool) error {
+func (s *Sweeper) instances(ctx context.Context, name greenroom.Provider, provider compute.Provider, own desktops, machines map[string]greenroom.Handle, seen map[string]bool) error {
 	list, err := provider.List(ctx, "")
 	if err != nil {
 		return fmt.Errorf("list %s: %w", name, err)
@@ -155,6 +156,6 @@ func (s *Sweeper) orphan(ctx context.Context, what string, h greenroom.Handle, s
 			return false
 		}
 	}
-	s.Logger.Warn("orphan is removed", "what", what, "meeting", h.Meeting)
+	s.Logger.Warn("removing orphan", "what", what, "meeting", h.Meeting)
 	return true
 }

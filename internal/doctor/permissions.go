@@ -14,7 +14,7 @@ const (
 	funcSweep    = "sweep"
 )
 
-// Functions are their names: cmd/greenroom-lambda's handlers.
+// Functions are their names: the handlers of cmd/greenroom-lambda and cmd/greenroom-lambda-http.
 func Functions() []string { return []string{funcHTTP, funcWake, funcInstance, funcChange, funcSweep} }
 
 // Permission is one action of AWS that some of the functions take.

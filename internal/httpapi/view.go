@@ -6,6 +6,7 @@ import (
 	"greenroom"
 	"greenroom/internal/httpapi/wire"
 	"greenroom/internal/meetings"
+	"greenroom/internal/plan"
 )
 
 // meeting renders a meeting for its organiser.
@@ -29,7 +30,7 @@ func (a *api) meeting(m greenroom.Meeting) wire.Meeting {
 func desktop(d *greenroom.Desktop) wire.Desktop {
 	out := wire.Desktop{
 		Phase: d.Phase, Attempt: d.Attempt, InstanceID: d.InstanceID, Hostname: d.Hostname, Address: d.Address,
-		Connected: d.Connected(), Error: known(d.Error), EndReason: known(d.EndReason), Timings: d.Timings,
+		Connected: d.Connected(), AwaySince: instant(d.AwaySince()), Error: known(d.Error), EndReason: known(d.EndReason), Timings: d.Timings,
 	}
 	if a := d.Agent; a.KeyHash != "" {
 		out.Agent = &wire.Agent{Version: a.Version, EnrolledAt: instant(a.EnrolledAt), ReportedAt: instant(a.ReportedAt), Connections: a.Connections,
@@ -56,13 +57,28 @@ func event(e greenroom.Event) wire.Event {
 }
 
 func explanation(e meetings.Explanation) wire.Plan {
-	out := wire.Plan{Meeting: e.Meeting, State: e.State, Steps: []wire.PlanStep{}, WakeAt: instant(e.WakeAt), Why: e.Why,
-		ParkedUntil: instant(e.ParkedUntil), ParkedReason: e.ParkedReason, Seats: []wire.PlanSeat{}}
-	for _, s := range e.Steps {
-		out.Steps = append(out.Steps, wire.PlanStep{Do: s.Do, Role: s.Role, Why: s.Why})
+	m, d := &e.Meeting, e.Decision
+	out := wire.Plan{Meeting: m.ID, State: d.Meeting.State(), Steps: []wire.PlanStep{}, WakeAt: instant(d.Wake), Why: d.Why, Seats: []wire.PlanSeat{}}
+	for _, ev := range d.Events {
+		do := string(ev.Kind)
+		if phase := ev.Data["phase"]; phase != "" {
+			do = "move to " + phase
+		}
+		out.Steps = append(out.Steps, wire.PlanStep{Do: do, Role: ev.Role, Why: ev.Message})
 	}
-	for _, s := range e.Seats {
-		out.Seats = append(out.Seats, wire.PlanSeat{Role: s.Role, Phase: s.Phase, Since: instant(s.Since), Error: known(s.Error), At: instant(s.At), Next: s.Next})
+	for _, ef := range d.Effects {
+		out.Steps = append(out.Steps, wire.PlanStep{Do: string(ef.Do), Role: ef.Handle.Role, Why: ef.Why})
+	}
+	at, why := plan.EndOutlook(m)
+	out.EndAt, out.EndWhy = instant(at), why
+	if m.ParkedUntil.After(e.At) {
+		out.ParkedUntil, out.ParkedReason = instant(m.ParkedUntil), m.ParkedReason
+	}
+	for i := range m.Seats {
+		s := &m.Seats[i]
+		at, next := plan.Outlook(m, s, e.At)
+		out.Seats = append(out.Seats, wire.PlanSeat{Role: s.Role, Phase: s.Desktop.Phase, Since: instant(s.Desktop.Timings[s.Desktop.Phase]),
+			Error: known(s.Desktop.Error), At: instant(at), Next: next})
 	}
 	return out
 }
@@ -70,6 +86,20 @@ func explanation(e meetings.Explanation) wire.Plan {
 func stuck(s meetings.Stuck) wire.Stuck {
 	return wire.Stuck{Meeting: s.Meeting, Title: s.Title, Kind: s.Kind, Role: s.Role, Note: s.Note, Message: s.Message,
 		Since: instant(s.Since), Error: known(s.Error), Fix: s.Fix}
+}
+
+// standing renders where a seat stands for its participant.
+func standing(s meetings.Standing) wire.Standing {
+	out := wire.Standing{
+		Meeting: s.Meeting, Title: s.Title, Role: s.Role, Name: s.Name, State: s.State, Phase: s.Phase, Message: s.Message,
+		CanEnter: s.CanEnter, Wanted: s.Wanted, Failing: s.Failing, Estimate: seconds(s.Estimate),
+		StartsAt: s.StartsAt, EndsAt: s.EndsAt, OpensAt: s.OpensAt, TimeZone: s.TimeZone, VideoURL: s.VideoURL,
+		Stages: make([]wire.Stage, 0, len(s.Stages)),
+	}
+	for _, st := range s.Stages {
+		out.Stages = append(out.Stages, wire.Stage{Phase: st.Phase, Done: st.Done, Current: st.Current, Since: instant(st.Since), Expected: seconds(st.Expected)})
+	}
+	return out
 }
 
 // known is nil for what is not there.
@@ -97,7 +127,7 @@ func seats(in []wire.SeatInput) []meetings.SeatInput {
 	}
 	out := make([]meetings.SeatInput, 0, len(in))
 	for _, s := range in {
-		out = append(out, meetings.SeatInput{Role: s.Role, Name: s.Name, Email: s.Email})
+		out = append(out, meetings.SeatInput(s))
 	}
 	return out
 }

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"greenroom"
 	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/certs"
+	"greenroom/internal/plaintext"
 )
 
 // UserData is what the machine of a seat's current attempt is told at birth.
@@ -30,7 +32,7 @@ func (s *Service) UserData(m *greenroom.Meeting, seat *greenroom.Seat) ([]byte, 
 		Protocol: m.Blueprint.Protocol, Screen: m.Blueprint.Screen, Applications: m.Blueprint.Applications,
 		Hooks: m.Blueprint.Hooks,
 	}
-	if m.Blueprint.Protocol == "dcv" {
+	if m.Blueprint.Protocol == greenroom.DCV {
 		data.User = m.Blueprint.Owner(seat.Role)
 	}
 	if !seat.Desktop.Launch.Together() { // what machines that start together are told is the same for all, and at every try
@@ -298,7 +300,7 @@ func (s *Service) AgentSessionData(ctx context.Context, token, where string) err
 	bad := checkDataURL(where)
 	_, h, err := s.asDesktop(ctx, forAgent, token, func(_ *greenroom.Meeting, seat *greenroom.Seat, now time.Time) ([]greenroom.Event, error) {
 		if bad != nil {
-			return refuse(seat, "Session data was refused: its address is none.", now)
+			return refuse(seat, "Session data was refused: the address is invalid.", now)
 		}
 		return nil, errUnchanged
 	})
@@ -312,7 +314,7 @@ const maxDataURL = 2048 // bytes
 
 func checkDataURL(where string) error {
 	u, err := url.Parse(where)
-	if err == nil && len(where) <= maxDataURL && (u.Scheme == "s3" || u.Scheme == "https") && u.Host != "" && u.User == nil && printable(where) {
+	if err == nil && len(where) <= maxDataURL && (u.Scheme == "s3" || u.Scheme == "https") && u.Host != "" && u.User == nil && plaintext.Fault(where) == "" {
 		return nil
 	}
 	var bad greenroom.InvalidError
@@ -349,7 +351,7 @@ func (s *Service) Verify(ctx context.Context, secret, sessionID, token, client s
 func redeem(m *greenroom.Meeting, seat *greenroom.Seat, sessionID, token, client string, now time.Time) (Verdict, []greenroom.Event, error) {
 	d := &seat.Desktop
 	known := sessionID == agentapi.SessionID || sessionID == d.InstanceID // DCV's gateway knows the session by the instance
-	if !known || !enterable(d) {
+	if !known || !d.Enterable() {
 		events, err := refuse(seat, "A token was refused: no such session.", now, "client", client)
 		return Verdict{Message: "there is no such session"}, events, err
 	}
@@ -362,14 +364,14 @@ func redeem(m *greenroom.Meeting, seat *greenroom.Seat, sessionID, token, client
 	if t.Client != "" {
 		return verdict, nil, errUnchanged
 	}
+	used := func(o greenroom.Token) bool { return o.Client == client && now.Sub(o.UsedAt) < again }
+	repeated := slices.ContainsFunc(d.Tokens, used)
 	t.Client, t.UsedAt = client, now
+	if repeated {
+		return verdict, nil, errNoted
+	}
 	return verdict, []greenroom.Event{{At: now, Kind: greenroom.EventVerified, Role: seat.Role, Attempt: d.Attempt,
 		Message: whose(t, seat) + " token was accepted.", Data: map[string]string{"client": client, "user": verdict.Username}}}, nil
-}
-
-// enterable reports whether participants may be in the desktop now.
-func enterable(d *greenroom.Desktop) bool {
-	return d.Phase == greenroom.Ready || d.Phase == greenroom.InUse
 }
 
 // RefuseQuestion is the verdict on a question that is none, with its entry on the timeline.

@@ -21,7 +21,7 @@ const clockSkew = 5 * time.Minute
 // impostor says why an enrolment is not that of the machine that was launched for the desktop, "" if nothing speaks against
 // it. Machines on EC2 must show the document that AWS signed for them; others have none.
 func (s *Service) impostor(m *greenroom.Meeting, d *greenroom.Desktop, in agentapi.Enrolment, now time.Time) string {
-	if m.Blueprint.Provider != "ec2" {
+	if m.Blueprint.Provider != greenroom.ProviderEC2 {
 		return ""
 	}
 	if s.Identify == nil {
@@ -37,10 +37,19 @@ func (s *Service) impostor(m *greenroom.Meeting, d *greenroom.Desktop, in agenta
 		return "An enrolment was refused: AWS did not sign its identity document."
 	case id.InstanceID != d.InstanceID:
 		return "An enrolment with another machine's identity document was refused."
-	case s.Account != "" && id.Account != s.Account:
+	case s.foreign(id.Account):
 		return "An enrolment from another AWS account was refused."
 	case id.Since.Before(launched.Add(-clockSkew)) || id.Since.After(now.Add(clockSkew)):
 		return "An enrolment with an identity document of another time was refused."
 	}
 	return ""
+}
+
+// foreign reports whether an account is known not to be the one of our machines.
+func (s *Service) foreign(account string) bool {
+	if s.Account == nil {
+		return false
+	}
+	ours := s.Account()
+	return ours != "" && account != ours
 }

@@ -9,6 +9,7 @@ import (
 
 	"greenroom"
 	"greenroom/internal/advance"
+	"greenroom/internal/backoff"
 	"greenroom/internal/compute"
 	"greenroom/internal/meetings"
 	"greenroom/internal/plan"
@@ -55,11 +56,12 @@ func (p *process) setClock() {
 const (
 	secondBell   = 10 * time.Second
 	lookEvery    = time.Minute
-	firstRetry   = 500 * time.Millisecond
-	longestRetry = time.Minute
 	renewEvery   = 2500 * time.Millisecond // half of a pass's lease
 	maxConflicts = 16
 )
+
+// retries are those of a meeting whose passes fail, without the spread.
+var retries = backoff.Schedule{First: 500 * time.Millisecond, Most: time.Minute}
 
 // start begins a life of the process, with nothing in its memory.
 func (p *process) start() {
@@ -70,19 +72,19 @@ func (p *process) start() {
 	delete(l.finalSweeps, p)
 	p.running, p.again, p.failures = map[string]bool{}, map[string]bool{}, map[string]int{}
 	keeper := &ledger{l}
-	providers := map[string]compute.Provider{"sim": (*cloud)(l)}
-	logger := slog.New(slog.DiscardHandler)
+	providers := map[greenroom.Provider]compute.Provider{"sim": (*cloud)(l)}
+	logger := slog.New(complaints{l})
 	p.service = meetings.New(meetings.Options{
 		Store: keeper, Blueprints: []greenroom.Blueprint{l.blueprint}, Kick: p.kick, Issuer: issuer{},
 		Keys:  meetings.Keys{Master: []byte("the simulation's master key")},
-		Links: meetings.Links{PublicURL: "https://greenroom.example", ControlURL: "https://greenroom.example", DesktopPort: 8443},
+		Links: meetings.Links{PublicURL: "https://greenroom.example", ControlURL: "https://greenroom.example", DesktopPort: greenroom.DesktopPort},
 		Now:   p.clock, NewID: l.newID, Logger: logger,
 	})
 	p.advancer = &advance.Advancer{
 		Meetings: keeper, Providers: providers, Records: (*zone)(l), Prober: (*prober)(l), Zone: zoneName,
 		UserData: p.service.UserData, Now: p.clock, Logger: logger,
 	}
-	p.sweeper = &advance.Sweeper{Store: keeper, Providers: providers, Records: (*zone)(l), Kick: p.kick, Logger: logger}
+	p.sweeper = &advance.Sweeper{Store: keeper, Providers: providers, Records: (*zone)(l), Kick: p.kick, Now: p.clock, Logger: logger}
 	l.spawn(p, aSweep, "sweep", l.between(0, 10*time.Second), p.sweep)
 	for _, b := range l.books {
 		if w := b.wake; b.open() && w.at <= l.now {
@@ -240,7 +242,7 @@ func (p *process) passed(id string, err error) {
 	case err != nil && !errors.Is(err, greenroom.ErrNotFound):
 		p.l.log("%s pass of %s: %v", p.name, id, err)
 		p.failures[id]++
-		p.ring(id, min(firstRetry<<min(p.failures[id]-1, 10), longestRetry))
+		p.ring(id, retries.After(p.failures[id]-1))
 	case p.again[id]:
 		p.failures[id] = 0
 		p.ring(id, 0)

@@ -196,7 +196,7 @@ func cannedEvents(m *greenroom.Meeting) []greenroom.Event {
 		add(m.ParkedAt, greenroom.EventParked, "", "The meeting was parked: greenroom does nothing for it for 30m. Reason: "+m.ParkedReason)
 	}
 	if m.EndReason != "" {
-		add(m.EndedAt, greenroom.EventEnded, "", endSentence(m.EndReason))
+		add(m.EndedAt, greenroom.EventEnded, "", m.EndReason.Words().Organiser)
 	}
 	return events
 }
@@ -248,7 +248,7 @@ func cannedStandings() []cannedStanding {
 		}),
 		with("lobby-parked", cannedNow.Add(13*time.Minute), func(s *meetings.Standing) {
 			s.State, s.Phase, s.Parked, s.Stages = greenroom.InProgress, greenroom.Booting, true, stages(1)
-			s.Message = "An operator has paused greenroom for this meeting to look at a problem, so your desktop is not getting ready at the moment. It goes on as soon as they let it, and by 10:32 EST at the latest. Stay on this page: it takes you in by itself. If you cannot wait, tell the organiser."
+			s.Message = "An operator has parked this meeting to look at a problem, so your desktop is not getting ready at the moment. It continues when it is resumed, and by 10:32 EST at the latest. Stay on this page: it takes you in by itself. If you cannot wait, tell the organiser."
 		}),
 		with("lobby-ready", cannedNow.Add(4*time.Minute), func(s *meetings.Standing) {
 			s.State, s.Phase, s.CanEnter, s.Message, s.Stages = greenroom.AllReady, greenroom.Ready, true, "You are taken there now.", stages(5)
@@ -257,14 +257,14 @@ func cannedStandings() []cannedStanding {
 			s.State, s.Phase, s.Wanted, s.Message = greenroom.InProgress, greenroom.Gone, true, "Nobody had used it 15 minutes after the start. The meeting still goes on: ask for a new desktop, and it is started for you."
 		}),
 		with("lobby-cancelled", cannedNow, func(s *meetings.Standing) {
-			s.State, s.EndReason, s.Message = greenroom.Ended, greenroom.Cancelled, "The organiser has cancelled this meeting. Ask the organiser for a new time."
+			s.State, s.EndReason, s.Message = greenroom.Ended, greenroom.Cancelled, greenroom.Cancelled.Words().Participant
 		}),
 		with("lobby-ended", cannedNow.Add(time.Hour), func(s *meetings.Standing) {
-			s.State, s.EndReason, s.Message = greenroom.Ending, greenroom.EndedByHost, "The organiser has ended this meeting. Its desktops are gone; there is nothing you need to do."
+			s.State, s.EndReason, s.Message = greenroom.Ending, greenroom.EndedByHost, greenroom.EndedByHost.Words().Participant
 		}),
 		with("lobby-failed", cannedNow.Add(time.Hour), func(s *meetings.Standing) {
 			s.State, s.EndReason = greenroom.Ended, greenroom.GaveUp
-			s.Message = "This meeting has ended because no desktop could be started for it. Tell the organiser, who can see what went wrong."
+			s.Message = "This meeting has ended because no desktop could be started for it. Tell the organiser, who can see the error."
 		}),
 	}
 	back := with("lobby-return", cannedNow.Add(20*time.Minute), func(s *meetings.Standing) {

@@ -14,6 +14,7 @@ import (
 
 	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/agent/link"
+	"greenroom/internal/backoff"
 )
 
 // birth is what the machine knows of itself.
@@ -28,14 +29,14 @@ type birth struct {
 // learn finds out what the machine was told at birth, and tries until it has: metadata may come up after us.
 func learn(ctx context.Context, cfg Config) (birth, error) {
 	last := ""
-	for pause := (link.Backoff{Next: 100 * time.Millisecond, Most: 5 * time.Second}); ; {
+	for pause := backoff.Every(100*time.Millisecond, 5*time.Second); ; {
 		b, err := read(ctx, cfg)
 		if err == nil {
 			return b, nil
 		}
 		if last != err.Error() && ctx.Err() == nil {
 			last = err.Error()
-			cfg.Logger.Warn("user data is asked for again", "err", err)
+			cfg.Logger.Warn("user data not read; trying again", "err", err)
 		}
 		if !pause.Wait(ctx) {
 			return birth{}, err

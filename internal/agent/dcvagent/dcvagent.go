@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -40,6 +42,9 @@ type Paths struct {
 	Address string // where DCV serves, as seen from the machine
 }
 
+// dcvAddress is where DCV serves on its own machine, unless Paths say something else.
+var dcvAddress = net.JoinHostPort("127.0.0.1", strconv.Itoa(greenroom.DesktopPort))
+
 // Run looks after one machine until ctx ends or the machine is shut down. Only what keeps it from starting at all is an error.
 func Run(ctx context.Context, cfg Config) error {
 	if err := os.MkdirAll(cfg.Paths.State, 0o755); err != nil {
@@ -55,7 +60,7 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	err = a.run(ctx)
 	if ctx.Err() == nil && (errors.Is(err, link.ErrKillTime) || errors.Is(err, link.ErrRetired)) {
-		cfg.Logger.Info("the machine is shut down", "why", err)
+		cfg.Logger.Info("shutting the machine down", "why", err)
 		return powerOff(ctx)
 	}
 	return err
@@ -78,7 +83,7 @@ type agent struct {
 func open(cfg Config, born birth) (*agent, error) {
 	a := &agent{Config: cfg, born: born, report: link.NewWatched(agentapi.Report{Version: cfg.Version}), notice: link.NewWatched(link.Notice{}),
 		session: link.NewWatched(session{}), chain: link.NewWatched("")}
-	if born.data.Protocol != "dcv" {
+	if born.data.Protocol != greenroom.DCV {
 		return nil, &greenroom.UserError{Message: fmt.Sprintf("This agent looks after desktops of the protocol dcv, and the blueprint asks for %q.", born.data.Protocol), Cause: greenroom.ErrPermanent}
 	}
 	var err error
@@ -131,7 +136,7 @@ func (a *agent) run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// prepare makes the desktop ready, and then watches who is connected. What goes wrong is reported: the control plane
+// prepare makes the desktop ready, and then watches who is connected. Errors are reported: the control plane
 // decides what becomes of the machine.
 func (a *agent) prepare(ctx context.Context) {
 	select {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"greenroom/internal/agent/agentapi"
+	"greenroom/internal/backoff"
 )
 
 // Identity is the desktop's own key, which never leaves the machine, and its certificate.
@@ -75,7 +76,7 @@ func (i *Identity) Run(ctx context.Context) error {
 		i.current.Store(cert)
 		life := cert.Leaf.NotAfter.Sub(cert.Leaf.NotBefore)
 		renewAt := cert.Leaf.NotBefore.Add(life * 2 / 3)
-		i.logger.Info("certificate taken", "hostname", e.Hostname, "until", cert.Leaf.NotAfter)
+		i.logger.Info("certificate received", "hostname", e.Hostname, "until", cert.Leaf.NotAfter)
 		chain = ""
 		select {
 		case <-ctx.Done():
@@ -89,7 +90,7 @@ func (i *Identity) Run(ctx context.Context) error {
 // answer may not be saved yet, or the control plane may be coming back from a backup.
 func (i *Identity) enrol(ctx context.Context) (agentapi.Enrolled, bool) {
 	last := ""
-	for pause := (Backoff{50 * time.Millisecond, 2 * time.Second}); ; {
+	for pause := backoff.Every(50*time.Millisecond, 2*time.Second); ; {
 		e, err := i.control.enrol(ctx, i.Enrolment)
 		if err == nil {
 			i.logger.Info("enrolled", "hostname", e.Hostname)
@@ -97,7 +98,7 @@ func (i *Identity) enrol(ctx context.Context) (agentapi.Enrolled, bool) {
 		}
 		if last != err.Error() && ctx.Err() == nil {
 			last = err.Error()
-			i.logger.Warn("enrolment is tried again", "err", err)
+			i.logger.Warn("enrolment failed; trying again", "err", err)
 		}
 		if !pause.Wait(ctx) {
 			return agentapi.Enrolled{}, false
@@ -108,7 +109,7 @@ func (i *Identity) enrol(ctx context.Context) (agentapi.Enrolled, bool) {
 // obtain makes a certificate of chain, and asks for one as long as there is none.
 func (i *Identity) obtain(ctx context.Context, chain, hostname string) (*tls.Certificate, bool) {
 	last := ""
-	for pause := (Backoff{100 * time.Millisecond, 30 * time.Second}); ; {
+	for pause := backoff.Every(100*time.Millisecond, 30*time.Second); ; {
 		var err error
 		if chain == "" {
 			chain, err = i.fetch(ctx, hostname)
@@ -125,7 +126,7 @@ func (i *Identity) obtain(ctx context.Context, chain, hostname string) (*tls.Cer
 		}
 		if err != nil && last != err.Error() && ctx.Err() == nil {
 			last = err.Error()
-			i.logger.Warn("certificate is asked for again", "err", err)
+			i.logger.Warn("no certificate; trying again", "err", err)
 		}
 		if !pause.Wait(ctx) {
 			return nil, false

@@ -9,12 +9,13 @@ import (
 	"time"
 
 	"greenroom/internal/agent/agentapi"
+	"greenroom/internal/backoff"
 )
 
 // Why a desktop ends by itself. Both are a good end.
 var (
 	ErrRetired  = errors.New("the desktop belongs to nothing any more")
-	ErrKillTime = errors.New("the desktop reached its greatest age")
+	ErrKillTime = errors.New("the desktop reached its maximum age")
 )
 
 // Notice is what the desktop's participant is told.
@@ -43,7 +44,7 @@ func (r *Reporter) Run(ctx context.Context) error {
 	case <-r.Identity.Enrolled():
 	}
 	away := false
-	pause := Backoff{}
+	pause := backoff.Every(100*time.Millisecond, 5*time.Second)
 	var heard *agentapi.Orders
 	for {
 		began := time.Now()
@@ -56,8 +57,8 @@ func (r *Reporter) Run(ctx context.Context) error {
 			continue
 		default:
 			if !away && ctx.Err() == nil {
-				r.Logger.Warn("reports wait for the control plane", "err", err)
-				pause = Backoff{100 * time.Millisecond, 5 * time.Second}
+				r.Logger.Warn("report not sent; waiting for the control plane", "err", err)
+				pause.Reset()
 			}
 			away, heard = true, nil
 			if !pause.Wait(ctx) {

@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/route53/types"
 
 	"greenroom"
+	"greenroom/internal/backoff"
 	"greenroom/internal/dns"
 )
 
@@ -27,7 +28,7 @@ type Options struct {
 	Zone     string     // desktops are named below it: a hosted zone, or a name within one
 	ZoneID   string     // of the hosted zone; empty: it is looked for by name
 	Owner    string     // the mark of our records; any other is left alone
-	AWS      aws.Config // credentials; the Region does not matter
+	AWS      aws.Config // credentials, and the region, which says whose endpoints to ask: those of China are others
 	Endpoint string     // of the API; empty: Amazon's own
 	TTL      time.Duration
 }
@@ -47,11 +48,8 @@ const (
 	maxPages   = 4000
 )
 
-// Backing off: Route 53 does not say how long.
-const (
-	shortBackoff = time.Second
-	longBackoff  = 30 * time.Second
-)
+// silence is how long Route 53 is not asked after it said that it was asked too often; it does not say how long.
+var silence = backoff.Schedule{First: time.Second, Most: 30 * time.Second}
 
 // Zone is a hosted zone. It makes no call before it is used.
 type Zone struct {
@@ -69,7 +67,7 @@ type Zone struct {
 	id      string
 	newest  string // the change accepted last
 	insync  string // the newest that every server knew
-	backoff time.Duration
+	refused int    // calls in a row that were too many
 }
 
 // name is what a name was when last seen: ours, with its records, or somebody else's.
@@ -210,7 +208,7 @@ type change struct {
 	relisted bool
 }
 
-// do makes the changes in as few calls as their limits allow and returns what went wrong, by name.
+// do makes the changes in as few calls as their limits allow and returns the errors, by name.
 func (c *change) do(ctx context.Context, names []string) []error {
 	if len(names) == 0 {
 		return nil

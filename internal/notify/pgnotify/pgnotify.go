@@ -73,20 +73,20 @@ func (f *Channel) Tell(h Hint) {
 // Run tells and hears until ctx ends, over connections that it makes again when they break.
 func (f *Channel) Run(ctx context.Context) error {
 	var both sync.WaitGroup
-	both.Go(func() { f.keep(ctx, "tell", f.tell) })
-	both.Go(func() { f.keep(ctx, "hear", f.hear) })
+	both.Go(func() { f.keep(ctx, "notifications not sent", f.tell) })
+	both.Go(func() { f.keep(ctx, "notifications not received", f.hear) })
 	both.Wait()
 	return nil
 }
 
 // keep runs f on a connection, and again on a new one, until ctx ends.
-func (f *Channel) keep(ctx context.Context, what string, use func(ctx context.Context, conn *pgx.Conn) error) {
+func (f *Channel) keep(ctx context.Context, failed string, use func(ctx context.Context, conn *pgx.Conn) error) {
 	for ctx.Err() == nil {
 		err := f.connected(ctx, use)
 		if ctx.Err() != nil {
 			return
 		}
-		f.Logger.Warn("replicas do not "+what+" each other for a moment", "err", err) //nolint:sloglint // one of two words
+		f.Logger.Warn(failed, "err", err) //nolint:sloglint // one of two messages
 		select {
 		case <-ctx.Done():
 		case <-time.After(reconnect):

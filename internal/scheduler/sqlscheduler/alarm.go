@@ -3,21 +3,18 @@ package sqlscheduler
 import (
 	"container/heap"
 	"math"
-	"math/rand/v2"
 	"sync"
 	"time"
 
+	"greenroom/internal/backoff"
 	"greenroom/internal/store"
 )
 
 // horizon is how far ahead the alarm knows wakes: it bounds memory by what is near, not by what is scheduled.
 const horizon = 5 * lookEvery
 
-// Backoff of a meeting whose passes fail.
-const (
-	firstRetry   = 500 * time.Millisecond
-	longestRetry = time.Minute
-)
+// Pauses of a meeting whose passes fail.
+var retries = backoff.Schedule{First: 500 * time.Millisecond, Most: time.Minute}
 
 // never is longer than anything that is waited for.
 const never = time.Duration(math.MaxInt64)
@@ -145,19 +142,13 @@ func (a *alarm) finished(meeting string, well bool) time.Duration {
 	if well {
 		e.failures = 0
 	} else {
-		wait = backoff(e.failures)
+		wait = retries.Spread(e.failures)
 		e.failures++
 		e.retry = a.now().Add(wait)
 	}
 	a.arrange(e)
 	a.tell() // there is room for another pass
 	return wait
-}
-
-// backoff doubles with each failure, and spreads so that meetings that failed together do not come back together.
-func backoff(failures int) time.Duration {
-	d := min(firstRetry<<min(failures, 16), longestRetry)
-	return d*3/4 + rand.N(d/4) //nolint:gosec // no secret
 }
 
 func (a *alarm) entry(meeting string) *entry {

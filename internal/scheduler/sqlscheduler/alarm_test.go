@@ -164,7 +164,7 @@ func TestAlarm(t *testing.T) {
 			}
 			for i := range failed[1:] {
 				want := min(500*time.Millisecond<<i, time.Minute)
-				if got := failed[i+1].Sub(failed[i]); got > want || got < want*3/4 {
+				if got := failed[i+1].Sub(failed[i]); got > want || got < want/2 {
 					t.Errorf("try %d came after %s, want about %s", i+2, got, want)
 				}
 			}

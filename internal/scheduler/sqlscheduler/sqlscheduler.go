@@ -207,7 +207,7 @@ func (s *Scheduler) lookForOverdue(ctx context.Context) {
 func (s *Scheduler) remind(ctx context.Context, before time.Time, limit int) (int, error) {
 	due, err := s.Store.Due(ctx, before, limit)
 	if err != nil && ctx.Err() == nil {
-		s.Logger.Warn("cannot look for what is due", "err", err)
+		s.Logger.Warn("cannot list due wakes", "err", err)
 	}
 	now := s.Now()
 	for _, w := range due {

@@ -302,7 +302,7 @@ func (s *Store) perform(ctx context.Context, w *write, savepoints bool) error {
 	return nil
 }
 
-// undo says what becomes of an attempt in which a statement of some write went wrong with err: if it was that write's own
+// undo says what becomes of an attempt in which a statement of some write failed with err: if it was that write's own
 // fault, the others are tried again without it.
 func (s *Store) undo(err error, savepoints bool) error {
 	if savepoints || s.dialect.again(err) || isFull(err) && s.reserve.unspent() || errors.Is(err, context.DeadlineExceeded) {

@@ -18,8 +18,9 @@ import (
 	"time"
 )
 
-// Image, Subnets and Group are what exists from the beginning.
+// Image, Subnets and Group are what exists from the beginning, in Account.
 const (
+	Account = "123456789012"
 	Image   = "ami-0123456789abcdef0"
 	SubnetA = "subnet-0aaaaaaaaaaaaaaaa"
 	SubnetB = "subnet-0bbbbbbbbbbbbbbbb"
@@ -68,7 +69,7 @@ type Call struct {
 	N      int // of this action, from 1
 }
 
-// Fault is what goes wrong with a call.
+// Fault is how a call fails.
 type Fault struct {
 	Code    string // the error that is answered
 	Status  int    // of it; zero is 400
