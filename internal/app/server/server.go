@@ -170,6 +170,7 @@ func (a *app) run(ctx context.Context, handler http.Handler) error {
 	if a.replicas != nil {
 		group.Add("feed", a.replicas.channel.Run)
 	}
+	group.Add("database", a.watchStore)
 	group.Add("scheduler", a.scheduler.Run)
 	sweeper := &advance.Sweeper{Store: a.store, Providers: a.core.Providers, Records: a.sweptRecords(), Kick: a.kick, Now: time.Now, Logger: a.Logger}
 	group.Add("sweep", func(ctx context.Context) error { return a.sweep(ctx, sweeper) })
