@@ -1,6 +1,6 @@
 // The form that schedules a meeting: the browser's own zone, every zone there is, and the seats of the chosen kind of desktop.
 import { onContent } from "./region.ts";
-import { zoneName } from "./times.ts";
+import { zoneName, zones as all } from "./zones.ts";
 
 export function scheduleForm(): void {
   const form = document.querySelector<HTMLFormElement>("form[data-schedule]");
@@ -48,7 +48,7 @@ function show(at: Date): string {
 function fill(zones: HTMLSelectElement): void {
   const known = new Set(Array.from(zones.options, (o) => o.value));
   const groups = new Map<string, HTMLOptGroupElement>();
-  for (const name of [zoneName(), ...Intl.supportedValuesOf("timeZone")]) {
+  for (const name of [zoneName(), ...all]) {
     if (known.has(name)) continue;
     known.add(name);
     const [area, ...rest] = name.split("/");
