@@ -70,8 +70,8 @@ func TestStatesDocument(t *testing.T) {
 		}
 	}
 	b.WriteString("  gone --> [*]\n```\n\n`failed` and `gone` lead back to `planned` only when record and instance of the attempt are confirmed to be no more.\n" +
-		"\nA parked meeting makes no moves: its desktops stay in their phases until the parking is over, and take note then of whoever came meanwhile. Only what was\n" +
-		"asked of the world before, and answers late, is still noted.\n")
+		"\nA parked meeting makes no moves: its desktops stay in their phases until parking ends, and people who came meanwhile are recorded when parking ends.\n" +
+		"Late answers to earlier calls are still stored.\n")
 	const file = "docs/states.md"
 	if os.Getenv("GREENROOM_UPDATE") == "1" {
 		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {

@@ -142,7 +142,7 @@ func printSeat(w io.Writer, s wire.Seat) {
 func printAgent(w io.Writer, a *wire.Agent) {
 	words := []string{clean(a.Version)}
 	if a.ReportedAt != nil {
-		words = append(words, "last word "+a.ReportedAt.Local().Format("15:04"))
+		words = append(words, "last report "+a.ReportedAt.Local().Format("15:04"))
 	}
 	if a.LastActiveAt != nil {
 		words = append(words, "last input "+a.LastActiveAt.Local().Format("15:04"))

@@ -263,10 +263,10 @@ func TestLife(t *testing.T) {
 			}
 		})
 	})
-	t.Run("WhoIsToldLooksOnlyAtMachinesThatSomethingIsWantedOf", func(t *testing.T) {
+	t.Run("ObserveOnDemandLooksOnlyAtMachinesThatSomethingIsWantedOf", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			l := newLife(t, time.Minute)
-			l.advancer.Told, l.advancer.Rarely = true, true
+			l.advancer.PushEvents, l.advancer.ObserveOnDemand = true, true
 			l.run(30 * time.Second)
 			l.phases(greenroom.Ready, greenroom.Ready)
 			before := l.Looks

@@ -16,14 +16,14 @@ import (
 type Step struct {
 	Meeting greenroom.Meeting
 	Effects []plan.Effect
-	// Deadline is after which none of the effects may take hold any more. It counts from before the look, so that a
+	// Deadline is after which none of the effects may happen any more. It counts from before the look, so that a
 	// process that was stopped on the way cannot act on what it saw long ago.
 	Deadline time.Time
 }
 
 // Step loads the meeting, observes, plans and saves once.
 func (a *Advancer) Step(ctx context.Context, id string) (Step, error) {
-	return a.step(ctx, id, !a.Rarely)
+	return a.step(ctx, id, !a.ObserveOnDemand)
 }
 
 func (a *Advancer) step(ctx context.Context, id string, look bool) (Step, error) {
@@ -89,7 +89,7 @@ func wanted(d *greenroom.Desktop, now time.Time) bool {
 
 // observe asks the provider for the meeting's instances, if any may exist; without look, if something is wanted of one.
 func (a *Advancer) observe(ctx context.Context, m greenroom.Meeting, look bool) (plan.Snapshot, error) {
-	s := plan.Snapshot{Meeting: m, Zone: a.Zone, Told: a.Told}
+	s := plan.Snapshot{Meeting: m, Zone: a.Zone, PushEvents: a.PushEvents}
 	exists := false
 	for i := range m.Seats {
 		d := &m.Seats[i].Desktop

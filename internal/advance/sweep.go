@@ -155,6 +155,6 @@ func (s *Sweeper) orphan(ctx context.Context, what string, h greenroom.Handle, s
 			return false
 		}
 	}
-	s.Logger.Warn("orphan is removed", "what", what, "meeting", h.Meeting)
+	s.Logger.Warn("removing orphan", "what", what, "meeting", h.Meeting)
 	return true
 }

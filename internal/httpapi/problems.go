@@ -49,7 +49,7 @@ func fromHuma(e *huma.ErrorModel) *httpx.Problem {
 		}
 		return httpx.InvalidInput.Fields(fields...)
 	}
-	return httpx.Internal.Problem("Something went wrong here. Try again in a moment.")
+	return httpx.Internal.Problem("Internal error. Try again in a moment.")
 }
 
 // fault names the field as it stands in the request and says what would be right.

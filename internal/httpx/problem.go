@@ -59,7 +59,7 @@ var (
 	InvalidInput    = Kind{"invalid-input", http.StatusUnprocessableEntity, "The input has faults"}
 	TooManyRequests = Kind{"too-many-requests", http.StatusTooManyRequests, "Too many requests"}
 	ClientGone      = Kind{"client-gone", 499, "The client has gone"} // for the log: nobody reads it
-	Internal        = Kind{"internal", http.StatusInternalServerError, "Something went wrong here"}
+	Internal        = Kind{"internal", http.StatusInternalServerError, "Internal error"}
 	Unavailable     = Kind{"unavailable", http.StatusServiceUnavailable, "Not possible at the moment"}
 )
 
@@ -171,7 +171,7 @@ func ProblemOf(err error) *Problem {
 			return p
 		}
 	}
-	return Internal.Problem("Something went wrong here, and it is in the log. Nothing you sent was wrong; try again in a moment.")
+	return Internal.Problem("Internal error; it is in the server's log. The request was not at fault; try again in a moment.")
 }
 
 // Fail answers r with the problem that err is, and logs what the client is not told.

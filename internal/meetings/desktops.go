@@ -299,7 +299,7 @@ func (s *Service) AgentSessionData(ctx context.Context, token, where string) err
 	bad := checkDataURL(where)
 	_, h, err := s.asDesktop(ctx, forAgent, token, func(_ *greenroom.Meeting, seat *greenroom.Seat, now time.Time) ([]greenroom.Event, error) {
 		if bad != nil {
-			return refuse(seat, "Session data was refused: its address is none.", now)
+			return refuse(seat, "Session data was refused: the address is invalid.", now)
 		}
 		return nil, errUnchanged
 	})

@@ -105,7 +105,7 @@ func checkMachines(m *greenroom.Meeting, endField string, bad *greenroom.Invalid
 	for _, s := range m.Present() {
 		d := &s.Desktop
 		if d.Phase == greenroom.InUse && m.EndsAt.After(d.KillAt) {
-			bad.Add(endField, "the machine of seat %q must go at %s (kill_after); end the meeting before that", s.Role, d.KillAt.Format(time.RFC3339))
+			bad.Add(endField, "the machine of seat %q is removed at %s (kill_after); end the meeting before that", s.Role, d.KillAt.Format(time.RFC3339))
 			return
 		}
 	}

@@ -45,7 +45,7 @@ func (s *Service) Enter(ctx context.Context, id, role, key, client string) (Stan
 			d.Tokens = append(trim(d.Tokens, now), greenroom.Token{Hash: greenroom.HashSecret(token), ExpiresAt: now.Add(greenroom.TokenLife)})
 			seat.EnteredAt = now
 			return []greenroom.Event{{At: now, Kind: greenroom.EventEntered, Role: role, Attempt: d.Attempt,
-				Message: nameOf(seat) + " was given the way in.", Data: map[string]string{"client": client}}}, nil
+				Message: nameOf(seat) + " was given the entry URL.", Data: map[string]string{"client": client}}}, nil
 		case wanted(m, seat) && !seat.Requested():
 			seat.RequestedAt = now
 			return []greenroom.Event{{At: now, Kind: greenroom.EventRequested, Role: role, Attempt: d.Attempt,

@@ -168,7 +168,7 @@ func checkSeats(in []SeatInput, b greenroom.Blueprint, bad *greenroom.InvalidErr
 		case !slices.Contains(b.Seats, seat.Role):
 			bad.Add(field+"role", "blueprint %q has the roles %s; %q is not one of them", b.Name, strings.Join(b.Seats, ", "), clip(seat.Role))
 		case seen[seat.Role]:
-			bad.Add(field+"role", "the role %q stands twice; each seat has a role of its own", seat.Role)
+			bad.Add(field+"role", "duplicate role %q; each seat has a role of its own", seat.Role)
 		}
 		seen[seat.Role] = true
 		line(field+"name", "a name", seat.Name, MaxName, bad)

@@ -44,7 +44,7 @@ type Options struct {
 	Links      Links
 	Logger     *slog.Logger
 	Identify   func(document, signature string) (MachineIdentity, error) // checks what AWS signed for a machine; nil: no machine of EC2 may enrol
-	Account    string                                                    // the AWS account of machines, if it is known
+	Account    func() string                                             // the AWS account of machines; empty: not known, and not compared; nil: never known
 	Now        func() time.Time                                          // nil is time.Now; a simulation has its own
 	NewID      func() string                                             // of a new meeting; nil is greenroom.NewMeetingID
 }
@@ -72,7 +72,7 @@ type Links struct {
 	PublicURL   string // of the pages and the API as people reach them, without a final slash
 	ControlURL  string // of the API as desktops reach it, without a final slash
 	ControlCA   string // PEM of the authority to trust for it; empty is the system's
-	VideoURL    string // template with {id}; empty is none
+	VideoURL    string // template with {id}; empty means none
 	DesktopPort int    // as browsers reach desktops
 	Zone        string // desktops are named below it
 }

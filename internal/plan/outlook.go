@@ -15,7 +15,7 @@ func Outlook(m *greenroom.Meeting, s *greenroom.Seat, now time.Time) (time.Time,
 	case m.Closed:
 		return time.Time{}, "nothing: the meeting has ended and nothing of it remains"
 	case m.ParkedUntil.After(now):
-		return m.ParkedUntil, "the parking ends; until then greenroom does nothing for this desktop, which goes on as it is"
+		return m.ParkedUntil, "the parking ends; until then greenroom does nothing for this desktop, which keeps running"
 	case d.Phase.Starting():
 		return startingOutlook(m, s, now)
 	case d.Phase == greenroom.Terminating, d.Phase == greenroom.Failed && !d.Cleared:
@@ -59,7 +59,7 @@ func startingOutlook(m *greenroom.Meeting, s *greenroom.Seat, now time.Time) (ti
 func removalOutlook(m *greenroom.Meeting, d *greenroom.Desktop, now time.Time) (time.Time, string) {
 	after := ""
 	if d.Phase == greenroom.Failed {
-		after = "; then it is replaced if there is time and hope"
+		after = "; then it is replaced if there is time and retries are left"
 	}
 	if d.RetryAt.After(now) {
 		return d.RetryAt, fmt.Sprintf("the removal is tried again after %d failed tries%s", d.Tries, after)
@@ -79,21 +79,21 @@ func failedOutlook(m *greenroom.Meeting, s *greenroom.Seat) (time.Time, string) 
 	case m.EndReason != "" || s.Removed:
 		return time.Time{}, "nothing: the desktop failed, and what was left of it is gone"
 	case givenUp(s) && d.Permanent:
-		return time.Time{}, "nothing by itself: no retry can mend the error; mend it, then its person asks for a new desktop on the join page"
+		return time.Time{}, "nothing by itself: no retry can fix the error; fix it, then its person asks for a new desktop on the join page"
 	case givenUp(s):
-		return time.Time{}, fmt.Sprintf("nothing by itself: given up after %d failures in a row; mend the cause, then its person asks for a new desktop on the join page", s.Failures)
+		return time.Time{}, fmt.Sprintf("nothing by itself: given up after %d failures in a row; fix the cause, then its person asks for a new desktop on the join page", s.Failures)
 	}
 	return d.Timings[greenroom.Failed].Add(backoff(s.Failures - 1)), fmt.Sprintf("attempt %d begins, after failure %d of at most %d in a row", d.Attempt+1, s.Failures, maxFailures)
 }
 
 func inUseOutlook(m *greenroom.Meeting, s *greenroom.Seat) (time.Time, string) {
 	r := m.Blueprint.Rules
-	end, rule := m.EndsAt.Add(time.Duration(r.Grace)), "it goes with the meeting, which ends when its time and grace are over"
+	end, rule := m.EndsAt.Add(time.Duration(r.Grace)), "it is removed with the meeting, which ends when its time and grace are over"
 	if s.Desktop.Connected() {
 		end, rule = m.EndsAt.Add(time.Duration(max(r.Grace, r.Overtime))), "it goes with the meeting, at the end of overtime at the latest; somebody is connected"
 	}
 	if kill := s.Desktop.KillAt; !kill.IsZero() && kill.Before(end) {
-		return kill, "the machine reaches its greatest age (kill_after) and goes"
+		return kill, "the machine reaches its maximum age (kill_after) and is removed"
 	}
 	return end, rule
 }

@@ -11,12 +11,12 @@ import (
 
 // Snapshot is all that a decision is based on.
 type Snapshot struct {
-	Meeting   greenroom.Meeting
-	Zone      string     // desktops are named <instance id>.<zone>
-	Observed  bool       // Instances was looked up; otherwise absence means nothing
-	Instances []Instance // what the provider lists for this meeting
-	Places    []string   // where the provider has machines for this meeting, the best first
-	Told      bool       // the provider tells when a machine changes: looks are only for what was not told
+	Meeting    greenroom.Meeting
+	Zone       string     // desktops are named <instance id>.<zone>
+	Observed   bool       // Instances was looked up; otherwise absence means nothing
+	Instances  []Instance // what the provider lists for this meeting
+	Places     []string   // where the provider has machines for this meeting, the best first
+	PushEvents bool       // the provider sends an event when a machine changes its state: polling only makes up for lost ones
 }
 
 // Instance is one machine as its provider sees it.
@@ -149,7 +149,7 @@ func (p *planner) due(t time.Time, why string) bool {
 func (p *planner) poll(since time.Time, why string) {
 	took := p.now.Sub(since)
 	every := min(max(took/8, 500*time.Millisecond), 5*time.Second)
-	if p.Told {
+	if p.PushEvents {
 		every = min(max(took, 2*time.Second), 30*time.Second)
 	}
 	p.due(p.now.Add(every), why)

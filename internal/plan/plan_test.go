@@ -377,9 +377,9 @@ func TestLostMachines(t *testing.T) {
 	})
 }
 
-func TestLooksAreRarerWhereChangesAreTold(t *testing.T) {
+func TestPollsLessOftenWithPushEvents(t *testing.T) {
 	t.Parallel()
-	looks := func(told bool) (n int) {
+	looks := func(push bool) (n int) {
 		m := ok(greenroom.Booting)
 		for i := range m.Seats {
 			m.Seats[i].Desktop.Address = ""
@@ -388,16 +388,16 @@ func TestLooksAreRarerWhereChangesAreTold(t *testing.T) {
 			for i := range m.Seats {
 				m.Seats[i].Desktop.Timings[greenroom.Booting] = start
 			}
-			d := plan.Plan(plan.Snapshot{Meeting: m, Zone: "desk.localhost", Observed: true, Instances: pending(&m), Told: told}, now)
+			d := plan.Plan(plan.Snapshot{Meeting: m, Zone: "desk.localhost", Observed: true, Instances: pending(&m), PushEvents: push}, now)
 			if !d.Wake.After(now) || d.Wake.Sub(now) > 30*time.Second {
-				t.Fatalf("told %t: after %s it looks again in %s", told, now.Sub(start), d.Wake.Sub(now))
+				t.Fatalf("push %t: after %s it looks again in %s", push, now.Sub(start), d.Wake.Sub(now))
 			}
 			now = d.Wake
 		}
 		return n
 	}
 	if all, some := looks(false), looks(true); some > 10 || all < 3*some {
-		t.Errorf("in two minutes %d looks where nothing is told, and %d where it is", all, some)
+		t.Errorf("%d polls in two minutes without push events, and %d with", all, some)
 	}
 }
 

@@ -51,8 +51,8 @@ func (p *planner) unwanted(s *greenroom.Seat) (greenroom.RemovalReason, string) 
 		return greenroom.RemovedSeat, "The organiser took the seat off the meeting."
 	case !d.Phase.Live():
 		return "", ""
-	case p.due(d.KillAt, "the machine's greatest age"):
-		return greenroom.RemovedKillTime, fmt.Sprintf("The machine is %s old and must go.", p.m.Blueprint.Rules.KillAfter)
+	case p.due(d.KillAt, "the machine's maximum age"):
+		return greenroom.RemovedKillTime, fmt.Sprintf("The machine is %s old, its maximum age.", p.m.Blueprint.Rules.KillAfter)
 	case !d.Connected() && !s.RequestedAt.After(d.Timings[greenroom.Planned]) && p.now.Before(p.m.LaunchAt().Add(-earlyRelease)):
 		return greenroom.RemovedRescheduled, "The meeting was moved to a later time."
 	}
@@ -283,7 +283,7 @@ func (p *planner) exists(s *greenroom.Seat) (exists, certain bool) {
 	return d.RemovalAskedAt.IsZero(), true
 }
 
-// replace plans the next attempt after a failure, while there is time and hope.
+// replace plans the next attempt after a failure, while there is time and retries are left.
 func (p *planner) replace(s *greenroom.Seat) {
 	d := &s.Desktop
 	if d.Phase != greenroom.Failed || p.m.EndReason != "" || s.Removed {

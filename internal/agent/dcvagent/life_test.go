@@ -27,7 +27,7 @@ func TestLife(t *testing.T) {
 	m.hook("end.d/10-upload", `: > "$MARK/ending"; while [ ! -e "$MARK/uploaded" ]; do sleep 0.05; done; echo "session-data-url: s3://recordings/$GREENROOM_MEETING_ID.zip"`)
 	m.cut(true)
 	m.start(nil)
-	m.until("it tries again without a network", func() bool { return strings.Contains(m.log.text(), "enrolment is tried again") })
+	m.until("it tries again without a network", func() bool { return strings.Contains(m.log.text(), "enrolment failed; trying again") })
 	m.cut(false)
 	d := m.ready()
 	m.checkHooks()

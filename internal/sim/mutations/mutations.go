@@ -92,7 +92,7 @@ var Rare = []Mutation{
 	{"outcomes of another attempt count", planSettle, "if s == nil || m.Handle(s) != o.Effect.Handle {", "if s == nil {"},
 	{"a dead machine is not noticed once it is ready", planSeat, "if inst.Ending && d.Phase.Live() {", "if inst.Ending && d.Phase.Starting() {"},
 	{"who came and left between two looks was never there", "internal/plan/park.go", "a.Connections == 0 && a.ConnectedAt.IsZero()", "a.Connections == 0"},
-	{"the kill time is ignored", planSeat, `case p.due(d.KillAt, "the machine's greatest age"):`, "case false:"},
+	{"the kill time is ignored", planSeat, `case p.due(d.KillAt, "the machine's maximum age"):`, "case false:"},
 	{"failures are retried at once", planSettle, "return min(250*time.Millisecond<<min(tries, 10), 10*time.Second)", "return 0 * time.Duration(tries)"},
 	{"a token opens a desktop that goes", desktops, "if !known || !d.Enterable() {", "if !known {"},
 }
