@@ -105,6 +105,9 @@ func (f editForm) Summary() summary {
 // value, and what somebody else changed is listed.
 func (f *editForm) rebase(base, now editForm) {
 	f.Version, f.Changes = now.Version, nil
+	if base.Title == "" { // a form of an older page does not say how it was
+		base = now
+	}
 	for _, v := range []struct {
 		label                string
 		typed, was, standing *string
