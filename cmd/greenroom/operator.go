@@ -86,6 +86,9 @@ func printPlan(w io.Writer, plan wire.Plan, now time.Time) {
 		}
 	}
 	fmt.Fprintln(w)
+	if plan.EndAt != nil {
+		fmt.Fprintf(w, "End, as it looks now: %s%s\n", when(*plan.EndAt, now), because(plan.EndWhy))
+	}
 	if plan.WakeAt == nil {
 		fmt.Fprintln(w, "Nothing more will happen to this meeting.")
 		return

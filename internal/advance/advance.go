@@ -86,7 +86,7 @@ func (a *Advancer) Explain(ctx context.Context, id string) (plan.Decision, error
 	if err != nil {
 		return plan.Decision{}, err
 	}
-	return plan.Plan(snapshot, a.now()), nil
+	return plan.Plan(snapshot, a.now())
 }
 
 func (a *Advancer) lease() time.Duration { return cmp.Or(a.Lease, usualLease) }

@@ -37,7 +37,12 @@ func (a *Advancer) step(ctx context.Context, id string, look bool) (Step, error)
 		return s, err
 	}
 	now := a.now()
-	decision := plan.Plan(snapshot, now)
+	decision, err := plan.Plan(snapshot, now)
+	if err != nil {
+		a.tellFaults(id, []error{err})
+		return s, fmt.Errorf("plan: %w", err)
+	}
+	a.tellFaults(id, decision.Faults)
 	next := decision.Meeting
 	next.WakeAt = promise(s.Meeting.WakeAt, decision, now, a.lease())
 	if decision.Changed || !next.WakeAt.Equal(s.Meeting.WakeAt) {
@@ -64,12 +69,28 @@ func promise(saved time.Time, d plan.Decision, now time.Time, lease time.Duratio
 // Settle saves what came of effects that were begun for m.
 func (a *Advancer) Settle(ctx context.Context, m greenroom.Meeting, outcomes []plan.Outcome) error {
 	_, err := store.ChangeFrom(ctx, a.Meetings, m, func(m *greenroom.Meeting) ([]greenroom.Event, error) {
-		return plan.Settle(m, a.Zone, outcomes, a.now()), nil
+		events, faults := plan.Settle(m, a.Zone, outcomes, a.now())
+		a.tellFaults(m.ID, faults)
+		return events, nil
 	})
 	if err != nil {
 		return fmt.Errorf("save outcomes: %w", err)
 	}
 	return nil
+}
+
+// tellFaults logs and counts faults of the rules themselves: moves that the phase table forbids, and rules that contradict each other.
+func (a *Advancer) tellFaults(meeting string, faults []error) {
+	for _, err := range faults {
+		if a.Measure != nil {
+			a.Measure(plan.Planning, 0, err)
+		}
+		if move, ok := errors.AsType[*plan.ForbiddenMoveError](err); ok {
+			a.Logger.Error("forbidden move was not made", "meeting", meeting, "role", move.Role, "attempt", move.Attempt, "from", string(move.From), "to", string(move.To))
+			continue
+		}
+		a.Logger.Error("nothing was decided", "meeting", meeting, "err", err)
+	}
 }
 
 // moment is how long after a call its effect is not to be seen yet.

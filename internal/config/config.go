@@ -28,6 +28,7 @@ type Config struct {
 	Zone             string   // desktops are named below it
 	Access           string   // "direct" or "gateway"
 	GatewayAddress   string   // IPv4 address that all desktops' names have with access by gateway; empty is that of DesktopListen
+	TrustedProxies   []string // networks whose forwarding headers and PROXY protocol are believed on Listen
 	ResolverNetworks []string // from where DCV connection gateways may ask for sessions; none: nobody may
 	VideoURL         string   // template with {id}; empty means none
 	APITokenFile     string   // organisers' tokens; empty means none
@@ -137,9 +138,14 @@ func (c Config) Gateway() netip.Addr {
 }
 
 // Resolvers is ResolverNetworks as Validate has seen them.
-func (c Config) Resolvers() []netip.Prefix {
+func (c Config) Resolvers() []netip.Prefix { return networks(c.ResolverNetworks) }
+
+// Proxies is TrustedProxies as Validate has seen them.
+func (c Config) Proxies() []netip.Prefix { return networks(c.TrustedProxies) }
+
+func networks(list []string) []netip.Prefix {
 	var out []netip.Prefix
-	for _, s := range c.ResolverNetworks {
+	for _, s := range list {
 		if n, err := network(s); err == nil {
 			out = append(out, n)
 		}

@@ -18,6 +18,7 @@ type Serverless struct {
 	ScheduleRole  string // ARN of the role that lets it wake
 	APITokens     Secret // organisers' tokens, or where they are kept
 	KeepHistory   greenroom.Duration
+	CloudFront    bool // nobody reaches the functions but through CloudFront, which says who its viewer is
 }
 
 func (s *Serverless) keys() []key {
@@ -30,6 +31,7 @@ func (s *Serverless) keys() []key {
 		{"serverless.schedule_role", "ARN of the role that lets EventBridge Scheduler send to the queue.", &s.ScheduleRole},
 		{"serverless.api_tokens", "Organisers' API tokens, one a line, as `greenroom token` prints them or writes them to a file. A secret.", &s.APITokens},
 		{"serverless.keep_history", "How long meetings and their timelines are kept after their end; 0s keeps them for ever.", &s.KeepHistory},
+		{"serverless.cloudfront", "Whether everybody comes through a CloudFront distribution whose origin request policy sends `CloudFront-Viewer-Address`: then that is the client's address. Set it only where the function's own address is closed to others.", &s.CloudFront},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -124,7 +125,7 @@ func visible(key string) bool {
 
 func (a *api) list(ctx context.Context, in *struct {
 	caller
-	State  string `query:"state" enum:"scheduled,preparing,ready,in_progress,ending,ended" doc:"Only meetings in this state."`
+	State  string `query:"state" enum:"scheduled,preparing,ready,in_progress,waiting,ending,ended" doc:"Only meetings in this state."`
 	From   moment `query:"from" doc:"Only meetings that start then or later."`
 	To     moment `query:"to" doc:"Only meetings that start before then."`
 	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"Meetings in one answer."`
@@ -162,17 +163,22 @@ func (a *api) get(ctx context.Context, in *meetingInput) (*meetingOutput, error)
 func (a *api) edit(ctx context.Context, in *struct {
 	caller
 	MeetingPath
-	IfMatch string `header:"If-Match" doc:"The version the change is meant for, as in ETag; \"*\" is any."`
+	IfMatch string `header:"If-Match" doc:"The version the change is meant for, as in ETag, or a list of them; \"*\" is any. Weak ones count: what compresses answers makes an ETag weak."`
 	Body    wire.Edit
 }) (*meetingOutput, error) {
-	version, ok := parseETag(in.IfMatch)
+	versions, ok := parseIfMatch(in.IfMatch)
 	if !ok {
-		return nil, httpx.InvalidInput.Fields(httpx.FieldProblem{Field: "If-Match", Message: `must be one version such as "3", or *`})
+		return nil, httpx.InvalidInput.Fields(httpx.FieldProblem{Field: "If-Match", Message: `must be a version such as "3", a list of them, or *`})
 	}
 	b := in.Body
-	m, err := a.service.Edit(ctx, in.ID, meetings.Edit{
-		Title: b.Title, StartsAt: b.StartsAt, EndsAt: b.EndsAt, Duration: b.Duration, TimeZone: b.TimeZone, Seats: seats(b.Seats),
-	}, version)
+	edit := meetings.Edit{
+		Title: b.Title, StartsAt: b.StartsAt, EndsAt: b.EndsAt, Duration: b.Duration, TimeZone: b.TimeZone, Seats: seats(b.Seats), Force: b.Force,
+	}
+	m, err := a.service.Edit(ctx, in.ID, edit, versions[0])
+	stale, isStale := errors.AsType[*meetings.StaleError](err)
+	if isStale && slices.Contains(versions, stale.Have) {
+		m, err = a.service.Edit(ctx, in.ID, edit, stale.Have)
+	}
 	return a.one(in.request, m, err)
 }
 
@@ -250,20 +256,14 @@ func (a *api) events(ctx context.Context, in *struct {
 	}
 	if len(found) == in.Limit {
 		out.Body.NextAfter = &found[len(found)-1].Seq
+		return out, nil
 	}
+	m, err := a.service.Meeting(ctx, in.ID) // what is not listed matters at the end of the list
+	if err != nil {
+		return nil, a.problem(in.request, err)
+	}
+	out.Body.Unlisted = m.Unlisted
 	return out, nil
 }
 
 func etag(m greenroom.Meeting) string { return `"` + strconv.FormatInt(m.Version, 10) + `"` }
-
-// parseETag reads If-Match; 0 is any version.
-func parseETag(s string) (int64, bool) {
-	if s == "" || s == "*" {
-		return 0, true
-	}
-	if len(s) > 2 && s[0] == '"' && s[len(s)-1] == '"' {
-		s = s[1 : len(s)-1]
-	}
-	v, err := strconv.ParseInt(s, 10, 64)
-	return v, err == nil && v > 0
-}

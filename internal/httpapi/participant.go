@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"reflect"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/queryparam"
@@ -58,7 +57,7 @@ func (a *api) standing(w http.ResponseWriter, r *http.Request) {
 	case p != nil:
 		p.Write(w)
 	case st.CanEnter:
-		write(w, http.StatusOK, appendStanding(make([]byte, 0, 2<<10), st))
+		send(w, http.StatusOK, standing(st))
 	default:
 		notYet(w, st)
 	}
@@ -80,21 +79,23 @@ func (a *api) enter(w http.ResponseWriter, r *http.Request) {
 
 func notYet(w http.ResponseWriter, st meetings.Standing) {
 	w.Header().Set("Retry-After", httpx.Seconds(st.RetryIn))
-	write(w, http.StatusAccepted, appendStanding(make([]byte, 0, 2<<10), st))
+	send(w, http.StatusAccepted, standing(st))
 }
 
 // joined asks within the limits, and translates the errors of joining.
 func (a *api) joined(r *http.Request, ask func(ctx context.Context, id, role, key string) (meetings.Standing, error)) (meetings.Standing, *httpx.Problem) {
 	id, role, key := r.PathValue("id"), r.PathValue("role"), queryparam.Get(r.URL.RawQuery, "key")
-	client := httpx.ClientKey(r)
-	link := id + "/" + role + "/" + key + "@" + client
-	if wait, ok := a.join.before(link, client, r.Method); !ok {
-		p := httpx.TooManyRequests.Problem("Too many tries. Wait a moment and try again.")
-		p.RetryAfter = max(wait, time.Second)
-		return meetings.Standing{}, p
+	var st meetings.Standing
+	look := func() (err error) {
+		st, err = ask(r.Context(), id, role, key)
+		return err
 	}
-	st, err := ask(r.Context(), id, role, key)
-	a.join.after(link, client, r.Method, err)
+	var err error
+	if r.Method == http.MethodPost {
+		err = a.joins.Enter(r, id, role, key, look)
+	} else {
+		err = a.joins.Ask(r, id, role, look)
+	}
 	if err == nil {
 		return st, nil
 	}
@@ -103,38 +104,4 @@ func (a *api) joined(r *http.Request, ask func(ctx context.Context, id, role, ke
 		p.State, p.EndReason = string(st.State), string(st.EndReason)
 	}
 	return st, p
-}
-
-// joinLimits bound guesses per client, and entries per link that is known to be right; to look with a right link
-// is as cheap as to be refused, and is not bounded. A class behind one
-// address is not locked out by one who mistypes: links that were right before stay open, and a guesser
-// who used up the guesses learns nothing, since no further link is even looked at.
-type joinLimits struct{ right, wrong *httpx.Limiter }
-
-func newJoinLimits(l Limits) *joinLimits {
-	return &joinLimits{right: httpx.NewLimiter(l.JoinEvery, l.JoinBurst), wrong: httpx.NewLimiter(l.WrongEvery, l.WrongBurst)}
-}
-
-// before reports whether the call may be made, and if not, how long to wait.
-func (l *joinLimits) before(link, client, method string) (time.Duration, bool) {
-	limiter, key := l.wrong, client
-	if l.right.Known(link) {
-		if method == http.MethodGet {
-			return 0, true
-		}
-		limiter, key = l.right, link
-	}
-	wait, spent := limiter.Spent(key)
-	return wait, !spent
-}
-
-// after charges an entry to the link if it was right, and any call to the client if it was not.
-func (l *joinLimits) after(link, client, method string, err error) {
-	if errors.Is(err, greenroom.ErrForbidden) || errors.Is(err, greenroom.ErrNotFound) {
-		l.wrong.Allow(client)
-		return
-	}
-	if method != http.MethodGet || !l.right.Known(link) {
-		l.right.Allow(link)
-	}
 }

@@ -17,6 +17,11 @@ func (a *api) problem(r *http.Request, err error) *httpx.Problem {
 	if stale, ok := errors.AsType[*meetings.StaleError](err); ok {
 		return httpx.Stale.Fields(httpx.FieldProblem{Field: "If-Match", Message: stale.Error()})
 	}
+	if in, ok := errors.AsType[*meetings.OccupiedError](err); ok {
+		p := httpx.Occupied.Fields(httpx.FieldProblem{Field: "force", Message: "give true to make the change all the same"})
+		p.Detail = in.Error()
+		return p
+	}
 	return httpx.Note(r, a.log, err)
 }
 

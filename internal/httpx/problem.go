@@ -51,6 +51,7 @@ var (
 	NotFound        = Kind{"not-found", http.StatusNotFound, "There is no such thing"}
 	WrongMethod     = Kind{"method-not-allowed", http.StatusMethodNotAllowed, "The method does not fit the address"}
 	Conflict        = Kind{"conflict", http.StatusConflict, "It does not fit what is there"}
+	Occupied        = Kind{"occupied", http.StatusConflict, "People are in the desktops"}
 	Ended           = Kind{"ended", http.StatusGone, "The meeting is over"}
 	Stale           = Kind{"stale", http.StatusPreconditionFailed, "The meeting was changed in the meantime"}
 	TooLarge        = Kind{"too-large", http.StatusRequestEntityTooLarge, "The request is too large"}
@@ -66,7 +67,7 @@ var (
 // Kinds lists every kind of problem by status.
 func Kinds() []Kind {
 	return []Kind{
-		Malformed, Unauthorised, Forbidden, CrossOrigin, NotFound, WrongMethod, Conflict, Ended, Stale,
+		Malformed, Unauthorised, Forbidden, CrossOrigin, NotFound, WrongMethod, Conflict, Occupied, Ended, Stale,
 		TooLarge, WrongMediaType, Misdirected, InvalidInput, TooManyRequests, Internal, Unavailable,
 	}
 }
@@ -92,6 +93,11 @@ func (k Kind) Fields(fields ...FieldProblem) *Problem {
 }
 
 func (p *Problem) Error() string { return p.Detail }
+
+// Is makes a problem of too many requests an ErrThrottled.
+func (p *Problem) Is(target error) bool {
+	return target == greenroom.ErrThrottled && p.Status == http.StatusTooManyRequests //nolint:errorlint // that is what Is is for
+}
 
 // GetStatus is the HTTP status.
 func (p *Problem) GetStatus() int { return p.Status }

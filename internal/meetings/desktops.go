@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -363,7 +364,12 @@ func redeem(m *greenroom.Meeting, seat *greenroom.Seat, sessionID, token, client
 	if t.Client != "" {
 		return verdict, nil, errUnchanged
 	}
+	used := func(o greenroom.Token) bool { return o.Client == client && now.Sub(o.UsedAt) < again }
+	repeated := slices.ContainsFunc(d.Tokens, used)
 	t.Client, t.UsedAt = client, now
+	if repeated {
+		return verdict, nil, errNoted
+	}
 	return verdict, []greenroom.Event{{At: now, Kind: greenroom.EventVerified, Role: seat.Role, Attempt: d.Attempt,
 		Message: whose(t, seat) + " token was accepted.", Data: map[string]string{"client": client, "user": verdict.Username}}}, nil
 }

@@ -59,12 +59,12 @@ type Service struct {
 // New returns a Service.
 func New(o Options) *Service {
 	if o.Now == nil {
-		o.Now = time.Now
+		o.Now = time.Now //nolint:forbidigo // what is injected where nothing else is
 	}
 	if o.NewID == nil {
 		o.NewID = greenroom.NewMeetingID
 	}
-	return &Service{Options: o, history: &history{store: o.Store, now: o.Now}, names: newNames(o.Store)}
+	return &Service{Options: o, history: &history{store: o.Store, now: o.Now}, names: newNames(o.Store, o.Now)}
 }
 
 // Links are the addresses that people and desktops are given.

@@ -61,7 +61,7 @@ func (s *Service) Stuck(ctx context.Context) (found []Stuck, more bool, err erro
 func (s *Service) eachAlive(ctx context.Context, now time.Time, look func(m *greenroom.Meeting) bool) (more bool, err error) {
 	pages := 0
 	for _, f := range []store.Filter{
-		{State: greenroom.Preparing}, {State: greenroom.AllReady}, {State: greenroom.InProgress}, {State: greenroom.Ending},
+		{State: greenroom.Preparing}, {State: greenroom.AllReady}, {State: greenroom.InProgress}, {State: greenroom.Waiting}, {State: greenroom.Ending},
 		{State: greenroom.Scheduled, To: now.Add(maxParking)},
 	} {
 		f.Limit = stuckPage

@@ -39,6 +39,7 @@ type Edit struct {
 	Duration *string // the new whole duration; not with EndsAt
 	TimeZone *string
 	Seats    []SeatInput
+	Force    bool // also if it takes desktops from people who are in: without it that is an *OccupiedError
 }
 
 // Standing is where a seat stands, as its participant may see it.

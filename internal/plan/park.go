@@ -12,7 +12,8 @@ func (p *planner) parked() bool {
 	switch {
 	case p.m.ParkedUntil.IsZero():
 		return false
-	case !p.due(p.m.ParkedUntil, "the end of its parking; greenroom does nothing for this meeting before that"):
+	case !p.due(p.m.ParkedUntil):
+		p.wait(p.m.ParkedUntil, "the end of its parking; greenroom does nothing for this meeting before that")
 		return true
 	}
 	p.events = append(p.events, Resume(&p.m, "The parking is over; greenroom acts on the meeting again.", nil, p.now))

@@ -20,6 +20,7 @@ type book struct {
 	now     greenroom.Meeting // as last saved
 	live    time.Duration     // since when its state has been a live one
 	edits   int
+	forced  bool                         // the organiser's present change is one that takes desktops from people knowingly
 	stops   map[greenroom.EndReason]bool // what the organiser asked for
 	invited map[string]bool              // by join key
 	data    map[string]string            // accepted session data, by role and key

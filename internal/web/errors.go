@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"greenroom"
+	"greenroom/internal/httpx"
 )
 
 // methodError is a call of a page that exists, by a method that it does not have.
@@ -44,6 +45,9 @@ func (w *Web) page(h func(http.ResponseWriter, *http.Request) error) http.Handle
 		if me, ok := errors.AsType[*methodError](err); ok {
 			rw.Header().Set("Allow", strings.Join(me.allow, ", "))
 		}
+		if problem, ok := errors.AsType[*httpx.Problem](err); ok && problem.RetryAfter > 0 {
+			rw.Header().Set("Retry-After", httpx.Seconds(problem.RetryAfter))
+		}
 		if err := w.view.write(rw, r, p.Status, "error", p); err != nil {
 			w.log.ErrorContext(r.Context(), "error page failed", "err", err)
 			http.Error(rw, p.Heading, p.Status)
@@ -79,6 +83,9 @@ func explain(err error) errorPage {
 		p.Status, p.Heading = http.StatusTooManyRequests, "Too many tries"
 		p.Text = greenroom.Sentence(err, "There were too many requests from your address.")
 		p.Hint = "Wait a minute, then try again."
+		if problem, ok := errors.AsType[*httpx.Problem](err); ok {
+			p.Text = problem.Detail
+		}
 	default:
 		p.Status, p.Heading = http.StatusInternalServerError, "Internal error"
 		p.Text = greenroom.Sentence(err, "Something failed on our side. Meetings that were scheduled go on as planned.")

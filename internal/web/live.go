@@ -11,7 +11,6 @@ import (
 	"github.com/coder/websocket"
 
 	"greenroom"
-	"greenroom/internal/meetings"
 )
 
 // Bounds of the sockets that open pages hold.
@@ -39,7 +38,10 @@ func (w *Web) live(rw http.ResponseWriter, r *http.Request) error {
 func (w *Web) lobbyLive(rw http.ResponseWriter, r *http.Request) error {
 	id, role := r.PathValue("id"), r.PathValue("role")
 	key, _ := seatKey(r)
-	_, err := w.joined(r, func() (meetings.Standing, error) { return w.service.Standing(r.Context(), id, role, key) })
+	err := w.joins.Ask(r, id, role, func() error {
+		_, err := w.service.Standing(r.Context(), id, role, key)
+		return err
+	})
 	if err != nil {
 		return err
 	}

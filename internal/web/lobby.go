@@ -54,7 +54,11 @@ func (w *Web) lobby(rw http.ResponseWriter, r *http.Request) error {
 	if key == "" {
 		return errNoKey
 	}
-	st, err := w.joined(r, func() (meetings.Standing, error) { return w.service.Standing(r.Context(), id, role, key) })
+	var st meetings.Standing
+	err := w.joins.Ask(r, id, role, func() (err error) {
+		st, err = w.service.Standing(r.Context(), id, role, key)
+		return err
+	})
 	if err != nil && (!errors.Is(err, greenroom.ErrEnded) || st.Meeting == "") {
 		return err
 	}
@@ -89,8 +93,10 @@ func seatKey(r *http.Request) (string, bool) {
 func (w *Web) enter(rw http.ResponseWriter, r *http.Request) error {
 	r.Body = http.MaxBytesReader(rw, r.Body, maxForm)
 	id, role, key := r.PathValue("id"), r.PathValue("role"), r.PostFormValue("key")
-	st, err := w.joined(r, func() (meetings.Standing, error) {
-		return w.service.Enter(r.Context(), id, role, key, httpx.ClientAddr(r))
+	var st meetings.Standing
+	err := w.joins.Enter(r, id, role, key, func() (err error) {
+		st, err = w.service.Enter(r.Context(), id, role, key, httpx.ClientAddr(r))
+		return err
 	})
 	if err != nil {
 		return err
@@ -103,19 +109,6 @@ func (w *Web) enter(rw http.ResponseWriter, r *http.Request) error {
 	return w.view.write(rw, r, http.StatusOK, "enter", enterPage{
 		frame: frame{Title: "Your desktop is ready", Now: time.Now(), Bare: true}, URL: st.URL,
 	})
-}
-
-// joined asks package meetings, unless the client came with too many wrong links.
-func (w *Web) joined(r *http.Request, ask func() (meetings.Standing, error)) (meetings.Standing, error) {
-	client := httpx.ClientKey(r)
-	if _, spent := w.wrong.Spent(client); spent {
-		return meetings.Standing{}, greenroom.ErrThrottled
-	}
-	st, err := ask()
-	if errors.Is(err, greenroom.ErrForbidden) || errors.Is(err, greenroom.ErrNotFound) {
-		w.wrong.Allow(client)
-	}
-	return st, err
 }
 
 // enterPage leads on to the desktop.

@@ -36,6 +36,7 @@ type meetingPage struct {
 	Seats    []seatCard
 	Timeline []timelineEntry
 	Older    bool // the timeline is longer than shown
+	Unlisted int  // entries that it had no room for
 	Edit     editForm
 	Editing  bool // the form was sent and has faults: show it open
 	CanEdit  bool
@@ -151,6 +152,7 @@ func newMeetingPage(m *greenroom.Meeting, events []greenroom.Event, links map[st
 	if m.ParkedUntil.After(now) {
 		p.Parked, p.Reason, p.Next = clock(m.ParkedUntil, m.TimeZone), m.ParkedReason, ""
 	}
+	p.Unlisted = m.Unlisted
 	for _, s := range m.Present() {
 		p.Seats = append(p.Seats, newSeatCard(m, s, links[s.Role], now))
 	}
@@ -167,7 +169,7 @@ func newSeatCard(m *greenroom.Meeting, s *greenroom.Seat, link string, now time.
 	d := s.Desktop
 	c := seatCard{
 		Role: s.Role, Name: s.Name, Email: s.Email, JoinURL: link, ShowLink: m.EndReason == "",
-		State: phasePill(&d), Phase: d.Phase, Desktop: d, Stages: desktopStages(&d),
+		State: phasePill(&d, m.TimeZone), Phase: d.Phase, Desktop: d, Stages: desktopStages(&d),
 		Warnings: warnings(&d, m.TimeZone, now), Agent: newAgentCard(&d),
 	}
 	if s.Email != "" {
@@ -229,11 +231,22 @@ func next(m *greenroom.Meeting, now time.Time) string {
 	case greenroom.InProgress:
 		return fmt.Sprintf("The meeting is planned to end at %s. Desktops are removed at %s, or at %s at the latest while somebody is still connected.",
 			at(m.EndsAt), at(m.EndsAt.Add(time.Duration(rules.Grace))), at(m.EndsAt.Add(time.Duration(max(rules.Grace, rules.Overtime)))))
+	case greenroom.Waiting:
+		return waitingSentence(m)
 	case greenroom.Ending:
 		return "Desktops, their names and their access are being removed."
 	default:
 		return ""
 	}
+}
+
+// waitingSentence says what holds for a meeting without desktops.
+func waitingSentence(m *greenroom.Meeting) string {
+	end := clock(m.EndsAt, m.TimeZone)
+	if m.Used() {
+		return fmt.Sprintf("No desktop runs at the moment. Whoever opens their link before %s gets one.", end)
+	}
+	return fmt.Sprintf("Nobody has come, so no desktop runs. Whoever opens their link before %s gets one; if nobody does, the meeting ends then.", end)
 }
 
 func eventTone(k greenroom.EventKind) tone {

@@ -144,8 +144,11 @@ func (m *machine) checkGoes() {
 	if data := seat.SessionData; data == nil || data.URL != "s3://recordings/"+m.id+".zip" {
 		m.t.Errorf("session data %+v", data)
 	}
-	decision := plan.Plan(plan.Snapshot{Meeting: meeting, Zone: "desk.localhost", Observed: true,
+	decision, err := plan.Plan(plan.Snapshot{Meeting: meeting, Zone: "desk.localhost", Observed: true,
 		Instances: []plan.Instance{{ID: seat.Desktop.InstanceID, Handle: meeting.Handle(seat), Running: true}}}, time.Now())
+	if err != nil {
+		m.t.Fatal(err)
+	}
 	terminates := false
 	for _, e := range decision.Effects {
 		terminates = terminates || e.Do == plan.Terminate

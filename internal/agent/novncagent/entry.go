@@ -4,13 +4,14 @@ import (
 	"context"
 	"html/template"
 	"io/fs"
-	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"sync"
 	"time"
 
 	"greenroom"
+	"greenroom/internal/access/connlimit"
 	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/agent/link"
 	"greenroom/internal/dcv"
@@ -24,6 +25,9 @@ const enteredQuery = "entered"
 
 // justNow is how long that request may take.
 const justNow = time.Minute
+
+// proofOfSession is what a connection has shown whose browser has a session.
+const proofOfSession = "session"
 
 // maxToken bounds what is handed to the verifier.
 const maxToken = 512
@@ -76,6 +80,7 @@ func (s *sessions) of(r *http.Request) bool {
 		return false
 	}
 	s.used[cookie.Value] = time.Now()
+	connlimit.Prove(r.Context(), proofOfSession)
 	return true
 }
 
@@ -111,21 +116,20 @@ func (s *server) home(w http.ResponseWriter, r *http.Request) {
 // enter checks the token by asking the verifier, exactly as a DCV server does, and makes a session of it. The
 // redirect takes the token out of the address bar.
 func (s *server) enter(w http.ResponseWriter, r *http.Request, token string) {
-	select {
-	case s.verifies <- struct{}{}:
-		defer func() { <-s.verifies }()
-	default:
-		s.wait(w, r, "Many are coming at once", "Your token will be checked in a moment.")
-		return
-	}
-	client, _, err := net.SplitHostPort(r.RemoteAddr)
+	from, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil || token == "" || len(token) > maxToken {
 		s.refuse(w, http.StatusForbidden, "This link does not open the desktop", "The token in the address is not one that greenroom gave out.")
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), link.CallTime)
 	defer cancel()
-	ok, message, err := s.verify(ctx, token, client)
+	done, err := s.verifies.Take(ctx, connlimit.Network(from.Addr()).String())
+	if err != nil {
+		s.wait(w, r, "Many are coming at once", "Your token will be checked in a moment.")
+		return
+	}
+	ok, message, err := s.verify(ctx, token, from.Addr().Unmap().WithZone("").String())
+	done()
 	if err != nil {
 		s.logger.Warn("token could not be checked", "err", err)
 		s.wait(w, r, "The control plane cannot be reached", "Your token could not be checked just now. The desktop is running, and nothing is lost.")
@@ -138,6 +142,7 @@ func (s *server) enter(w http.ResponseWriter, r *http.Request, token string) {
 		s.refuse(w, http.StatusForbidden, "This link does not open the desktop", message)
 		return
 	}
+	connlimit.Prove(r.Context(), proofOfSession)
 	http.SetCookie(w, &http.Cookie{Name: cookieOfSession, Value: s.sessions.add(), Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
 	http.Redirect(w, r, "/?"+enteredQuery, http.StatusSeeOther)
 }

@@ -41,7 +41,7 @@ func (f *Functions) move(ctx context.Context, meeting string, by func(*advance.A
 		return err
 	}
 	err = by(c.Advancer, ctx, meeting)
-	if f.saved.launches.Swap(false) {
+	if f.launched.Swap(false) {
 		err = errors.Join(err, f.keepSweeping(ctx))
 	}
 	return err
@@ -81,7 +81,7 @@ func (f *Functions) sweep(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("remember the sweep before: %w", err)
 	}
-	s := &advance.Sweeper{Store: f.Store, Providers: c.Providers, Records: c.Zone, Kick: kicks.add, Logger: f.Logger, Seen: before.Seen}
+	s := &advance.Sweeper{Store: f.Store, Providers: c.Providers, Records: c.Zone, Kick: kicks.add, Now: time.Now, Logger: f.Logger, Seen: before.Seen}
 	swept := s.Sweep(ctx)
 	errs := []error{swept, f.findOverdue(ctx, &kicks)}
 	now := remembrance{Seen: s.Seen}

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"greenroom"
 	"greenroom/internal/notify/pgnotify"
 	"greenroom/internal/store/sqlstore"
@@ -31,9 +29,8 @@ func (a *app) openReplicas() {
 	if a.Config.Database == "" {
 		return
 	}
-	dial := func(ctx context.Context) (*pgx.Conn, error) { return sqlstore.Dial(ctx, a.Config.Database.Reveal()) }
 	r := &replicas{app: a, names: make(chan struct{}, 1)}
-	r.channel = pgnotify.New(pgnotify.Options{Dial: dial, Hear: r.hear, Missed: r.missed, Logger: a.Logger})
+	r.channel = pgnotify.New(pgnotify.Options{Dial: sqlstore.Dialer(a.Config.Database.Reveal()), Hear: r.hear, Missed: r.missed, Logger: a.Logger})
 	a.replicas = r
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"greenroom"
+	"greenroom/internal/access/connlimit"
 	"greenroom/internal/access/gateway"
 	"greenroom/internal/advance"
 	"greenroom/internal/app/components"
@@ -142,22 +143,23 @@ func (a *app) kick(meetingID string) { a.scheduler.Kick(meetingID) }
 func (a *app) handler() (http.Handler, error) {
 	public := a.Config.Public(a.listeners.http.Addr())
 	var organiser *httpx.Organiser
-	pages := web.Options{Service: a.core.Service, Hub: a.hub, Logger: a.Logger, PublicURL: public, Gallery: a.Gallery}
+	joins := httpx.NewJoins()
+	pages := web.Options{Service: a.core.Service, Hub: a.hub, Logger: a.Logger, PublicURL: public, Gallery: a.Gallery, Joins: joins}
 	if len(a.hashes) > 0 {
 		organiser = httpx.NewOrganiser(func(context.Context) ([]string, error) { return a.hashes, nil })
-		pages.GoodToken = organiser.Good
+		pages.GoodToken, pages.Wrong = organiser.Good, organiser.Wrong
 	}
 	mux := http.NewServeMux()
 	httpapi.Register(mux, httpapi.Options{
 		Service: a.core.Service, Hub: a.hub, Logger: a.Logger, Version: a.Version, Metrics: a.metrics.handler(),
-		Ready: a.store.Ping, LocalCA: a.core.Certificates.LocalPEM(), Resolvers: a.Config.Resolvers(),
+		Joins: joins, Ready: a.store.Ping, LocalCA: a.core.Certificates.LocalPEM(), Resolvers: a.Config.Resolvers(),
 	})
 	w, err := web.New(pages)
 	if err != nil {
 		return nil, fmt.Errorf("open pages: %w", err)
 	}
 	w.Register(mux)
-	return httpx.Guard(mux, httpx.Options{Logger: a.Logger, Hosts: httpx.NewHosts(a.listeners.http.Addr(), public, a.Config.ControlURL), Organiser: organiser}), nil
+	return httpx.Guard(mux, httpx.Options{Logger: a.Logger, Hosts: httpx.NewHosts(a.listeners.http.Addr(), public, a.Config.ControlURL), Organiser: organiser, Proxies: a.Config.Proxies()}), nil
 }
 
 // run starts the services in the order in which they need each other; they stop in the opposite one.
@@ -169,7 +171,7 @@ func (a *app) run(ctx context.Context, handler http.Handler) error {
 		group.Add("feed", a.replicas.channel.Run)
 	}
 	group.Add("scheduler", a.scheduler.Run)
-	sweeper := &advance.Sweeper{Store: a.store, Providers: a.core.Providers, Records: a.sweptRecords(), Kick: a.kick, Logger: a.Logger}
+	sweeper := &advance.Sweeper{Store: a.store, Providers: a.core.Providers, Records: a.sweptRecords(), Kick: a.kick, Now: time.Now, Logger: a.Logger}
 	group.Add("sweep", func(ctx context.Context) error { return a.sweep(ctx, sweeper) })
 	group.Add("http", func(ctx context.Context) error { return a.serveHTTP(ctx, handler) })
 	a.Logger.Info("greenroom serves", "config", a.Config)
@@ -209,11 +211,11 @@ func (a *app) serveHTTP(ctx context.Context, handler http.Handler) error {
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	server := &http.Server{
-		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
+		ConnContext: connlimit.Context, ConnState: connlimit.State, Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
 		ErrorLog: slog.NewLogLogger(a.Logger.Handler(), slog.LevelDebug), BaseContext: func(net.Listener) context.Context { return base },
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(a.listeners.http) }()
+	go func() { failed <- server.Serve(a.guarded()) }()
 	if a.Ready != nil {
 		a.Ready(a.Config.Public(a.listeners.http.Addr()))
 	}

@@ -32,6 +32,7 @@ type Edit struct {
 	Duration *string     `json:"duration,omitempty" doc:"The new whole duration; not together with ends_at."`
 	TimeZone *string     `json:"time_zone,omitempty" doc:"IANA name."`
 	Seats    []SeatInput `json:"seats,omitempty" doc:"The whole new list: seats with a known role keep link and desktop, new roles get both, missing ones lose theirs."`
+	Force    bool        `json:"force,omitempty" doc:"Make the change also if it takes desktops from people who are in them, or were within empty_after; without it that is a 409 of the type occupied, which says from whom."`
 }
 
 // Park holds a meeting.
@@ -63,7 +64,7 @@ type Meeting struct {
 	EndsAt    time.Time            `json:"ends_at"`
 	TimeZone  string               `json:"time_zone" doc:"IANA name."`
 	Blueprint string               `json:"blueprint"`
-	State     greenroom.State      `json:"state" enum:"scheduled,preparing,ready,in_progress,ending,ended" doc:"Derived from the seats and the end."`
+	State     greenroom.State      `json:"state" enum:"scheduled,preparing,ready,in_progress,waiting,ending,ended" doc:"Derived from the seats and the end."`
 	EndReason *greenroom.EndReason `json:"end_reason" enum:"completed,no_show,ended_by_host,cancelled,expired,failed" doc:"Why it is over; null while it is not."`
 	EndedAt   *time.Time           `json:"ended_at" doc:"When that was decided."`
 	Version   int64                `json:"version" doc:"Rises with every change an organiser makes; what If-Match compares."`
@@ -99,6 +100,7 @@ type Desktop struct {
 	Hostname   string                        `json:"hostname" doc:"Empty until there is one."`
 	Address    string                        `json:"address" doc:"Empty until there is one."`
 	Connected  bool                          `json:"connected" doc:"Whether the participant is connected now."`
+	AwaySince  *time.Time                    `json:"away_since" doc:"Since when the participant of a desktop in use has not been connected; null while they are, and where nobody can know."`
 	Error      *string                       `json:"error" doc:"The last error: a sentence."`
 	EndReason  *greenroom.RemovalReason      `json:"end_reason" doc:"Why the desktop was or is being removed."`
 	Timings    map[greenroom.Phase]time.Time `json:"timings" doc:"When each phase was entered."`
@@ -153,6 +155,7 @@ type Event struct {
 type Events struct {
 	Events    []Event `json:"events" nullable:"false"`
 	NextAfter *int64  `json:"next_after" doc:"Value of after for the next part; null if this is the last one so far."`
+	Unlisted  int     `json:"unlisted" doc:"Entries that the timeline had no room for: of what people and programs can cause at will it keeps a thousand."`
 }
 
 // Entry is the entry URL.
@@ -166,7 +169,7 @@ type Standing struct {
 	Title    string          `json:"title"`
 	Role     string          `json:"role"`
 	Name     string          `json:"name"`
-	State    greenroom.State `json:"state" enum:"scheduled,preparing,ready,in_progress,ending,ended"`
+	State    greenroom.State `json:"state" enum:"scheduled,preparing,ready,in_progress,waiting,ending,ended"`
 	Phase    greenroom.Phase `json:"phase" enum:"planned,launching,booting,naming,proving,ready,in_use,terminating,gone,failed"`
 	Message  string          `json:"message" doc:"What is going on and what to do: a sentence."`
 	CanEnter bool            `json:"can_enter" doc:"Whether a POST would answer with the entry URL."`
@@ -193,7 +196,7 @@ type Stage struct {
 // Plan is what would happen to a meeting next, and why.
 type Plan struct {
 	Meeting string          `json:"meeting"`
-	State   greenroom.State `json:"state" enum:"scheduled,preparing,ready,in_progress,ending,ended"`
+	State   greenroom.State `json:"state" enum:"scheduled,preparing,ready,in_progress,waiting,ending,ended"`
 	Steps   []PlanStep      `json:"steps" nullable:"false" doc:"What would be done now."`
 	WakeAt  *time.Time      `json:"wake_at" doc:"Latest time of the next check of the meeting; null if there is none."`
 	Why     string          `json:"why" doc:"What wake_at waits for."`
@@ -201,6 +204,8 @@ type Plan struct {
 	ParkedUntil  *time.Time `json:"parked_until" doc:"The meeting is parked until then; null while it is not."`
 	ParkedReason string     `json:"parked_reason" doc:"The operator's reason; empty if not given."`
 	Seats        []PlanSeat `json:"seats" nullable:"false" doc:"Phase and next step of each desktop."`
+	EndAt        *time.Time `json:"end_at" doc:"When the meeting ends if nothing else happens; null when it has."`
+	EndWhy       string     `json:"end_why" doc:"What ends it then."`
 }
 
 // PlanSeat is the phase and the next step of a seat's desktop.

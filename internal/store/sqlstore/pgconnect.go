@@ -110,6 +110,11 @@ func (s server) setUp(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
+// Dialer returns what opens one connection to a PostgreSQL database as a Store does; see Dial.
+func Dialer(url string) func(context.Context) (*pgx.Conn, error) {
+	return func(ctx context.Context) (*pgx.Conn, error) { return Dial(ctx, url) }
+}
+
 // Dial opens one connection to a PostgreSQL database as a Store does: bounded in time, set up, and to a server that takes
 // writes.
 func Dial(ctx context.Context, url string) (*pgx.Conn, error) {

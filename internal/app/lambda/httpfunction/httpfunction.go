@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"sync"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -48,12 +49,17 @@ func (f *function) answer(ctx context.Context, event []byte) (any, error) {
 	var in events.LambdaFunctionURLRequest
 	if err := json.Unmarshal(event, &in); err != nil || in.Version != "2.0" || in.RequestContext.HTTP.Method == "" {
 		return nil, f.Failed("http", &greenroom.UserError{
-			Message: "This event is no request in payload format 2.0: see what calls the function.", Cause: errors.Join(greenroom.ErrPermanent, err),
+			Message: "This event is not a request in payload format 2.0: see what calls the function.", Cause: errors.Join(greenroom.ErrPermanent, err),
 		})
 	}
 	r, ok := request(ctx, in)
 	if !ok {
 		return problem(httpx.Malformed, "The request cannot be read."), nil
+	}
+	if f.Config.Serverless.CloudFront {
+		if viewer, ok := httpx.ViewerAddress(r.Header); ok {
+			r.RemoteAddr = netip.AddrPortFrom(viewer, 0).String()
+		}
 	}
 	handler, err := f.serving(ctx, in.RequestContext.DomainName)
 	if err != nil {
@@ -91,9 +97,12 @@ func (f *function) open(ctx context.Context) (http.Handler, error) {
 		}
 		return config.ParseTokens("serverless.api_tokens", text)
 	})
+	joins := httpx.NewJoins()
+	joins.Immediate()
+	organiser.Immediate()
 	mux := http.NewServeMux()
-	httpapi.Register(mux, httpapi.Options{Service: c.Service, Logger: f.Logger, Version: f.Version, Ready: f.Store.Ping, LocalCA: c.Certificates.LocalPEM()})
-	p, err := web.New(web.Options{Service: c.Service, Logger: f.Logger, PublicURL: f.Public(), GoodToken: organiser.Good})
+	httpapi.Register(mux, httpapi.Options{Joins: joins, Service: c.Service, Logger: f.Logger, Version: f.Version, Ready: f.Store.Ping, LocalCA: c.Certificates.LocalPEM()})
+	p, err := web.New(web.Options{Service: c.Service, Logger: f.Logger, PublicURL: f.Public(), GoodToken: organiser.Good, Joins: joins, Wrong: organiser.Wrong})
 	if err != nil {
 		return nil, fmt.Errorf("open pages: %w", err)
 	}
