@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"runtime"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -119,18 +120,24 @@ func Register(mux *http.ServeMux, o Options) {
 	a.desktopRoutes(routes)
 	publishBounds(h)
 	publishNulls(h)
+	publishOptional(h)
 	publishProblem(h)
 	routes.HandleFunc("/", unknown(routes))
-	for _, prefix := range []string{"/api/", "/dcv/", "/agent/"} {
+	for _, prefix := range []string{"/dcv/", "/agent/"} {
 		mux.Handle(prefix, routes)
 	}
+	mux.Handle("/api/", a.documents(routes))
 	a.resolverRoute(mux, o.Resolvers)
 	registerDocs(mux, h)
 	registerOperations(mux, o)
 }
 
+// strictCasing makes huma tell Title from title, as the rest of the world does. huma has it for the whole program.
+var strictCasing = sync.OnceFunc(func() { huma.ValidateStrictCasing = true })
+
 // newHuma sets huma up without its own pages, which load scripts from elsewhere.
 func newHuma(routes *http.ServeMux, version string) huma.API {
+	strictCasing()
 	if version == "" {
 		version = "devel"
 	}
@@ -184,10 +191,13 @@ func unknown(routes *http.ServeMux) http.HandlerFunc {
 			httpx.NotFound.Problem("There is no such address in the API. All of them are listed under /docs.").Write(w)
 			return
 		}
-		for _, method := range allowed {
-			w.Header().Add("Allow", method)
-		}
-		p := httpx.WrongMethod.Problem(r.Method + " is not possible here. All calls are listed under /docs.")
-		p.Write(w)
+		wrongMethod(w, r, allowed...)
 	}
+}
+
+func wrongMethod(w http.ResponseWriter, r *http.Request, allowed ...string) {
+	for _, method := range allowed {
+		w.Header().Add("Allow", method)
+	}
+	httpx.WrongMethod.Problem(r.Method + " is not possible here. All calls are listed under /docs.").Write(w)
 }

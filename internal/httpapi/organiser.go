@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -70,7 +69,7 @@ type seatInput struct {
 // op describes a call of the organiser.
 func op(method, path, id, summary, description string) huma.Operation {
 	return huma.Operation{Method: method, Path: path, OperationID: id, Summary: summary, Description: description,
-		Tags: []string{"Organiser"}, MaxBodyBytes: maxBody + 1, RejectUnknownQueryParameters: true}
+		Tags: []string{"Organiser"}, MaxBodyBytes: maxBody + 1, BodyReadTimeout: -1, RejectUnknownQueryParameters: true} // documents has read the body
 }
 
 func (a *api) organiserRoutes(h huma.API) {
@@ -82,11 +81,11 @@ func (a *api) organiserRoutes(h huma.API) {
 	huma.Register(h, op(http.MethodPatch, meetingPath, "edit", "Change a meeting", "Rename, reschedule, extend, change seats. Machines follow; the id and the links stay."), a.edit)
 	huma.Register(h, op(http.MethodPost, meetingPath+"/cancel", "cancel", "Cancel a meeting", "A meeting that is over stays as it is."), a.cancel)
 	huma.Register(h, op(http.MethodPost, meetingPath+"/end", "end", "End a meeting now", "A meeting that is over stays as it is."), a.end)
-	huma.Register(h, op(http.MethodGet, meetingPath+"/plan", "plan", "What would happen next, and why", "Plans without acting."), a.plan)
-	huma.Register(h, op(http.MethodGet, meetingPath+"/events", "events", "The timeline", "What happened, when, and on what evidence."), a.events)
+	huma.Register(h, op(http.MethodGet, meetingPath+"/plan", "plan", "What would happen next, and why", "Computes the plan and changes nothing."), a.plan)
+	huma.Register(h, op(http.MethodGet, meetingPath+"/events", "events", "The timeline", "What happened, when, and why."), a.events)
 	huma.Register(h, op(http.MethodPost, seatPath+"/key", "reissue-key", "Give a seat a new link", "The old link stops working at once."), a.reissueKey)
 	huma.Register(h, op(http.MethodPost, seatPath+"/visit", "visit", "Enter a seat's desktop as its host or an observer",
-		"Gives an address with a token for one entry. DCV desktops with greenroom's agent only; a visit is no use of the desktop."), a.visit)
+		"Gives an address with a token for one entry. DCV desktops with greenroom's agent only; a visit does not count as use."), a.visit)
 	data := op(http.MethodPut, seatPath+"/session-data", "session-data", "Report a seat's session data", "This seat's session is over and its data is there. When every seat has reported, the meeting is completed.")
 	data.DefaultStatus = http.StatusNoContent
 	huma.Register(h, data, a.sessionData)
@@ -126,13 +125,18 @@ func visible(key string) bool {
 
 func (a *api) list(ctx context.Context, in *struct {
 	caller
-	State  string    `query:"state" enum:"scheduled,preparing,ready,in_progress,ending,ended" doc:"Only meetings in this state."`
-	From   time.Time `query:"from" doc:"Only meetings that start then or later."`
-	To     time.Time `query:"to" doc:"Only meetings that start before then."`
-	Limit  int       `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"Meetings in one answer."`
-	Cursor string    `query:"cursor" maxLength:"200" doc:"next_cursor of the page before."`
+	State  string `query:"state" enum:"scheduled,preparing,ready,in_progress,waiting,ending,ended" doc:"Only meetings in this state."`
+	From   moment `query:"from" doc:"Only meetings that start then or later."`
+	To     moment `query:"to" doc:"Only meetings that start before then."`
+	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"Meetings in one answer."`
+	Cursor string `query:"cursor" maxLength:"200" doc:"next_cursor of the page before."`
 }) (*struct{ Body wire.Meetings }, error) {
-	found, next, err := a.service.List(ctx, meetings.Filter{State: greenroom.State(in.State), From: in.From, To: in.To, Limit: in.Limit, Cursor: in.Cursor})
+	var bad greenroom.InvalidError
+	f := meetings.Filter{State: greenroom.State(in.State), From: in.From.time("from", &bad), To: in.To.time("to", &bad), Limit: in.Limit, Cursor: in.Cursor}
+	if err := bad.Err(); err != nil {
+		return nil, a.problem(in.request, err)
+	}
+	found, next, err := a.service.List(ctx, f)
 	if err != nil {
 		return nil, a.problem(in.request, err)
 	}
@@ -168,7 +172,7 @@ func (a *api) edit(ctx context.Context, in *struct {
 	}
 	b := in.Body
 	edit := meetings.Edit{
-		Title: b.Title, StartsAt: b.StartsAt, EndsAt: b.EndsAt, Duration: b.Duration, TimeZone: b.TimeZone, Seats: seats(b.Seats),
+		Title: b.Title, StartsAt: b.StartsAt, EndsAt: b.EndsAt, Duration: b.Duration, TimeZone: b.TimeZone, Seats: seats(b.Seats), Force: b.Force,
 	}
 	m, err := a.service.Edit(ctx, in.ID, edit, versions[0])
 	stale, isStale := errors.AsType[*meetings.StaleError](err)

@@ -22,6 +22,7 @@ const joinPath = "/api/v1/join/{id}/{role}"
 func (a *api) participantRoutes(mux *http.ServeMux, h huma.API) {
 	mux.HandleFunc("GET "+joinPath, a.standing)
 	mux.HandleFunc("POST "+joinPath, a.enter)
+	mux.HandleFunc(joinPath, func(w http.ResponseWriter, r *http.Request) { wrongMethod(w, r, http.MethodGet, http.MethodPost) })
 
 	schemas := h.OpenAPI().Components.Schemas
 	text := &huma.Schema{Type: huma.TypeString}
@@ -37,7 +38,7 @@ func (a *api) participantRoutes(mux *http.ServeMux, h huma.API) {
 			},
 			Responses: map[string]*huma.Response{
 				"200": ok,
-				"202": answer("Not yet: where the seat stands, and in Retry-After the seconds after which to ask again.", reflect.TypeFor[wire.Standing]()),
+				"202": answer("Not yet: the state of the seat; Retry-After has the seconds until the next try.", reflect.TypeFor[wire.Standing]()),
 			}}
 		for status, description := range map[string]string{"403": "The key is not this seat's.", "404": "There is no such meeting or seat.", "410": "The meeting is over; end_reason says why.", "429": "Too many tries."} {
 			op.Responses[status] = &huma.Response{Description: description, Content: map[string]*huma.MediaType{"application/problem+json": {Schema: &huma.Schema{Ref: problemRef}}}}
@@ -45,9 +46,9 @@ func (a *api) participantRoutes(mux *http.ServeMux, h huma.API) {
 		h.OpenAPI().AddOperation(op)
 	}
 	describe(http.MethodGet, "standing", "Where this seat stands", "Changes nothing: link previews fetch links.",
-		answer("The desktop is ready: a POST answers with the way in.", reflect.TypeFor[wire.Standing]()))
+		answer("The desktop is ready: a POST answers with the entry URL.", reflect.TypeFor[wire.Standing]()))
 	describe(http.MethodPost, "enter", "Enter", "A seat whose desktop is gone gets a new one.",
-		answer("The way in, with a fresh desktop token.", reflect.TypeFor[wire.Entry]()))
+		answer("The entry URL, with a fresh desktop token.", reflect.TypeFor[wire.Entry]()))
 }
 
 func (a *api) standing(w http.ResponseWriter, r *http.Request) {
@@ -56,7 +57,7 @@ func (a *api) standing(w http.ResponseWriter, r *http.Request) {
 	case p != nil:
 		p.Write(w)
 	case st.CanEnter:
-		write(w, http.StatusOK, appendStanding(make([]byte, 0, 2<<10), st))
+		send(w, http.StatusOK, standing(st))
 	default:
 		notYet(w, st)
 	}
@@ -78,7 +79,7 @@ func (a *api) enter(w http.ResponseWriter, r *http.Request) {
 
 func notYet(w http.ResponseWriter, st meetings.Standing) {
 	w.Header().Set("Retry-After", httpx.Seconds(st.RetryIn))
-	write(w, http.StatusAccepted, appendStanding(make([]byte, 0, 2<<10), st))
+	send(w, http.StatusAccepted, standing(st))
 }
 
 // joined asks within the limits, and translates the errors of joining.

@@ -30,7 +30,7 @@ func (a *api) meeting(m greenroom.Meeting) wire.Meeting {
 func desktop(d *greenroom.Desktop) wire.Desktop {
 	out := wire.Desktop{
 		Phase: d.Phase, Attempt: d.Attempt, InstanceID: d.InstanceID, Hostname: d.Hostname, Address: d.Address,
-		Connected: d.Connected(), Error: known(d.Error), EndReason: known(d.EndReason), Timings: d.Timings,
+		Connected: d.Connected(), AwaySince: instant(d.AwaySince()), Error: known(d.Error), EndReason: known(d.EndReason), Timings: d.Timings,
 	}
 	if a := d.Agent; a.KeyHash != "" {
 		out.Agent = &wire.Agent{Version: a.Version, EnrolledAt: instant(a.EnrolledAt), ReportedAt: instant(a.ReportedAt), Connections: a.Connections,
@@ -69,6 +69,8 @@ func explanation(e meetings.Explanation) wire.Plan {
 	for _, ef := range d.Effects {
 		out.Steps = append(out.Steps, wire.PlanStep{Do: string(ef.Do), Role: ef.Handle.Role, Why: ef.Why})
 	}
+	at, why := plan.EndOutlook(m)
+	out.EndAt, out.EndWhy = instant(at), why
 	if m.ParkedUntil.After(e.At) {
 		out.ParkedUntil, out.ParkedReason = instant(m.ParkedUntil), m.ParkedReason
 	}
@@ -84,6 +86,20 @@ func explanation(e meetings.Explanation) wire.Plan {
 func stuck(s meetings.Stuck) wire.Stuck {
 	return wire.Stuck{Meeting: s.Meeting, Title: s.Title, Kind: s.Kind, Role: s.Role, Note: s.Note, Message: s.Message,
 		Since: instant(s.Since), Error: known(s.Error), Fix: s.Fix}
+}
+
+// standing renders where a seat stands for its participant.
+func standing(s meetings.Standing) wire.Standing {
+	out := wire.Standing{
+		Meeting: s.Meeting, Title: s.Title, Role: s.Role, Name: s.Name, State: s.State, Phase: s.Phase, Message: s.Message,
+		CanEnter: s.CanEnter, Wanted: s.Wanted, Failing: s.Failing, Estimate: seconds(s.Estimate),
+		StartsAt: s.StartsAt, EndsAt: s.EndsAt, OpensAt: s.OpensAt, TimeZone: s.TimeZone, VideoURL: s.VideoURL,
+		Stages: make([]wire.Stage, 0, len(s.Stages)),
+	}
+	for _, st := range s.Stages {
+		out.Stages = append(out.Stages, wire.Stage{Phase: st.Phase, Done: st.Done, Current: st.Current, Since: instant(st.Since), Expected: seconds(st.Expected)})
+	}
+	return out
 }
 
 // known is nil for what is not there.

@@ -66,19 +66,19 @@ func (s *Service) Enter(ctx context.Context, id, role, key, client string) (Stan
 	return st, err
 }
 
-// again is the time within which the same client is given the way in once more without another entry on the timeline.
+// again is the time within which the same client is given the entry URL once more without another entry on the timeline.
 const again = time.Minute
 
-// entered notes that the seat's person at client was given the way in. Repetitions are counted, and told by the next entry.
+// entered notes that the seat's person at client was given the entry URL. Repetitions are counted, and told by the next entry.
 func entered(seat *greenroom.Seat, client string, now time.Time) ([]greenroom.Event, error) {
 	d := &seat.Desktop
 	if seat.EnteredBy == client && now.Sub(seat.EnteredAt) < again && seat.EnteredAt.After(d.Timings[greenroom.Ready]) {
 		seat.EnteredMore++
 		return nil, errNoted
 	}
-	message, data := nameOf(seat)+" was given the way in.", map[string]string{"client": client}
+	message, data := nameOf(seat)+" was given the entry URL.", map[string]string{"client": client}
 	if seat.EnteredMore > 0 {
-		message = fmt.Sprintf("%s was given the way in, and %d times more since the last such entry.", nameOf(seat), seat.EnteredMore)
+		message = fmt.Sprintf("%s was given the entry URL, and %d times more since the last such entry.", nameOf(seat), seat.EnteredMore)
 		data["more"] = strconv.Itoa(seat.EnteredMore)
 	}
 	seat.EnteredAt, seat.EnteredBy, seat.EnteredMore = now, client, 0

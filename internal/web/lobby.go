@@ -143,11 +143,11 @@ func headline(p *lobbyPage, st meetings.Standing) string {
 	case p.CanEnter:
 		return "Your desktop is ready"
 	case st.Parked:
-		return "greenroom is paused for this meeting"
+		return "This meeting is parked"
 	case p.Wanted && p.Failing:
 		return "Your desktop could not be started"
 	case p.Wanted:
-		return "Your desktop was put away"
+		return "Your desktop was removed"
 	case p.Failing:
 		return "This takes longer than usual"
 	case p.Early:

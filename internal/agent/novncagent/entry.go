@@ -157,7 +157,7 @@ func (s *server) render(w http.ResponseWriter, status int, name string, p page) 
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
 	if err := pages.ExecuteTemplate(w, name, p); err != nil {
-		s.logger.Debug("page was not taken", "err", err)
+		s.logger.Debug("page not sent", "err", err)
 	}
 }
 

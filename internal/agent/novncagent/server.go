@@ -6,7 +6,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -50,6 +49,7 @@ type server struct {
 	role     string
 	version  string
 	logger   *slog.Logger
+	health   health
 	sessions sessions
 	sockets  sockets
 	notices  chan struct{} // slots
@@ -153,15 +153,4 @@ func (s *server) close(ctx context.Context, reason string) {
 	if err := s.http.Shutdown(ctx); err != nil {
 		s.http.Close()
 	}
-}
-
-// versionPage is what the probe looks at: the desktop is there once its screen is.
-func (s *server) versionPage(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	if report, _ := s.report.Get(); !report.Ready {
-		w.WriteHeader(http.StatusServiceUnavailable)
-		_, _ = io.WriteString(w, "the screen is not up yet\n")
-		return
-	}
-	_, _ = io.WriteString(w, "greenroom desktop "+s.version+"\n")
 }

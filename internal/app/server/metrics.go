@@ -27,21 +27,21 @@ func newMetrics(version string) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		lateness: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "greenroom_wake_lateness_seconds", Help: "Time from a meeting's wake to the call of Advance.",
+			Name: "greenroom_wake_lateness_seconds", Help: "Delay from a meeting's wake to its pass.",
 			Buckets: []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
 		}),
 		effects: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "greenroom_effect_seconds", Help: "Time that an effect on the world took: launch, publish, prove, unpublish, terminate.",
+			Name: "greenroom_effect_seconds", Help: "Duration of effects: launch, publish, prove, unpublish, terminate.",
 			Buckets: []float64{.001, .005, .025, .1, .25, .5, 1, 2.5, 5, 10, 30},
 		}, []string{"effect"}),
 		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "greenroom_effect_failures_total", Help: "Effects that went wrong and are tried again or given up.",
+			Name: "greenroom_effect_failures_total", Help: "Failed effects, retried or not.",
 		}, []string{"effect"}),
 		swept: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "greenroom_last_sweep_timestamp_seconds", Help: "When the last sweep ended.",
+			Name: "greenroom_last_sweep_timestamp_seconds", Help: "End of the last sweep, as Unix time.",
 		}),
 		stuck: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "greenroom_meetings_stuck", Help: "Meetings that do not move as they should, looked for once a minute; parked ones do not count.",
+			Name: "greenroom_meetings_stuck", Help: "Stuck meetings, counted once a minute; parked ones do not count.",
 		}),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
