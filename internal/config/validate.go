@@ -69,6 +69,7 @@ func (c Config) judge(bad *greenroom.InvalidError) {
 	c.judgeDNS(bad)
 	c.judgeSecrets(bad)
 	c.judgeCertificates(bad)
+	c.judgeTLS(bad)
 	for _, b := range c.Blueprints {
 		prefix := "blueprints." + b.Name
 		oneOf(bad, prefix+".provider", b.Provider, greenroom.Providers()...)
