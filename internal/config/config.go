@@ -36,6 +36,7 @@ type Config struct {
 	IdentityCerts    string // file with AWS's certificates of instance identity documents; empty means none
 	DNS              DNS
 	Certificates     Certificates
+	TLS              TLS // of pages and API
 	AWS              AWS
 	Serverless       Serverless
 	Blueprints       []greenroom.Blueprint // "default" first
@@ -111,6 +112,9 @@ func Default() Config {
 func (c Config) Public(listen net.Addr) string {
 	if c.PublicURL != "" {
 		return strings.TrimRight(c.PublicURL, "/")
+	}
+	if c.TLS.Issuer != "" {
+		return "https://" + listen.String()
 	}
 	return "http://" + listen.String()
 }

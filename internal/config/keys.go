@@ -67,6 +67,7 @@ func (c *Config) keys() []key {
 		{"certificates.edge", "Issuer `cloudflare-origin`: `universal`, or `advanced` if Cloudflare's edge has a certificate for names deeper than one level.", &c.Certificates.Edge},
 		{"certificates.at_end", "Issuer `cloudflare-origin`: when a desktop is gone, its certificate is left to `expire` within seven days, or `revoke`d.", &c.Certificates.AtEnd},
 	}
+	ks = append(ks, c.TLS.keys()...)
 	ks = append(ks, c.AWS.keys()...)
 	ks = append(ks, c.Serverless.keys()...)
 	for i := range c.Blueprints {

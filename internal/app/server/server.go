@@ -63,6 +63,7 @@ type app struct {
 	zone      *embeddeddns.Zone // nil if somebody else serves it
 	provider  *localcompute.Provider
 	core      *components.Core
+	tls       *pageTLS // of pages and API; nil: plain HTTP
 	replicas  *replicas
 	wildcard  *wildcard       // the record, with access by gateway in a provider's zone; nil otherwise
 	keeper    *gateway.Keeper // of the certificate with access by gateway; nil otherwise
@@ -99,6 +100,9 @@ func (a *app) open(ctx context.Context) error {
 	cfg = a.Config // with its secrets
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return &greenroom.UserError{Message: fmt.Sprintf("The data directory %s cannot be made: choose another with --data-dir, or fix its permissions.", cfg.DataDir), Cause: err}
+	}
+	if a.tls, err = a.openTLS(); err != nil {
+		return err
 	}
 	a.openReplicas()
 	if err := a.openStore(ctx); err != nil {
@@ -152,14 +156,23 @@ func (a *app) handler() (http.Handler, error) {
 	mux := http.NewServeMux()
 	httpapi.Register(mux, httpapi.Options{
 		Service: a.core.Service, Hub: a.hub, Logger: a.Logger, Version: a.Version, Metrics: a.metrics.handler(),
-		Joins: joins, Ready: a.store.Ping, LocalCA: a.core.Certificates.LocalPEM(), Resolvers: a.Config.Resolvers(),
+		Joins: joins, Ready: a.store.Ping, LocalCA: a.localPEM(), Resolvers: a.Config.Resolvers(),
 	})
 	w, err := web.New(pages)
 	if err != nil {
 		return nil, fmt.Errorf("open pages: %w", err)
 	}
 	w.Register(mux)
-	return httpx.Guard(mux, httpx.Options{Logger: a.Logger, Hosts: httpx.NewHosts(a.listeners.http.Addr(), public, a.Config.ControlURL), Organiser: organiser, Proxies: a.Config.Proxies()}), nil
+	return a.secured(httpx.Guard(mux, httpx.Options{Logger: a.Logger, Hosts: httpx.NewHosts(a.listeners.http.Addr(), public, a.Config.ControlURL), Organiser: organiser, Proxies: a.Config.Proxies()})), nil
+}
+
+// localPEM are the authorities of greenroom's own that browsers meet: of desktops and of the pages.
+func (a *app) localPEM() []byte {
+	local := a.core.Certificates.LocalPEM()
+	if a.tls == nil || a.tls.root == nil {
+		return local
+	}
+	return append(append([]byte(nil), a.tls.root...), local...)
 }
 
 // run starts the services in the order in which they need each other; they stop in the opposite one.
@@ -174,6 +187,10 @@ func (a *app) run(ctx context.Context, handler http.Handler) error {
 	group.Add("scheduler", a.scheduler.Run)
 	sweeper := &advance.Sweeper{Store: a.store, Providers: a.core.Providers, Records: a.sweptRecords(), Kick: a.kick, Now: time.Now, Logger: a.Logger}
 	group.Add("sweep", func(ctx context.Context) error { return a.sweep(ctx, sweeper) })
+	group.Add("signals", a.hup)
+	if a.listeners.plain != nil {
+		group.Add("plain http", a.servePlain)
+	}
 	group.Add("http", func(ctx context.Context) error { return a.serveHTTP(ctx, handler) })
 	a.Logger.Info("greenroom serves", "config", a.Config)
 	return group.Run(ctx)
@@ -237,6 +254,9 @@ func (a *app) serveHTTP(ctx context.Context, handler http.Handler) error {
 
 // close releases what open has made, the last first.
 func (a *app) close() {
+	if a.tls != nil && a.tls.close != nil {
+		a.tls.close()
+	}
 	if a.core != nil {
 		a.core.Certificates.Close()
 	}
