@@ -341,7 +341,7 @@ func TestLife(t *testing.T) {
 				t.Fatal(err)
 			}
 			sweeper := &advance.Sweeper{Store: l.store, Providers: map[string]compute.Provider{"local": l.cloud}, Records: l.cloud,
-				Kick: func(id string) { l.advance() }, Logger: l.advancer.Logger}
+				Kick: func(id string) { l.advance() }, Now: time.Now, Logger: l.advancer.Logger}
 			if err := sweeper.Sweep(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -453,7 +453,7 @@ func TestSweepKeepsTheNameOfASeatThatWasTakenOff(t *testing.T) {
 			if l.names[kept] == (netip.Addr{}) {
 				t.Fatalf("%q was never named", kept)
 			}
-			sweeper := &advance.Sweeper{Store: l.store, Providers: map[string]compute.Provider{"local": l.cloud}, Records: l.cloud, Kick: func(string) {}, Logger: l.advancer.Logger}
+			sweeper := &advance.Sweeper{Store: l.store, Providers: map[string]compute.Provider{"local": l.cloud}, Records: l.cloud, Kick: func(string) {}, Now: time.Now, Logger: l.advancer.Logger}
 			if name == "in no list" {
 				sweeper.Store = listless{l.store}
 			}
@@ -478,7 +478,7 @@ func TestSweep(t *testing.T) {
 	l.Launch(t.Context(), []compute.Request{{Handle: ghost}})
 	_ = l.SetRecords(t.Context(), []dns.Record{{Name: "ghost.desk.localhost", Address: netip.MustParseAddr("127.0.1.7")}})
 	sweeper := &advance.Sweeper{Store: l.store, Providers: map[string]compute.Provider{"local": l.cloud}, Records: l.cloud,
-		Kick: func(string) {}, Logger: l.advancer.Logger}
+		Kick: func(string) {}, Now: time.Now, Logger: l.advancer.Logger}
 	for look, want := range []int{3, 2, 2} {
 		if err := sweeper.Sweep(t.Context()); err != nil {
 			t.Fatal(err)

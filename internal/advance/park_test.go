@@ -30,7 +30,7 @@ func TestParked(t *testing.T) {
 			t.Fatal(err)
 		}
 		sweeper := &advance.Sweeper{Store: l.store, Providers: map[string]compute.Provider{"local": l.cloud}, Records: l.cloud,
-			Kick: func(string) { l.advance() }, Logger: l.advancer.Logger}
+			Kick: func(string) { l.advance() }, Now: time.Now, Logger: l.advancer.Logger}
 		for range 30 { // beyond the time after which nobody's coming would remove the desktops
 			if err := sweeper.Sweep(t.Context()); err != nil {
 				t.Fatal(err)

@@ -43,6 +43,7 @@ func (a *Advancer) step(ctx context.Context, id string, look bool) (Step, error)
 		if next, err = a.Meetings.Update(ctx, next, decision.Events); err != nil {
 			return s, err
 		}
+		a.observed(ctx, &s.Meeting, &next, decision.Events)
 	}
 	s.Meeting, s.Effects = next, decision.Effects
 	return s, nil
@@ -65,7 +66,10 @@ func (a *Advancer) Settle(ctx context.Context, m greenroom.Meeting, outcomes []p
 	for range maxConflicts {
 		next := m.Clone()
 		events := plan.Settle(&next, a.Zone, outcomes, a.now())
-		_, err := a.Meetings.Update(ctx, next, events)
+		saved, err := a.Meetings.Update(ctx, next, events)
+		if err == nil {
+			a.observed(ctx, &m, &saved, events)
+		}
 		if !errors.Is(err, greenroom.ErrConflict) {
 			return err
 		}
@@ -121,4 +125,10 @@ func (a *Advancer) observe(ctx context.Context, m greenroom.Meeting, look bool) 
 		})
 	}
 	return s, nil
+}
+
+func (a *Advancer) observed(ctx context.Context, before, after *greenroom.Meeting, events []greenroom.Event) {
+	if a.Observe != nil {
+		a.Observe(ctx, before, after, events)
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"greenroom"
+	"greenroom/internal/caller"
 )
 
 // Cookie holds the API token of an organiser who signed in on a page.
@@ -75,7 +76,13 @@ func (o *Organiser) Require(next http.Handler) http.Handler {
 				return
 			}
 		}
-		if open(r.URL.Path) || DesktopToken(r) != "" && r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/session-data") {
+		if open(r.URL.Path) {
+			name(r, visitor(r))
+			next.ServeHTTP(w, r)
+			return
+		}
+		if DesktopToken(r) != "" && r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/session-data") {
+			name(r, caller.Desktop)
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -86,6 +93,7 @@ func (o *Organiser) Require(next http.Handler) http.Handler {
 		}
 		switch {
 		case err == nil:
+			name(r, caller.Organiser(greenroom.HashSecret(token)))
 			next.ServeHTTP(w, r)
 		case wantsPage(r):
 			w.Header().Set("Cache-Control", "no-store")

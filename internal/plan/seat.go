@@ -97,7 +97,7 @@ func (p *planner) look(s *greenroom.Seat) {
 		p.moved = true
 	}
 	if inst.Ending && d.Phase.Live() {
-		p.fail(s, "The desktop's machine stopped by itself.")
+		p.lost(s, "The desktop's machine stopped by itself.")
 	}
 }
 
@@ -109,7 +109,7 @@ func (p *planner) missing(s *greenroom.Seat) {
 	}
 	p.missedNow(d)
 	if p.due(d.MissingSince.Add(missingAfter), "a second look for a missing machine") {
-		p.fail(s, "The desktop's machine is no longer there.")
+		p.lost(s, "The desktop's machine is no longer there.")
 	}
 }
 

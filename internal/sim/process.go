@@ -82,7 +82,7 @@ func (p *process) start() {
 		Meetings: keeper, Providers: providers, Records: (*zone)(l), Prober: (*prober)(l), Zone: zoneName,
 		UserData: p.service.UserData, Now: p.clock, Logger: logger,
 	}
-	p.sweeper = &advance.Sweeper{Store: keeper, Providers: providers, Records: (*zone)(l), Kick: p.kick, Logger: logger}
+	p.sweeper = &advance.Sweeper{Store: keeper, Providers: providers, Records: (*zone)(l), Kick: p.kick, Now: p.clock, Logger: logger}
 	l.spawn(p, aSweep, "sweep", l.between(0, 10*time.Second), p.sweep)
 	for _, b := range l.books {
 		if w := b.wake; b.open() && w.at <= l.now {

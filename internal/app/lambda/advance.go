@@ -76,7 +76,7 @@ func (f *Functions) sweep(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("remember the sweep before: %w", err)
 	}
-	s := &advance.Sweeper{Store: f.store, Providers: c.providers, Records: c.zone, Kick: kicks.add, Logger: f.Logger, Seen: before.Seen}
+	s := &advance.Sweeper{Store: f.observed(), Providers: c.providers, Records: c.zone, Kick: kicks.add, Now: time.Now, Logger: f.Logger, Seen: before.Seen}
 	swept := s.Sweep(ctx)
 	errs := []error{swept, f.findOverdue(ctx, &kicks)}
 	now := remembrance{Seen: s.Seen}

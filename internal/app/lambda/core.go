@@ -22,6 +22,7 @@ import (
 	"greenroom/internal/dns"
 	"greenroom/internal/dns/batch"
 	"greenroom/internal/meetings"
+	"greenroom/internal/observe"
 	"greenroom/internal/probe"
 )
 
@@ -87,17 +88,22 @@ func (f *Functions) openCore(ctx context.Context) (*core, error) {
 	c.zone = gathered
 	c.advancer = &advance.Advancer{
 		Meetings: c.saved, Providers: c.providers, Records: c.zone, Zone: cfg.Zone, Now: time.Now, Logger: f.Logger, Prober: f.prober(c.authority.roots),
-		Told: true, Rarely: true, Lease: lease,
+		Told: true, Rarely: true, Lease: lease, Observe: observe.Decisions(observe.Log(f.Logger)),
 	}
 	public := f.public()
 	c.service = meetings.New(meetings.Options{
-		Store: f.store, Blueprints: cfg.Blueprints, Kick: func(string) {}, // the stream follows every save
+		Store: f.observed(), Blueprints: cfg.Blueprints, Kick: func(string) {}, // the stream follows every save
 		Explainer: c.advancer, Issuer: c.authority.issuer, Keys: meetings.Keys{Master: []byte(master)},
 		Links:  meetings.Links{PublicURL: public, ControlURL: f.control(), VideoURL: cfg.VideoURL, DesktopPort: f.port(), Zone: cfg.Zone},
 		Logger: f.Logger, Identify: identify, Account: accountOf(cfg.Serverless.QueueARN),
 	})
 	c.advancer.UserData = c.service.UserData
 	return c, nil
+}
+
+// observed is the store whose changes are in the log.
+func (f *Functions) observed() observe.Store {
+	return observe.Store{Store: f.store, Saves: observe.Log(f.Logger)}
 }
 
 // control is where desktops reach the API.

@@ -28,9 +28,9 @@ func (a *app) openEC2(ctx context.Context, owner string) (*ec2compute.Provider, 
 
 // providers are those that meetings' blueprints name.
 func (a *app) providers() map[string]compute.Provider {
-	all := map[string]compute.Provider{"local": a.provider}
+	all := map[string]compute.Provider{"local": a.watch.provider("local", a.provider)}
 	if a.ec2 != nil {
-		all["ec2"] = a.ec2
+		all["ec2"] = a.watch.provider("ec2", a.ec2)
 	}
 	return all
 }

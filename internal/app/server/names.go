@@ -20,7 +20,7 @@ func (a *app) openNames(ctx context.Context, owner string) error {
 	if err != nil {
 		return err
 	}
-	a.batch = batch.New(provider)
+	a.batch = batch.New(a.watch.dnsProvider(a.Config.DNS.Provider, provider))
 	a.names, a.texts = a.batch, provider
 	return nil
 }

@@ -26,6 +26,7 @@ import (
 	"greenroom/internal/httpx"
 	"greenroom/internal/meetings"
 	"greenroom/internal/notify"
+	"greenroom/internal/observe"
 	"greenroom/internal/rungroup"
 	"greenroom/internal/scheduler/sqlscheduler"
 	"greenroom/internal/secrets"
@@ -42,6 +43,7 @@ type Options struct {
 	Version    string
 	Gallery    bool                // also serve /gallery
 	Ready      func(public string) // called once everything answers; may be nil
+	LostLines  func() uint64       // of the log, since the start; may be nil
 }
 
 // Times of the program's life.
@@ -56,7 +58,7 @@ type app struct {
 	Options
 	listeners *listeners
 	hashes    []string // of organisers' tokens
-	metrics   *metrics
+	watch     *watch
 	secrets   *secrets.Store
 	hub       *notify.Hub
 	store     *sqlstore.Store
@@ -78,7 +80,8 @@ type app struct {
 // Run serves until ctx ends, and returns when all it started has stopped; desktops go on living. Errors that
 // a person can mend are UserErrors.
 func Run(ctx context.Context, o Options) error {
-	a := &app{Options: o, metrics: newMetrics(o.Version), hub: notify.New()}
+	a := &app{Options: o, hub: notify.New()}
+	a.openWatch()
 	defer a.close()
 	if err := a.open(ctx); err != nil {
 		return err
@@ -153,11 +156,11 @@ func (a *app) openCore(control, master string) error {
 		return err
 	}
 	a.advancer = &advance.Advancer{
-		Meetings: a.store, Providers: a.providers(), Records: a.names, Zone: cfg.Zone, Now: time.Now, Logger: a.Logger, Measure: a.metrics.measure,
-		Prober: a.prober(),
+		Meetings: a.store, Providers: a.providers(), Records: a.watch.zone(cfg.DNS.Provider, a.names), Zone: cfg.Zone, Now: time.Now, Logger: a.Logger,
+		Measure: a.watch.metrics.Effect, Observe: observe.Decisions(a.watch.saves), Prober: a.prober(),
 	}
 	a.service = meetings.New(meetings.Options{
-		Store: a.store, Blueprints: cfg.Blueprints, Kick: a.kick, Explainer: a.advancer, Issuer: a.certs.issuer,
+		Store: a.watch.store(a.store), Blueprints: cfg.Blueprints, Kick: a.kick, Explainer: a.advancer, Issuer: a.watch.issuer(cfg.Certificates.Issuer, a.certs.issuer),
 		Keys:   meetings.Keys{Master: []byte(master)},
 		Links:  meetings.Links{PublicURL: cfg.Public(a.listeners.http.Addr()), ControlURL: control, VideoURL: cfg.VideoURL, DesktopPort: a.desktopPort(), Zone: cfg.Zone},
 		Logger: a.Logger, Identify: identify,
@@ -180,7 +183,7 @@ func (a *app) handler() (http.Handler, error) {
 	}
 	mux := http.NewServeMux()
 	httpapi.Register(mux, httpapi.Options{
-		Service: a.service, Hub: a.hub, Logger: a.Logger, Version: a.Version, Metrics: a.metrics.handler(),
+		Service: a.service, Hub: a.hub, Logger: a.Logger, Version: a.Version, Metrics: a.watch.metrics.Handler(),
 		Ready: a.store.Ping, LocalCA: a.certs.rootPEM(), Resolvers: a.Config.Resolvers(),
 	})
 	w, err := web.New(pages)
@@ -188,7 +191,9 @@ func (a *app) handler() (http.Handler, error) {
 		return nil, fmt.Errorf("open pages: %w", err)
 	}
 	w.Register(mux)
-	return httpx.Guard(mux, httpx.Options{Logger: a.Logger, Hosts: httpx.NewHosts(a.listeners.http.Addr(), public, a.Config.ControlURL), Organiser: organiser}), nil
+	return a.watch.handler(httpx.Guard(mux, httpx.Options{
+		Logger: a.Logger, Hosts: httpx.NewHosts(a.listeners.http.Addr(), public, a.Config.ControlURL), Organiser: organiser, Observe: a.watch.metrics.Answer,
+	})), nil
 }
 
 // run starts the services in the order in which they need each other; they stop in the opposite one.
@@ -200,7 +205,8 @@ func (a *app) run(ctx context.Context, handler http.Handler) error {
 		group.Add("feed", a.replicas.channel.Run)
 	}
 	group.Add("scheduler", a.scheduler.Run)
-	sweeper := &advance.Sweeper{Store: a.store, Providers: a.providers(), Records: a.sweptRecords(), Kick: a.kick, Logger: a.Logger}
+	group.Add("census", func(ctx context.Context) error { return a.watch.metrics.Count(ctx, a.store) })
+	sweeper := &advance.Sweeper{Store: a.watch.store(a.store), Providers: a.providers(), Records: a.sweptRecords(), Kick: a.kick, Now: time.Now, Logger: a.Logger}
 	group.Add("sweep", func(ctx context.Context) error { return a.sweep(ctx, sweeper) })
 	group.Add("http", func(ctx context.Context) error { return a.serveHTTP(ctx, handler) })
 	a.Logger.Info("greenroom serves", "config", a.Config)
@@ -215,7 +221,7 @@ func (a *app) sweep(ctx context.Context, s *advance.Sweeper) error {
 			_ = a.wildcard.keep(ctx) // it tells itself, and whoever waits for it
 		}
 		if err := s.Sweep(ctx); err == nil {
-			a.metrics.swept.SetToCurrentTime()
+			a.watch.metrics.Swept()
 		} else if ctx.Err() == nil {
 			a.Logger.Error("sweep went wrong", "err", err)
 		}
@@ -223,7 +229,7 @@ func (a *app) sweep(ctx context.Context, s *advance.Sweeper) error {
 			a.Logger.Error("revoke certificates went wrong", "err", err)
 		}
 		if found, _, err := a.service.Stuck(ctx); err == nil {
-			a.metrics.countStuck(found)
+			a.watch.metrics.Stuck(found)
 		} else if ctx.Err() == nil {
 			a.Logger.Error("look for stuck meetings went wrong", "err", err)
 		}

@@ -55,7 +55,7 @@ func cloudflareZone(s *cloudflare.Server, owner string) *cloudflaredns.Zone {
 
 func (a *app) sweepTwice(t *testing.T) {
 	t.Helper()
-	s := &advance.Sweeper{Store: memstore.New(), Records: a.sweptRecords(), Kick: func(string) {}, Logger: a.Logger}
+	s := &advance.Sweeper{Store: memstore.New(), Records: a.sweptRecords(), Kick: func(string) {}, Now: time.Now, Logger: a.Logger}
 	for range 2 {
 		if err := s.Sweep(t.Context()); err != nil {
 			t.Fatal(err)

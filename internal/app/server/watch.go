@@ -1,0 +1,52 @@
+package server
+
+import (
+	"net/http"
+
+	"greenroom/internal/certs"
+	"greenroom/internal/compute"
+	"greenroom/internal/dns"
+	"greenroom/internal/metrics"
+	"greenroom/internal/observe"
+	"greenroom/internal/store"
+)
+
+// watch is what lets operators see what the server does: log, metrics and traces.
+type watch struct {
+	metrics *metrics.Set
+	saves   observe.Saves // tells the log and the metrics
+}
+
+func (a *app) openWatch() {
+	w := &watch{metrics: metrics.New(a.Version)}
+	if a.LostLines != nil {
+		w.metrics.LostLines(a.LostLines)
+	}
+	w.saves = observe.Together(observe.Log(a.Logger), w.metrics.Saved)
+	a.watch = w
+}
+
+// store is a store whose changes by people, desktops and the sweep are seen.
+func (w *watch) store(s store.Store) store.Store { return observe.Store{Store: s, Saves: w.saves} }
+
+func (w *watch) provider(name string, p compute.Provider) compute.Provider {
+	return observe.Provider{Provider: p, Name: name, Calls: w.metrics.Call}
+}
+
+// zone sees what is asked of the zone. A provider's calls are counted behind the batches, where they are made.
+func (w *watch) zone(name string, z dns.Zone) dns.Zone {
+	if name != "embedded" {
+		return z
+	}
+	return observe.Zone{Zone: z, Name: name, Calls: w.metrics.Call}
+}
+
+func (w *watch) dnsProvider(name string, p dns.Provider) dns.Provider {
+	return observe.NewDNSProvider(p, name, w.metrics.Call)
+}
+
+func (w *watch) issuer(name string, i certs.Issuer) certs.Issuer {
+	return observe.Issuer{Issuer: i, Name: name, Calls: w.metrics.Call}
+}
+
+func (w *watch) handler(h http.Handler) http.Handler { return h }
