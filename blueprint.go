@@ -13,8 +13,8 @@ import (
 // scheduled with, so that a change of configuration never moves the rules under a meeting.
 type Blueprint struct {
 	Name         string   `json:"name"`
-	Provider     string   `json:"provider"`
-	Protocol     string   `json:"protocol"`
+	Provider     Provider `json:"provider"`
+	Protocol     Protocol `json:"protocol"`
 	Seats        []string `json:"seats"`           // the roles a meeting has by default, and may have
 	Applications []string `json:"applications"`    // command lines started on the desktop
 	Screen       string   `json:"screen"`          // WIDTHxHEIGHT in pixels
@@ -28,7 +28,7 @@ type Blueprint struct {
 // LaunchTogether reports whether desktops that start together are asked for in one call. They are told the same at
 // birth then: what they are only follows from which machine they are.
 func (b Blueprint) LaunchTogether() bool {
-	return b.Provider == "ec2" && !b.EC2.SeparateCalls && b.Reports()
+	return b.Provider == ProviderEC2 && !b.EC2.SeparateCalls && b.Reports()
 }
 
 // Rules are the times that govern a meeting's desktops.
@@ -65,7 +65,7 @@ func DefaultRules() Rules {
 // DefaultBlueprint is the pair of teacher and student on this machine.
 func DefaultBlueprint() Blueprint {
 	return Blueprint{
-		Name: "default", Provider: "local", Protocol: "novnc", Screen: "1280x800",
+		Name: "default", Provider: ProviderLocal, Protocol: NoVNC, Screen: "1280x800",
 		Seats: []string{"teacher", "student"}, Applications: []string{"xterm"}, Agent: "greenroom", User: "participant", Rules: DefaultRules(),
 	}
 }
@@ -75,7 +75,7 @@ func (b Blueprint) Reports() bool { return b.Agent != "none" }
 
 // Owner is the user whose session the desktop of a seat is.
 func (b Blueprint) Owner(role string) string {
-	if b.Protocol != "dcv" {
+	if b.Protocol != DCV {
 		return role
 	}
 	return cmp.Or(b.User, "participant")
@@ -96,14 +96,14 @@ func (b Blueprint) Validate(prefix string, e *InvalidError) {
 			e.Add(fmt.Sprintf("%s.seats[%d]", prefix, i), "a role is 1 to 32 lower-case letters, digits and dashes, and begins with a letter; %q is not", role)
 		}
 		if slices.Index(b.Seats, role) != i {
-			e.Add(fmt.Sprintf("%s.seats[%d]", prefix, i), "role %q stands twice", role)
+			e.Add(fmt.Sprintf("%s.seats[%d]", prefix, i), "duplicate role %q", role)
 		}
 	}
 	var w, h int
 	if n, _ := fmt.Sscanf(b.Screen, "%dx%d", &w, &h); n != 2 || w < 320 || h < 240 || w > 7680 || h > 4320 {
 		e.Add(prefix+".screen", "a screen is WIDTHxHEIGHT between 320x240 and 7680x4320, such as 1280x800; %q is not", b.Screen)
 	}
-	if b.Provider == "ec2" {
+	if b.Provider == ProviderEC2 {
 		b.EC2.validate(prefix, e)
 	}
 	if b.Agent != "" && b.Agent != "greenroom" && b.Agent != "none" {

@@ -56,10 +56,13 @@ func length(d time.Duration) string {
 	return s
 }
 
+// spaced is a word of the API for people: in_use is "in use". Who reads it can find it in the API and in the log.
+func spaced[T ~string](word T) string { return strings.ReplaceAll(string(word), "_", " ") }
+
 func stateText(m wire.Meeting) string {
-	s := strings.ReplaceAll(string(m.State), "_", " ")
+	s := spaced(m.State)
 	if m.EndReason != nil {
-		s += " (" + strings.ReplaceAll(string(*m.EndReason), "_", " ") + ")"
+		s += " (" + spaced(*m.EndReason) + ")"
 	}
 	if m.ParkedUntil != nil {
 		s += ", parked"
@@ -115,9 +118,9 @@ func printSeat(w io.Writer, s wire.Seat) {
 		fmt.Fprintf(w, ": %s", clean(s.Name))
 	}
 	fmt.Fprintln(w)
-	phase := strings.ReplaceAll(string(s.Desktop.Phase), "_", " ")
+	phase := spaced(s.Desktop.Phase)
 	if s.Desktop.EndReason != nil {
-		phase += " (" + strings.ReplaceAll(string(*s.Desktop.EndReason), "_", " ") + ")"
+		phase += " (" + spaced(*s.Desktop.EndReason) + ")"
 	}
 	if s.Desktop.Connected {
 		phase += ", connected"

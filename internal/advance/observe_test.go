@@ -100,7 +100,7 @@ func TestTheSweepTellsTheOwner(t *testing.T) {
 	name := machine + ".desk.localhost"
 	_ = l.SetRecords(t.Context(), []dns.Record{{Name: name, Address: netip.MustParseAddr("127.0.1.7")}})
 	stubborn := stubborn{l.cloud}
-	sweeper := &advance.Sweeper{Store: l.store, Providers: map[string]compute.Provider{"local": stubborn}, Records: l.cloud,
+	sweeper := &advance.Sweeper{Store: l.store, Providers: map[greenroom.Provider]compute.Provider{"local": stubborn}, Records: l.cloud,
 		Kick: func(string) {}, Now: time.Now, Logger: l.advancer.Logger}
 	for range 4 {
 		if err := sweeper.Sweep(t.Context()); err != nil {

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"greenroom"
+	"greenroom/internal/store"
 )
 
 // orphans are machines or names that belong to no desktop, by id, with the desktop that they were made for as far as that is known.
@@ -40,17 +41,11 @@ func (s *Sweeper) tellOf(ctx context.Context, h greenroom.Handle, what string) e
 		At: s.Now().UTC(), Kind: greenroom.EventSweptInstance, Role: h.Role, Attempt: h.Attempt,
 		Message: "The sweep removed what belongs to no desktop any more: " + what + ".", Data: map[string]string{"what": what},
 	}
-	for range maxConflicts {
-		m, err := s.Store.Meeting(ctx, h.Meeting)
-		if errors.Is(err, greenroom.ErrNotFound) {
-			return nil
-		}
-		if err == nil {
-			_, err = s.Store.Update(ctx, m, []greenroom.Event{event})
-		}
-		if !errors.Is(err, greenroom.ErrConflict) {
-			return err
-		}
+	_, err := store.Change(ctx, s.Store, h.Meeting, func(*greenroom.Meeting) ([]greenroom.Event, error) {
+		return []greenroom.Event{event}, nil
+	})
+	if errors.Is(err, greenroom.ErrNotFound) {
+		return nil
 	}
-	return greenroom.ErrConflict
+	return err
 }

@@ -30,7 +30,7 @@ func (s *Service) UserData(m *greenroom.Meeting, seat *greenroom.Seat) ([]byte, 
 		Protocol: m.Blueprint.Protocol, Screen: m.Blueprint.Screen, Applications: m.Blueprint.Applications,
 		Hooks: m.Blueprint.Hooks,
 	}
-	if m.Blueprint.Protocol == "dcv" {
+	if m.Blueprint.Protocol == greenroom.DCV {
 		data.User = m.Blueprint.Owner(seat.Role)
 	}
 	if !seat.Desktop.Launch.Together() { // what machines that start together are told is the same for all, and at every try
@@ -349,7 +349,7 @@ func (s *Service) Verify(ctx context.Context, secret, sessionID, token, client s
 func redeem(m *greenroom.Meeting, seat *greenroom.Seat, sessionID, token, client string, now time.Time) (Verdict, []greenroom.Event, error) {
 	d := &seat.Desktop
 	known := sessionID == agentapi.SessionID || sessionID == d.InstanceID // DCV's gateway knows the session by the instance
-	if !known || !enterable(d) {
+	if !known || !d.Enterable() {
 		events, err := refuse(seat, "A token was refused: no such session.", now, "client", client)
 		return Verdict{Message: "there is no such session"}, events, err
 	}
@@ -365,11 +365,6 @@ func redeem(m *greenroom.Meeting, seat *greenroom.Seat, sessionID, token, client
 	t.Client, t.UsedAt = client, now
 	return verdict, []greenroom.Event{{At: now, Kind: greenroom.EventVerified, Role: seat.Role, Attempt: d.Attempt,
 		Message: whose(t, seat) + " token was accepted.", Data: map[string]string{"client": client, "user": verdict.Username}}}, nil
-}
-
-// enterable reports whether participants may be in the desktop now.
-func enterable(d *greenroom.Desktop) bool {
-	return d.Phase == greenroom.Ready || d.Phase == greenroom.InUse
 }
 
 // RefuseQuestion is the verdict on a question that is none, with its entry on the timeline.

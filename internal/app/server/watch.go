@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 
+	"greenroom"
 	"greenroom/internal/certs"
 	"greenroom/internal/compute"
 	"greenroom/internal/dns"
@@ -29,8 +30,8 @@ func (a *app) openWatch() {
 // store is a store whose changes by people, desktops and the sweep are seen.
 func (w *watch) store(s store.Store) store.Store { return observe.Store{Store: s, Saves: w.saves} }
 
-func (w *watch) provider(name string, p compute.Provider) compute.Provider {
-	return observe.Provider{Provider: p, Name: name, Calls: w.metrics.Call}
+func (w *watch) provider(name greenroom.Provider, p compute.Provider) compute.Provider {
+	return observe.Provider{Provider: p, Name: string(name), Calls: w.metrics.Call}
 }
 
 // zone sees what is asked of the zone. A provider's calls are counted behind the batches, where they are made.

@@ -2,10 +2,10 @@ package sqlscheduler
 
 import (
 	"container/heap"
-	"math/rand/v2"
 	"sync"
 	"time"
 
+	"greenroom/internal/backoff"
 	"greenroom/internal/store"
 )
 
@@ -13,10 +13,7 @@ import (
 const horizon = 5 * lookEvery
 
 // Backoff of a meeting whose passes go wrong.
-const (
-	firstRetry   = 500 * time.Millisecond
-	longestRetry = time.Minute
-)
+var retries = backoff.Schedule{First: 500 * time.Millisecond, Most: time.Minute}
 
 // alarm knows which meetings want a pass and when: one entry for each that is near, runs or failed. It calls
 // nobody; its methods do not block.
@@ -132,19 +129,13 @@ func (a *alarm) finished(meeting string, well bool, now time.Time) time.Duration
 	if well {
 		e.failures = 0
 	} else {
-		wait = backoff(e.failures)
+		wait = retries.Spread(e.failures)
 		e.failures++
 		e.retry = now.Add(wait)
 	}
 	a.arrange(e)
 	a.tell() // there is room for another pass
 	return wait
-}
-
-// backoff doubles with each failure, and spreads so that meetings that failed together do not come back together.
-func backoff(failures int) time.Duration {
-	d := min(firstRetry<<min(failures, 16), longestRetry)
-	return d*3/4 + rand.N(d/4) //nolint:gosec // no secret
 }
 
 func (a *alarm) entry(meeting string) *entry {

@@ -57,7 +57,7 @@ func (r *ringer) Work(ctx context.Context, job *river.Job[bell]) error {
 
 // NextRetry spreads the tries of a bell that could not read its meeting.
 func (r *ringer) NextRetry(job *river.Job[bell]) time.Time {
-	return time.Now().Add(backoff(job.Attempt))
+	return time.Now().Add(retries.Spread(job.Attempt))
 }
 
 // hangBell starts the second bell as soon as the database answers, and returns what stops it. The program has told people by
