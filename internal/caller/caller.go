@@ -8,6 +8,7 @@ type Caller struct {
 	By      string // Loopback, Participant, Desktop, or Organiser of a token; empty: nobody that is known
 	Address string // IP address without a port
 	Route   string // pattern of the route that answered; empty until one did
+	Status  int    // of the answer; 0 until there is one
 }
 
 // Who callers are.

@@ -32,6 +32,7 @@ type Config struct {
 	VideoURL         string   // template with {id}; empty is none
 	APITokenFile     string   // organisers' tokens; empty is none
 	LogLevel         string
+	OTelEndpoint     string // base URL of an OpenTelemetry collector; empty: no traces
 	IdentityCerts    string // file with AWS's certificates of instance identity documents; empty is none
 	DNS              DNS
 	Certificates     Certificates

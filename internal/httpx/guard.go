@@ -122,6 +122,7 @@ func logged(next http.Handler, o Options) http.Handler {
 		sw := &statusWriter{ResponseWriter: w}
 		defer func() {
 			took := time.Since(began)
+			c.Status = sw.status
 			if o.Observe != nil {
 				o.Observe(Answer{Route: c.Route, Status: sw.status, Took: took, Stream: sw.stream()})
 			}

@@ -81,7 +81,10 @@ type app struct {
 // a person can mend are UserErrors.
 func Run(ctx context.Context, o Options) error {
 	a := &app{Options: o, hub: notify.New()}
-	a.openWatch()
+	if err := a.openWatch(ctx); err != nil {
+		return err
+	}
+	defer a.watch.traces.Close(ctx)
 	defer a.close()
 	if err := a.open(ctx); err != nil {
 		return err
@@ -160,7 +163,7 @@ func (a *app) openCore(control, master string) error {
 		Measure: a.watch.metrics.Effect, Observe: observe.Decisions(a.watch.saves), Prober: a.prober(),
 	}
 	a.service = meetings.New(meetings.Options{
-		Store: a.watch.store(a.store), Blueprints: cfg.Blueprints, Kick: a.kick, Explainer: a.advancer, Issuer: a.watch.issuer(cfg.Certificates.Issuer, a.certs.issuer),
+		Store: a.watch.traces.Store(a.watch.store(a.store)), Blueprints: cfg.Blueprints, Kick: a.kick, Explainer: a.advancer, Issuer: a.watch.issuer(cfg.Certificates.Issuer, a.certs.issuer),
 		Keys:   meetings.Keys{Master: []byte(master)},
 		Links:  meetings.Links{PublicURL: cfg.Public(a.listeners.http.Addr()), ControlURL: control, VideoURL: cfg.VideoURL, DesktopPort: a.desktopPort(), Zone: cfg.Zone},
 		Logger: a.Logger, Identify: identify,

@@ -26,7 +26,7 @@ func (a *app) openStore(ctx context.Context) (err error) {
 	}
 	a.scheduler = sqlscheduler.New(sqlscheduler.Options{
 		Wakes: wakes, DB: a.store.DB(), Store: a.store, Shared: a.replicas != nil, TakeOver: a.replicas == nil, Logger: a.Logger,
-		Advance:  func(ctx context.Context, id string) error { return a.advancer.Advance(ctx, id) },
+		Advance:  a.watch.traces.Advance(func(ctx context.Context, id string) error { return a.advancer.Advance(ctx, id) }),
 		Lateness: a.watch.metrics.Lateness,
 	})
 	return nil
