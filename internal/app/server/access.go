@@ -12,6 +12,7 @@ import (
 	"greenroom/internal/access/sniproxy"
 	"greenroom/internal/dns"
 	"greenroom/internal/dns/embeddeddns"
+	"greenroom/internal/metrics"
 	"greenroom/internal/rungroup"
 )
 
@@ -101,9 +102,21 @@ func (a *app) addAccess(group *rungroup.Group) {
 			o.GetCertificate = a.certs.edge.GetCertificate
 		}
 		e := gateway.New(o)
+		a.watch.metrics.Listener(func() metrics.Access {
+			s := e.Stats()
+			return metrics.Access{Connections: s.Open, Sessions: int(s.Sockets), Refused: map[string]int64{
+				"no_room": s.Limited, "no_credential": s.Refused, "desktop_unreachable": s.Unreachable,
+			}}
+		})
 		group.Add("desktops", func(ctx context.Context) error { return e.Serve(ctx, a.listeners.desktops) })
 	case a.listensForDesktops():
 		g := sniproxy.New(sniproxy.Options{Lookup: a.zone.Lookup, Zone: a.Config.Zone, Logger: a.Logger})
+		a.watch.metrics.Listener(func() metrics.Access {
+			s := g.Stats()
+			return metrics.Access{Connections: s.Open, Sessions: s.Open, Passed: int64(s.Passed), Refused: map[string]int64{
+				"no_room": int64(s.Limited), "unreadable": int64(s.Unreadable), "unknown_name": int64(s.Unknown), "desktop_unreachable": int64(s.Unreachable),
+			}}
+		})
 		group.Add("desktops", func(ctx context.Context) error { return g.Serve(ctx, a.listeners.desktops) })
 	}
 }

@@ -226,7 +226,7 @@ func (a *app) sweep(ctx context.Context, s *advance.Sweeper) error {
 		if err := s.Sweep(ctx); err == nil {
 			a.watch.metrics.Swept()
 		} else if ctx.Err() == nil {
-			a.Logger.Error("sweep went wrong", "err", err)
+			a.Logger.Error("sweep failed", "err", err)
 		}
 		if err := a.certs.revokeGone(ctx, a.names); err != nil && ctx.Err() == nil {
 			a.Logger.Error("revoke certificates went wrong", "err", err)

@@ -18,7 +18,7 @@ import (
 type watch struct {
 	metrics *metrics.Set
 	traces  *tracing.Tracing // nil: off
-	saves   observe.Saves // tells the log and the metrics
+	saves   observe.Saves    // tells the log and the metrics
 }
 
 func (a *app) openWatch(ctx context.Context) (err error) {
