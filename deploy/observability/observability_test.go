@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
 
+	"greenroom/internal/access"
 	"greenroom/internal/httpx"
 	"greenroom/internal/metrics"
 	"greenroom/internal/observe"
@@ -27,7 +28,7 @@ func registered(t *testing.T) map[string]map[string]bool {
 	t.Helper()
 	m := metrics.New("v1")
 	m.LostLines(func() uint64 { return 0 })
-	m.Listener(func() metrics.Access { return metrics.Access{Refused: map[string]int64{"unreachable": 1}} })
+	m.Listener(func() access.Stats { return access.Stats{Refused: map[string]int64{"desktop_unreachable": 1}} })
 	_, end := m.Call(t.Context(), observe.Call{System: observe.Compute, Name: "local", Do: "launch"})
 	end(errors.New("x"))
 	m.Answer(httpx.Answer{Route: "GET /", Status: http.StatusOK, Took: time.Second})

@@ -55,7 +55,7 @@ func TestEveryDecisionIsObserved(t *testing.T) {
 			time.Sleep(time.Second)
 			l.advance()
 		}
-		l.run(25 * time.Minute)
+		l.run(2 * time.Hour)
 		l.phases(greenroom.Gone, greenroom.Gone)
 
 		var told []string

@@ -45,8 +45,8 @@ func TestParked(t *testing.T) {
 			t.Errorf("wake at %v, want the end of the parking at %v", m.WakeAt, m.ParkedUntil)
 		}
 		l.run(15 * time.Minute)
-		if m := l.meeting(); !m.ParkedUntil.IsZero() || !m.Closed || m.EndReason != greenroom.NoShow {
-			t.Errorf("after the parking: parked until %v, closed %t, ended as %q", m.ParkedUntil, m.Closed, m.EndReason)
+		if m := l.meeting(); !m.ParkedUntil.IsZero() || m.State() != greenroom.Waiting {
+			t.Errorf("after the parking: parked until %v, state %s", m.ParkedUntil, m.State())
 		}
 		if len(l.instances)+len(l.names) != 0 {
 			t.Errorf("left: %v %v", l.instances, l.names)

@@ -165,6 +165,6 @@ func (s *Sweeper) orphan(ctx context.Context, what string, h greenroom.Handle, s
 			return false
 		}
 	}
-	s.Logger.Warn("orphan is removed", logkey.What, what, logkey.Meeting, h.Meeting)
+	s.Logger.Warn("removing orphan", logkey.What, what, logkey.Meeting, h.Meeting)
 	return true
 }

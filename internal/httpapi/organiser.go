@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -69,7 +69,7 @@ type seatInput struct {
 // op describes a call of the organiser.
 func op(method, path, id, summary, description string) huma.Operation {
 	return huma.Operation{Method: method, Path: path, OperationID: id, Summary: summary, Description: description,
-		Tags: []string{"Organiser"}, MaxBodyBytes: maxBody + 1, RejectUnknownQueryParameters: true}
+		Tags: []string{"Organiser"}, MaxBodyBytes: maxBody + 1, BodyReadTimeout: -1, RejectUnknownQueryParameters: true} // documents has read the body
 }
 
 func (a *api) organiserRoutes(h huma.API) {
@@ -81,11 +81,11 @@ func (a *api) organiserRoutes(h huma.API) {
 	huma.Register(h, op(http.MethodPatch, meetingPath, "edit", "Change a meeting", "Rename, reschedule, extend, change seats. Machines follow; the id and the links stay."), a.edit)
 	huma.Register(h, op(http.MethodPost, meetingPath+"/cancel", "cancel", "Cancel a meeting", "A meeting that is over stays as it is."), a.cancel)
 	huma.Register(h, op(http.MethodPost, meetingPath+"/end", "end", "End a meeting now", "A meeting that is over stays as it is."), a.end)
-	huma.Register(h, op(http.MethodGet, meetingPath+"/plan", "plan", "What would happen next, and why", "Plans without acting."), a.plan)
-	huma.Register(h, op(http.MethodGet, meetingPath+"/events", "events", "The timeline", "What happened, when, and on what evidence."), a.events)
+	huma.Register(h, op(http.MethodGet, meetingPath+"/plan", "plan", "What would happen next, and why", "Computes the plan and changes nothing."), a.plan)
+	huma.Register(h, op(http.MethodGet, meetingPath+"/events", "events", "The timeline", "What happened, when, and why."), a.events)
 	huma.Register(h, op(http.MethodPost, seatPath+"/key", "reissue-key", "Give a seat a new link", "The old link stops working at once."), a.reissueKey)
 	huma.Register(h, op(http.MethodPost, seatPath+"/visit", "visit", "Enter a seat's desktop as its host or an observer",
-		"Gives an address with a token for one entry. DCV desktops with greenroom's agent only; a visit is no use of the desktop."), a.visit)
+		"Gives an address with a token for one entry. DCV desktops with greenroom's agent only; a visit does not count as use."), a.visit)
 	data := op(http.MethodPut, seatPath+"/session-data", "session-data", "Report a seat's session data", "This seat's session is over and its data is there. When every seat has reported, the meeting is completed.")
 	data.DefaultStatus = http.StatusNoContent
 	huma.Register(h, data, a.sessionData)
@@ -125,13 +125,18 @@ func visible(key string) bool {
 
 func (a *api) list(ctx context.Context, in *struct {
 	caller
-	State  string    `query:"state" enum:"scheduled,preparing,ready,in_progress,ending,ended" doc:"Only meetings in this state."`
-	From   time.Time `query:"from" doc:"Only meetings that start then or later."`
-	To     time.Time `query:"to" doc:"Only meetings that start before then."`
-	Limit  int       `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"Meetings in one answer."`
-	Cursor string    `query:"cursor" maxLength:"200" doc:"next_cursor of the page before."`
+	State  string `query:"state" enum:"scheduled,preparing,ready,in_progress,waiting,ending,ended" doc:"Only meetings in this state."`
+	From   moment `query:"from" doc:"Only meetings that start then or later."`
+	To     moment `query:"to" doc:"Only meetings that start before then."`
+	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"Meetings in one answer."`
+	Cursor string `query:"cursor" maxLength:"200" doc:"next_cursor of the page before."`
 }) (*struct{ Body wire.Meetings }, error) {
-	found, next, err := a.service.List(ctx, meetings.Filter{State: greenroom.State(in.State), From: in.From, To: in.To, Limit: in.Limit, Cursor: in.Cursor})
+	var bad greenroom.InvalidError
+	f := meetings.Filter{State: greenroom.State(in.State), From: in.From.time("from", &bad), To: in.To.time("to", &bad), Limit: in.Limit, Cursor: in.Cursor}
+	if err := bad.Err(); err != nil {
+		return nil, a.problem(in.request, err)
+	}
+	found, next, err := a.service.List(ctx, f)
 	if err != nil {
 		return nil, a.problem(in.request, err)
 	}
@@ -158,17 +163,22 @@ func (a *api) get(ctx context.Context, in *meetingInput) (*meetingOutput, error)
 func (a *api) edit(ctx context.Context, in *struct {
 	caller
 	MeetingPath
-	IfMatch string `header:"If-Match" doc:"The version the change is meant for, as in ETag; \"*\" is any."`
+	IfMatch string `header:"If-Match" doc:"The version the change is meant for, as in ETag, or a list of them; \"*\" is any. Weak ones count: what compresses answers makes an ETag weak."`
 	Body    wire.Edit
 }) (*meetingOutput, error) {
-	version, ok := parseETag(in.IfMatch)
+	versions, ok := parseIfMatch(in.IfMatch)
 	if !ok {
-		return nil, httpx.InvalidInput.Fields(httpx.FieldProblem{Field: "If-Match", Message: `must be one version such as "3", or *`})
+		return nil, httpx.InvalidInput.Fields(httpx.FieldProblem{Field: "If-Match", Message: `must be a version such as "3", a list of them, or *`})
 	}
 	b := in.Body
-	m, err := a.service.Edit(ctx, in.ID, meetings.Edit{
-		Title: b.Title, StartsAt: b.StartsAt, EndsAt: b.EndsAt, Duration: b.Duration, TimeZone: b.TimeZone, Seats: seats(b.Seats),
-	}, version)
+	edit := meetings.Edit{
+		Title: b.Title, StartsAt: b.StartsAt, EndsAt: b.EndsAt, Duration: b.Duration, TimeZone: b.TimeZone, Seats: seats(b.Seats), Force: b.Force,
+	}
+	m, err := a.service.Edit(ctx, in.ID, edit, versions[0])
+	stale, isStale := errors.AsType[*meetings.StaleError](err)
+	if isStale && slices.Contains(versions, stale.Have) {
+		m, err = a.service.Edit(ctx, in.ID, edit, stale.Have)
+	}
 	return a.one(in.request, m, err)
 }
 
@@ -246,20 +256,14 @@ func (a *api) events(ctx context.Context, in *struct {
 	}
 	if len(found) == in.Limit {
 		out.Body.NextAfter = &found[len(found)-1].Seq
+		return out, nil
 	}
+	m, err := a.service.Meeting(ctx, in.ID) // what is not listed matters at the end of the list
+	if err != nil {
+		return nil, a.problem(in.request, err)
+	}
+	out.Body.Unlisted = m.Unlisted
 	return out, nil
 }
 
 func etag(m greenroom.Meeting) string { return `"` + strconv.FormatInt(m.Version, 10) + `"` }
-
-// parseETag reads If-Match; 0 is any version.
-func parseETag(s string) (int64, bool) {
-	if s == "" || s == "*" {
-		return 0, true
-	}
-	if len(s) > 2 && s[0] == '"' && s[len(s)-1] == '"' {
-		s = s[1 : len(s)-1]
-	}
-	v, err := strconv.ParseInt(s, 10, 64)
-	return v, err == nil && v > 0
-}

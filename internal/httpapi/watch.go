@@ -47,16 +47,10 @@ func (a *api) watchRoute(h huma.API, op huma.Operation) {
 // watch streams until the meeting is closed, the client goes, or the server stops. Without a hub it sends what is new
 // and ends: clients come back by themselves and say what they have. An error means that nothing was sent yet.
 func (a *api) watch(w http.ResponseWriter, r *http.Request, in *watchInput) error {
-	select {
-	case a.watchers <- struct{}{}:
-		defer func() { <-a.watchers }()
-	default:
-		p := httpx.Unavailable.Problem("Too many are watching at the moment. Try again in a minute, or ask for the meeting now and then.")
-		p.RetryAfter = time.Minute
-		return p
-	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
+	place := a.watchers.Enter(httpx.ClientNetwork(r), cancel) // clients of a stream that made way connect again
+	defer place.Leave()
 	var hints <-chan struct{}
 	if a.hub != nil {
 		hints = a.hub.Subscribe(ctx, in.ID) // before the first look: what changes after it is hinted at

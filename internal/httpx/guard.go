@@ -22,12 +22,13 @@ const csp = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 's
 type Options struct {
 	Logger    *slog.Logger
 	Hosts     *Hosts     // whom requests may be for; required
+	Proxies   Proxies    // whose forwarding headers are believed
 	Organiser *Organiser // nil: every caller is the organiser (a loopback listener in the default mode)
 	// Observe is told of each request when it is answered; nil: nobody is.
 	Observe func(Answer)
 }
 
-// Guard wraps the whole server. In order: the request is logged, panics become a 500, security headers are
+// Guard wraps the whole server. In order: the client's address is found, the request is logged, panics become a 500, security headers are
 // set, strange hosts and sites are refused, the body is bounded, and the organiser's routes are closed to others.
 func Guard(next http.Handler, o Options) http.Handler {
 	next = routed(next)
@@ -41,7 +42,8 @@ func Guard(next http.Handler, o Options) http.Handler {
 	next = bounded(next)
 	next = headers(next)
 	next = recovered(next, o.Logger)
-	return logged(next, o)
+	next = logged(next, o)
+	return o.Proxies.Require(next)
 }
 
 func headers(next http.Handler) http.Handler {
@@ -127,7 +129,7 @@ func logged(next http.Handler, o Options) http.Handler {
 				o.Observe(Answer{Route: c.Route, Status: sw.status, Took: took, Stream: sw.stream()})
 			}
 			level := slog.LevelInfo
-			if sw.status < http.StatusBadRequest && (r.Method == http.MethodGet || r.Method == http.MethodHead || strings.HasPrefix(r.URL.Path, "/agent/")) {
+			if sw.status == ClientGone.Status || sw.status < http.StatusBadRequest && (r.Method == http.MethodGet || r.Method == http.MethodHead || strings.HasPrefix(r.URL.Path, "/agent/")) {
 				level = slog.LevelDebug
 			}
 			if log.Enabled(r.Context(), level) {

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"greenroom"
 	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/certs"
+	"greenroom/internal/plaintext"
 )
 
 // UserData is what the machine of a seat's current attempt is told at birth.
@@ -298,7 +300,7 @@ func (s *Service) AgentSessionData(ctx context.Context, token, where string) err
 	bad := checkDataURL(where)
 	_, h, err := s.asDesktop(ctx, forAgent, token, func(_ *greenroom.Meeting, seat *greenroom.Seat, now time.Time) ([]greenroom.Event, error) {
 		if bad != nil {
-			return refuse(seat, "Session data was refused: its address is none.", now)
+			return refuse(seat, "Session data was refused: the address is invalid.", now)
 		}
 		return nil, errUnchanged
 	})
@@ -312,7 +314,7 @@ const maxDataURL = 2048 // bytes
 
 func checkDataURL(where string) error {
 	u, err := url.Parse(where)
-	if err == nil && len(where) <= maxDataURL && (u.Scheme == "s3" || u.Scheme == "https") && u.Host != "" && u.User == nil && printable(where) {
+	if err == nil && len(where) <= maxDataURL && (u.Scheme == "s3" || u.Scheme == "https") && u.Host != "" && u.User == nil && plaintext.Fault(where) == "" {
 		return nil
 	}
 	var bad greenroom.InvalidError
@@ -362,7 +364,12 @@ func redeem(m *greenroom.Meeting, seat *greenroom.Seat, sessionID, token, client
 	if t.Client != "" {
 		return verdict, nil, errUnchanged
 	}
+	used := func(o greenroom.Token) bool { return o.Client == client && now.Sub(o.UsedAt) < again }
+	repeated := slices.ContainsFunc(d.Tokens, used)
 	t.Client, t.UsedAt = client, now
+	if repeated {
+		return verdict, nil, errNoted
+	}
 	return verdict, []greenroom.Event{{At: now, Kind: greenroom.EventVerified, Role: seat.Role, Attempt: d.Attempt,
 		Message: whose(t, seat) + " token was accepted.", Data: map[string]string{"client": client, "user": verdict.Username}}}, nil
 }

@@ -2,7 +2,6 @@ package meetings
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"greenroom"
@@ -14,11 +13,10 @@ const (
 	defaultParking = time.Hour
 	minParking     = time.Second
 	maxParking     = 12 * time.Hour
-	maxReason      = 200 // characters
 )
 
 // Park holds a meeting: greenroom does nothing for it until the time is over, Resume is called, or the organiser
-// ends it. Empty length is an hour; parking again moves the time. By says where the call came from. ErrEnded if
+// ends it. Empty length is an hour; parking again changes the end of parking. By says where the call came from. ErrEnded if
 // nothing of the meeting remains.
 func (s *Service) Park(ctx context.Context, id, length, reason, by string) (greenroom.Meeting, error) {
 	var bad greenroom.InvalidError
@@ -29,10 +27,7 @@ func (s *Service) Park(ctx context.Context, id, length, reason, by string) (gree
 			bad.Add("for", "a meeting is parked for a Go duration from %s to %s, such as 30m; %q is not one", greenroom.Duration(minParking), greenroom.Duration(maxParking), clip(length))
 		}
 	}
-	reason = strings.TrimSpace(reason)
-	if len([]rune(reason)) > maxReason || !printable(reason) {
-		bad.Add("reason", "a reason is one line of at most %d characters", maxReason)
-	}
+	reason = line("reason", "a reason", reason, MaxReason, &bad)
 	if err := bad.Err(); err != nil {
 		return greenroom.Meeting{}, err
 	}
@@ -52,7 +47,7 @@ func (s *Service) Resume(ctx context.Context, id, by string) (greenroom.Meeting,
 			return nil, errUnchanged
 		}
 		m.Version++
-		return []greenroom.Event{resume(m, "The operator let go; greenroom looks after the meeting again.", by, now)}, nil
+		return []greenroom.Event{resume(m, "The operator resumed the meeting; greenroom acts on the meeting again.", by, now)}, nil
 	})
 }
 

@@ -17,9 +17,6 @@ import (
 
 // Bounds of what an organiser may ask for.
 const (
-	maxTitle    = 200                  // characters
-	maxName     = 100                  // characters
-	maxEmail    = 254                  // bytes, RFC 5321
 	maxSeats    = 64                   // of one meeting
 	maxAhead    = 366 * 24 * time.Hour // a start may lie this far ahead
 	maxPast     = 5 * time.Minute      // slow forms and slow clocks
@@ -98,27 +95,6 @@ func (s *Service) blueprintNames() string {
 	return strings.Join(names, ", ")
 }
 
-func title(t string, bad *greenroom.InvalidError) string {
-	t = strings.TrimSpace(t)
-	switch n := len([]rune(t)); {
-	case n == 0:
-		bad.Add("title", "give the meeting a title of 1 to %d characters", maxTitle)
-	case n > maxTitle:
-		bad.Add("title", "a title has 1 to %d characters; this one has %d", maxTitle, n)
-	case !printable(t):
-		bad.Add("title", "a title is one line of text without control characters")
-	}
-	return t
-}
-
-// timeZone accepts IANA names only: "Local" and "" mean different things on different machines.
-func timeZone(name string, bad *greenroom.InvalidError) string {
-	if _, err := time.LoadLocation(name); err != nil || name == "Local" {
-		bad.Add("time_zone", "a time zone is an IANA name such as Europe/Berlin or UTC; %q is not", clip(name))
-	}
-	return name
-}
-
 func start(text string, now time.Time, bad *greenroom.InvalidError) time.Time {
 	if text == "now" {
 		return now.Truncate(time.Second)
@@ -132,15 +108,6 @@ func start(text string, now time.Time, bad *greenroom.InvalidError) time.Time {
 		bad.Add("starts_at", "the start lies more than a year ahead; give a nearer one")
 	}
 	return t
-}
-
-func instant(field, text, also string, bad *greenroom.InvalidError) time.Time {
-	t, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		bad.Add(field, "give a time as RFC 3339, such as 2026-12-01T15:00:00Z%s; %q is not one", also, clip(text))
-		return time.Time{}
-	}
-	return t.UTC().Truncate(time.Second)
 }
 
 func duration(field, text string, bad *greenroom.InvalidError) time.Duration {
@@ -201,25 +168,12 @@ func checkSeats(in []SeatInput, b greenroom.Blueprint, bad *greenroom.InvalidErr
 		case !slices.Contains(b.Seats, seat.Role):
 			bad.Add(field+"role", "blueprint %q has the roles %s; %q is not one of them", b.Name, strings.Join(b.Seats, ", "), clip(seat.Role))
 		case seen[seat.Role]:
-			bad.Add(field+"role", "the role %q stands twice; each seat has a role of its own", seat.Role)
+			bad.Add(field+"role", "duplicate role %q; each seat has a role of its own", seat.Role)
 		}
 		seen[seat.Role] = true
-		if name := strings.TrimSpace(seat.Name); len([]rune(name)) > maxName || !printable(name) {
-			bad.Add(field+"name", "a name is one line of at most %d characters", maxName)
-		}
-		if e := strings.TrimSpace(seat.Email); e != "" && !plausibleEmail(e) {
-			bad.Add(field+"email", "an e-mail address looks like name@example.com; %q does not", clip(e))
-		}
+		line(field+"name", "a name", seat.Name, MaxName, bad)
+		email(field+"email", seat.Email, bad)
 	}
-}
-
-func plausibleEmail(e string) bool {
-	local, domain, ok := strings.Cut(e, "@")
-	return ok && local != "" && domain != "" && len(e) <= maxEmail && printable(e) && !strings.ContainsAny(local+domain, " <>\",;@")
-}
-
-func printable(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\u2028' || r == '\u2029' || r == '\ufffd' })
 }
 
 func orElse(s, fallback string) string {

@@ -1,41 +1,39 @@
 package metrics
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
 
-// Access is how the listener for desktops stands. What is not open now is counted since the start.
-type Access struct {
-	Connections int              // open now
-	Sessions    int              // under way: connections that reach a desktop
-	Passed      int64            // connections or requests passed on to a desktop
-	Refused     map[string]int64 // by reason; the reasons are greenroom's own
-}
-
-// Listener exports how a listener for desktops stands. read may be called at any time.
-func (m *Set) Listener(read func() Access) { m.registry.MustRegister(listener(read)) }
-
-type listener func() Access
-
-var (
-	accessConnections = prometheus.NewDesc("greenroom_access_connections", "Connections to the listener for desktops that are open now.", nil, nil)
-	accessSessions    = prometheus.NewDesc("greenroom_access_sessions", "Connections that reach a desktop now.", nil, nil)
-	accessPassed      = prometheus.NewDesc("greenroom_access_passed_total", "Connections, or requests, passed on to a desktop.", nil, nil)
-	accessRefused     = prometheus.NewDesc("greenroom_access_refused_total", "Connections and requests that were not passed on, by reason.", []string{"reason"}, nil)
+	"greenroom/internal/access"
 )
 
-// Describe implements prometheus.Collector.
-func (l listener) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{accessConnections, accessSessions, accessPassed, accessRefused} {
-		out <- d
-	}
+// Listener exports the counts of the listener for desktops. stats may be called at any time.
+func (m *Set) Listener(stats func() access.Stats) { m.registry.MustRegister(listener(stats)) }
+
+type listener func() access.Stats
+
+var (
+	accessConnections = accessDesc("connections", "Connections of browsers that are open now.")
+	accessProved      = accessDesc("proved_connections", "Open connections that showed a token or cookie, or that their desktop keeps: they make way for nobody.")
+	accessSessions    = accessDesc("sessions", "Sessions under way: WebSockets with access gateway, connections with access direct.")
+	accessPassed      = accessDesc("passed_total", "Connections (access direct) or requests (access gateway) that were passed on to a desktop.")
+	accessRefused     = accessDesc("refused_total", "Connections or requests that were refused, by reason.", "reason")
+)
+
+func accessDesc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("greenroom_access_"+name, help, labels, nil)
 }
+
+// Describe implements prometheus.Collector.
+func (l listener) Describe(out chan<- *prometheus.Desc) { prometheus.DescribeByCollect(l, out) }
 
 // Collect implements prometheus.Collector.
 func (l listener) Collect(out chan<- prometheus.Metric) {
-	a := l()
-	out <- prometheus.MustNewConstMetric(accessConnections, prometheus.GaugeValue, float64(a.Connections))
-	out <- prometheus.MustNewConstMetric(accessSessions, prometheus.GaugeValue, float64(a.Sessions))
-	out <- prometheus.MustNewConstMetric(accessPassed, prometheus.CounterValue, float64(a.Passed))
-	for reason, n := range a.Refused {
-		out <- prometheus.MustNewConstMetric(accessRefused, prometheus.CounterValue, float64(n), reason)
+	s := l()
+	out <- prometheus.MustNewConstMetric(accessConnections, prometheus.GaugeValue, float64(s.Open))
+	out <- prometheus.MustNewConstMetric(accessProved, prometheus.GaugeValue, float64(s.Proved))
+	out <- prometheus.MustNewConstMetric(accessSessions, prometheus.GaugeValue, float64(s.Sessions))
+	out <- prometheus.MustNewConstMetric(accessPassed, prometheus.CounterValue, float64(s.Passed))
+	for why, n := range s.Refused {
+		out <- prometheus.MustNewConstMetric(accessRefused, prometheus.CounterValue, float64(n), why)
 	}
 }

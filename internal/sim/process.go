@@ -73,7 +73,7 @@ func (p *process) start() {
 	p.running, p.again, p.failures = map[string]bool{}, map[string]bool{}, map[string]int{}
 	keeper := &ledger{l}
 	providers := map[greenroom.Provider]compute.Provider{"sim": (*cloud)(l)}
-	logger := slog.New(slog.DiscardHandler)
+	logger := slog.New(complaints{l})
 	p.service = meetings.New(meetings.Options{
 		Store: keeper, Blueprints: []greenroom.Blueprint{l.blueprint}, Kick: p.kick, Issuer: issuer{},
 		Keys:  meetings.Keys{Master: []byte("the simulation's master key")},

@@ -12,7 +12,6 @@ import (
 	"greenroom/internal/access/sniproxy"
 	"greenroom/internal/dns"
 	"greenroom/internal/dns/embeddeddns"
-	"greenroom/internal/metrics"
 	"greenroom/internal/rungroup"
 )
 
@@ -61,13 +60,13 @@ func (a *app) openAccess(ctx context.Context) error {
 		return nil
 	}
 	if a.zone == nil {
-		a.wildcard = &wildcard{zone: a.names, record: dns.Record{Name: dns.Wildcard(a.Config.Zone), Address: a.gatewayAddress()}, logger: a.Logger}
+		a.wildcard = &wildcard{zone: a.core.Zone, record: dns.Record{Name: dns.Wildcard(a.Config.Zone), Address: a.gatewayAddress()}, logger: a.Logger}
 	}
-	a.advancer.Records = behindGateway{a.names, a.way}
-	if a.certs.edge != nil {
+	a.core.Advancer.Records = behindGateway{a.core.Zone, a.way}
+	if a.core.Certificates.Edge != nil {
 		return nil
 	}
-	a.keeper = &gateway.Keeper{Issue: a.certs.local.IssueWildcard, Life: gatewayLife, Logger: a.Logger}
+	a.keeper = &gateway.Keeper{Issue: a.core.Certificates.Local.IssueWildcard, Life: gatewayLife, Logger: a.Logger}
 	return a.keeper.Open(ctx)
 }
 
@@ -78,45 +77,35 @@ func (a *app) way(ctx context.Context, name string) error {
 			return err
 		}
 	}
-	_, err := a.service.Way(ctx, name)
+	_, err := a.core.Service.Way(ctx, name)
 	return err
 }
 
 // sweptRecords is the zone as the sweep sees it. Under direct access a wildcard that gateway access left behind is an orphan.
 func (a *app) sweptRecords() dns.Zone {
 	if a.wildcard == nil {
-		return a.names
+		return a.core.Zone
 	}
-	return besideWildcard{a.names, a.wildcard.record.Name}
+	return besideWildcard{a.core.Zone, a.wildcard.record.Name}
 }
 
 // addAccess adds what serves the listener for desktops.
 func (a *app) addAccess(group *rungroup.Group) {
 	switch {
 	case a.byGateway():
-		o := gateway.Options{Desktops: a.service, Zone: a.Config.Zone, Logger: a.Logger}
+		o := gateway.Options{Desktops: a.core.Service, Zone: a.Config.Zone, Logger: a.Logger}
 		if a.keeper != nil {
 			o.GetCertificate = a.keeper.Certificate
 			group.Add("certificate", a.keeper.Run)
 		} else {
-			o.GetCertificate = a.certs.edge.GetCertificate
+			o.GetCertificate = a.core.Certificates.Edge.GetCertificate
 		}
 		e := gateway.New(o)
-		a.watch.metrics.Listener(func() metrics.Access {
-			s := e.Stats()
-			return metrics.Access{Connections: s.Open, Sessions: int(s.Sockets), Refused: map[string]int64{
-				"no_room": s.Limited, "no_credential": s.Refused, "desktop_unreachable": s.Unreachable,
-			}}
-		})
+		a.watch.metrics.Listener(e.Stats)
 		group.Add("desktops", func(ctx context.Context) error { return e.Serve(ctx, a.listeners.desktops) })
 	case a.listensForDesktops():
 		g := sniproxy.New(sniproxy.Options{Lookup: a.zone.Lookup, Zone: a.Config.Zone, Logger: a.Logger})
-		a.watch.metrics.Listener(func() metrics.Access {
-			s := g.Stats()
-			return metrics.Access{Connections: s.Open, Sessions: s.Open, Passed: int64(s.Passed), Refused: map[string]int64{
-				"no_room": int64(s.Limited), "unreadable": int64(s.Unreadable), "unknown_name": int64(s.Unknown), "desktop_unreachable": int64(s.Unreachable),
-			}}
-		})
+		a.watch.metrics.Listener(g.Stats)
 		group.Add("desktops", func(ctx context.Context) error { return g.Serve(ctx, a.listeners.desktops) })
 	}
 }

@@ -26,6 +26,11 @@ type dialect struct {
 	again               func(err error) bool
 	patience, batchTime time.Duration
 
+	// stale reports that the connection on which an error came is of no more use; renew then drops others of its kind. Nil
+	// if connections do not differ.
+	stale func(err error) bool
+	renew func(d *database)
+
 	maxBatch int // writes that share a transaction
 	cached   int // meetings in the read cache; 0 if other processes write, too
 }
@@ -36,14 +41,13 @@ type database struct {
 	migrator *sql.DB // until the schema is up to date
 	writer   *sql.DB // one connection
 	readers  *sql.DB
-	jobs     *sql.DB // the engine's
-	lock     *lock   // SQLite's
+	lock     *lock // SQLite's
 }
 
 func (d *database) release() error {
 	var errs []error
 	closed := map[*sql.DB]bool{nil: true}
-	for _, db := range []*sql.DB{d.migrator, d.readers, d.jobs, d.writer} { // the last connection to close tidies SQLite's log away
+	for _, db := range []*sql.DB{d.migrator, d.readers, d.writer} { // the last connection to close tidies SQLite's log away
 		if !closed[db] {
 			errs = append(errs, db.Close())
 		}

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -11,7 +12,6 @@ import (
 	"time"
 
 	"greenroom"
-	"greenroom/internal/store"
 )
 
 const (
@@ -47,12 +47,6 @@ type turn struct {
 	pipe  *pipeline
 
 	saved *greenroom.Meeting // by this write
-	wake  *wakeChange        // that the save brought with it
-}
-
-type wakeChange struct {
-	store.Wake       // At is zero if no wake is wanted any more
-	previous   int64 // job to delete
 }
 
 func (t *turn) exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
@@ -204,6 +198,14 @@ func (s *Store) attempt(ctx context.Context, batch []*write, stmts statements, e
 		return fmt.Errorf("connect: %w", err)
 	}
 	defer conn.Close()
+	if err = s.attemptOn(ctx, conn, batch, stmts, each); err != nil && s.dialect.stale != nil && s.dialect.stale(err) {
+		_ = conn.Raw(func(any) error { return driver.ErrBadConn }) // not to be used again
+		s.dialect.renew(s.database)
+	}
+	return err
+}
+
+func (s *Store) attemptOn(ctx context.Context, conn *sql.Conn, batch []*write, stmts statements, each bool) error {
 	tx, err := conn.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
@@ -230,9 +232,6 @@ func (s *Store) attempt(ctx context.Context, batch []*write, stmts statements, e
 	}
 	if len(done) == 0 {
 		return nil
-	}
-	if err := s.replaceWakes(ctx, common, done); err != nil {
-		return err
 	}
 	if err := common.pipe.flush(ctx); err != nil {
 		return s.undo(err, each)
@@ -288,7 +287,7 @@ func (s *Store) perform(ctx context.Context, w *write, savepoints bool) error {
 	return nil
 }
 
-// undo says what becomes of an attempt in which a statement of some write went wrong with err: if it was that write's own
+// undo says what becomes of an attempt in which a statement of some write failed with err: if it was that write's own
 // fault, the others are tried again without it.
 func (s *Store) undo(err error, savepoints bool) error {
 	if savepoints || s.dialect.again(err) || errors.Is(err, context.DeadlineExceeded) {
@@ -305,40 +304,4 @@ func savedBy(done []*write) []greenroom.Meeting {
 		}
 	}
 	return saved
-}
-
-// replaceWakes makes the promises of a batch durable, all of them at once: a statement per job would cost more
-// than all the rest of the transaction.
-func (s *Store) replaceWakes(ctx context.Context, t turn, done []*write) error {
-	if s.options.Wakes == nil {
-		return nil
-	}
-	var wakes []store.Wake
-	var previous []int64
-	at := map[string]int{} // place of a meeting in wakes: of two saves in one batch the later counts
-	for _, w := range done {
-		c := w.turn.wake
-		if c == nil {
-			continue
-		}
-		if i, ok := at[c.Meeting]; ok {
-			wakes[i] = c.Wake
-			continue
-		}
-		at[c.Meeting] = len(wakes)
-		wakes, previous = append(wakes, c.Wake), append(previous, c.previous)
-	}
-	if len(wakes) == 0 {
-		return nil
-	}
-	jobs, err := s.options.Wakes.Replace(ctx, t.tx, wakes, previous)
-	if err != nil {
-		return fmt.Errorf("replace wakes: %w", err)
-	}
-	for i, job := range jobs {
-		if err := t.later(ctx, updateJob, job, wakes[i].Meeting); err != nil {
-			return fmt.Errorf("note the job of a wake: %w", err)
-		}
-	}
-	return nil
 }
