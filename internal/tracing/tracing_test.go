@@ -2,21 +2,16 @@ package tracing_test
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	coltrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
-	"google.golang.org/protobuf/proto"
 
 	"greenroom"
 	"greenroom/internal/caller"
@@ -24,52 +19,14 @@ import (
 	"greenroom/internal/observe"
 	"greenroom/internal/store"
 	"greenroom/internal/store/memstore"
+	"greenroom/internal/testenv/otlptest"
 	"greenroom/internal/tracing"
 )
 
-// collector takes spans as an OpenTelemetry collector does over HTTP.
-type collector struct {
-	mu    sync.Mutex
-	spans []*tracepb.Span
-	names []string // of services
-}
-
-func (c *collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body := io.Reader(r.Body)
-	if r.Header.Get("Content-Encoding") == "gzip" {
-		z, err := gzip.NewReader(r.Body)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
-		}
-		body = z
-	}
-	data, err := io.ReadAll(body)
-	var in coltrace.ExportTraceServiceRequest
-	if err = errors.Join(err, proto.Unmarshal(data, &in)); err != nil || r.URL.Path != "/v1/traces" {
-		http.Error(w, "not a trace", http.StatusBadRequest)
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, resource := range in.GetResourceSpans() {
-		for _, a := range resource.GetResource().GetAttributes() {
-			if a.GetKey() == "service.name" {
-				c.names = append(c.names, a.GetValue().GetStringValue())
-			}
-		}
-		for _, s := range resource.GetScopeSpans() {
-			c.spans = append(c.spans, s.GetSpans()...)
-		}
-	}
-	out, _ := proto.Marshal(&coltrace.ExportTraceServiceResponse{})
-	w.Header().Set("Content-Type", "application/x-protobuf")
-	_, _ = w.Write(out)
-}
-
-func (c *collector) find(t *testing.T, name string) *tracepb.Span {
+// find returns the span of that name.
+func find(t *testing.T, c *otlptest.Collector, name string) *tracepb.Span {
 	t.Helper()
-	for _, s := range c.spans {
+	for _, s := range c.Spans() {
 		if s.GetName() == name {
 			return s
 		}
@@ -88,12 +45,10 @@ func (z zone) GetRecords(context.Context) ([]dns.Record, error) { return nil, z.
 // a trace of its own.
 func TestFromRequestToCall(t *testing.T) {
 	t.Parallel()
-	c := &collector{}
-	server := httptest.NewServer(c)
-	defer server.Close()
+	c := otlptest.Start(t)
 	var log bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&log, nil))
-	tr, err := tracing.Open(t.Context(), server.URL+"/", "v1", logger)
+	tr, err := tracing.Open(t.Context(), c.URL+"/", "v1", logger)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,20 +75,19 @@ func TestFromRequestToCall(t *testing.T) {
 	_ = woken(t.Context(), id)
 	tr.Close(t.Context())
 
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.spans) != 5 || len(c.names) == 0 || c.names[0] != "greenroom" {
-		t.Fatalf("%d spans of %v", len(c.spans), c.names)
+	spans, services := c.Spans(), c.Services()
+	if len(spans) != 5 || len(services) == 0 || services[0] != "greenroom" {
+		t.Fatalf("%d spans of %v", len(spans), services)
 	}
-	request, call, wake := c.find(t, "POST /api/v1/meetings"), c.find(t, "dns set"), c.find(t, "dns delete")
+	request, call, wake := find(t, c, "POST /api/v1/meetings"), find(t, c, "dns set"), find(t, c, "dns delete")
 	var pass *tracepb.Span
-	for _, s := range c.spans {
+	for _, s := range spans {
 		if s.GetName() == "advance" && bytes.Equal(s.GetTraceId(), request.GetTraceId()) {
 			pass = s
 		}
 	}
 	if pass == nil || !bytes.Equal(pass.GetParentSpanId(), request.GetSpanId()) || !bytes.Equal(call.GetParentSpanId(), pass.GetSpanId()) {
-		t.Errorf("the spans do not hang together: %v", c.spans)
+		t.Errorf("the spans do not hang together: %v", spans)
 	}
 	if bytes.Equal(wake.GetTraceId(), request.GetTraceId()) {
 		t.Error("a wake is in the trace of a request that is over")
@@ -142,7 +96,7 @@ func TestFromRequestToCall(t *testing.T) {
 		t.Errorf("statuses %v and %v", call.GetStatus(), request.GetStatus())
 	}
 	attributes := map[string]string{}
-	for _, s := range c.spans {
+	for _, s := range spans {
 		for _, a := range s.GetAttributes() {
 			attributes[a.GetKey()+"="+a.GetValue().GetStringValue()] = s.GetName()
 		}
