@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"strconv"
 	"sync"
 	"time"
@@ -79,6 +80,9 @@ type Options struct {
 	Resolvers []netip.Prefix // from where /resolveSession may be asked; nil: it is not there
 }
 
+// looksAtOnce is how many streams read at once what is new: half of the processors are for everybody else.
+func looksAtOnce() int { return max(1, runtime.GOMAXPROCS(0)/2) }
+
 // DefaultWatchers is how many streams are open at once; for one more the oldest of the client with the most ends.
 const DefaultWatchers = 1000
 
@@ -92,6 +96,7 @@ type api struct {
 	joins    *httpx.Joins
 	machines *httpx.Guesses // wrong secrets of what claims to be a desktop
 	watchers *connlimit.Pool
+	looks    *connlimit.Turns // of streams
 }
 
 // Register adds the routes of the API, of the desktops and of operations to mux.
@@ -99,9 +104,10 @@ func Register(mux *http.ServeMux, o Options) {
 	if o.Joins == nil {
 		o.Joins = httpx.NewJoins()
 	}
+	watchers := cmp.Or(o.Watchers, DefaultWatchers)
 	a := &api{
 		service: o.Service, hub: o.Hub, log: o.Logger, joins: o.Joins, machines: httpx.NewGuesses(time.Second/20, 40),
-		watchers: connlimit.NewPool(connlimit.Limits{All: cmp.Or(o.Watchers, DefaultWatchers)}),
+		watchers: connlimit.NewPool(connlimit.Limits{All: watchers}), looks: connlimit.NewTurns(looksAtOnce(), 2*watchers),
 	}
 	if o.Hub == nil { // a function: its time costs money
 		a.machines.Hold = 0

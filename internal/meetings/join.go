@@ -66,7 +66,7 @@ func (s *Service) Enter(ctx context.Context, id, role, key, client string) (Stan
 	return st, err
 }
 
-// again is the time within which the same client is given the way in once more without another entry on the timeline.
+// again is the time within which the same client is given the entry URL once more without another entry on the timeline.
 const again = time.Minute
 
 // entered notes that the seat's person at client was given the entry URL. Repetitions are counted, and told by the next entry.

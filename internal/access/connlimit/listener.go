@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -16,8 +15,11 @@ import (
 // look at a screen on which nothing moves.
 var KeepAlive = net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 15 * time.Second, Count: 5}
 
-// Listener accepts connections that have a place in a pool. It may wrap a proxyproto.Listener: then a connection's
-// client is the one that its header names.
+// maxPending bounds the connections whose PROXY header is being read.
+const maxPending = 1024
+
+// Listener accepts connections that have a place in a pool. It may wrap a proxyproto.Listener: then a connection's client is
+// the one that its header names, and the connection is accepted when the header has come.
 type Listener struct {
 	net.Listener
 	Pool *Pool
@@ -25,23 +27,27 @@ type Listener struct {
 	// Proxies says that a peer who may send a PROXY header and sends none is a proxy that speaks for many clients by other
 	// means: its connections do not make way for strangers'.
 	Proxies bool
+
+	start  sync.Once
+	named  chan net.Conn // whose client is known
+	failed chan struct{} // closed when nothing more is accepted
+	err    error
 }
 
 // Accept closes what has no place, and returns the next connection that has one. The connection is a *Conn.
 func (l *Listener) Accept() (net.Conn, error) {
 	for {
-		conn, err := l.Listener.Accept()
+		conn, err := l.next()
 		if err != nil {
 			return nil, err
 		}
-		c := &Conn{Conn: conn, proxies: l.Proxies}
-		var client netip.Prefix // not known before the PROXY header is read
-		if c.wire() == conn {
-			client = Client(conn.RemoteAddr())
-		}
-		if c.place = l.Pool.Enter(client, c.cut); c.place == nil {
+		c := &Conn{Conn: conn}
+		if c.place = l.Pool.Enter(Client(conn.RemoteAddr()), c.cut); c.place == nil {
 			_ = conn.Close() // it is a stranger's: there is nobody to tell
 			continue
+		}
+		if p, ok := conn.(*proxyproto.Conn); ok && l.Proxies && p.ProxyHeader() == nil {
+			c.place.Trust()
 		}
 		if tcp, ok := c.wire().(*net.TCPConn); ok {
 			_ = tcp.SetKeepAliveConfig(KeepAlive) // without it the system's own, slower one
@@ -50,12 +56,60 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
+// next is the next connection whose client is known.
+func (l *Listener) next() (net.Conn, error) {
+	if _, headers := l.Listener.(*proxyproto.Listener); !headers {
+		return l.Listener.Accept()
+	}
+	l.start.Do(func() {
+		l.named, l.failed = make(chan net.Conn), make(chan struct{})
+		go l.readHeaders()
+	})
+	select {
+	case c := <-l.named:
+		return c, nil
+	case <-l.failed:
+		return nil, l.err
+	}
+}
+
+// readHeaders waits for the headers of all connections at once: who sends none delays nobody. Those that wait longest make way.
+func (l *Listener) readHeaders() {
+	defer close(l.failed)
+	pending := NewPool(Limits{All: maxPending})
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			l.err = err
+			return
+		}
+		c, ok := conn.(*proxyproto.Conn)
+		if !ok { // of a peer that may send no header
+			l.pass(conn)
+			continue
+		}
+		place := pending.Enter(Client(c.Raw().RemoteAddr()), func() { _ = c.Close() })
+		go func() {
+			_ = c.ProxyHeader() // its errors are those of the first Read
+			place.Leave()
+			l.pass(c)
+		}()
+	}
+}
+
+// pass hands a connection to Accept, or closes it if nobody accepts any more.
+func (l *Listener) pass(c net.Conn) {
+	select {
+	case l.named <- c:
+	case <-l.failed:
+		_ = c.Close()
+	}
+}
+
 // Conn is a connection with a place. Closing it gives the place back.
 type Conn struct {
 	net.Conn
-	place   *Place
-	proxies bool
-	whose   sync.Once
+	place *Place
 }
 
 // wire is the connection as it was accepted, below any PROXY header.
@@ -74,22 +128,6 @@ func (c *Conn) TCP() *net.TCPConn {
 
 // Place is the connection's place.
 func (c *Conn) Place() *Place { return c.place }
-
-// RemoteAddr is the client's address. It may wait for the PROXY header, and must therefore not be called where
-// connections are accepted.
-func (c *Conn) RemoteAddr() net.Addr {
-	a := c.Conn.RemoteAddr()
-	if p, ok := c.Conn.(*proxyproto.Conn); ok {
-		c.whose.Do(func() {
-			if p.ProxyHeader() == nil && c.proxies {
-				c.place.Trust()
-				return
-			}
-			c.place.Is(Client(a))
-		})
-	}
-	return a
-}
 
 // Close closes the connection and gives the place back.
 func (c *Conn) Close() error {

@@ -75,7 +75,7 @@ func NewPool(l Limits) *Pool {
 	return &Pool{limits: l, clients: map[netip.Prefix]*group{}, proofs: map[string]int{}}
 }
 
-// Enter takes a place for client. An invalid client is one that is not known yet: see Place.Is. When evict is called, the place
+// Enter takes a place for client. The limit of each does not hold for a client that is not valid. When evict is called, the place
 // is free already; it must return soon. Without room, and with nobody to make way, it is nil.
 func (p *Pool) Enter(client netip.Prefix, evict func()) *Place {
 	p.mu.Lock()
@@ -203,28 +203,6 @@ func (pl *Place) change(f func()) {
 	p.take(pl)
 	f()
 	p.add(pl)
-}
-
-// Is says whose the place is, where that was not known when it was taken. If the client has more than its share by
-// now, its oldest place makes way.
-func (pl *Place) Is(client netip.Prefix) {
-	if pl == nil {
-		return
-	}
-	pl.change(func() { pl.client = client })
-	p := pl.pool
-	p.mu.Lock()
-	var victim *Place
-	if g := p.clients[client]; g != nil && p.limits.Each > 0 && g.total > p.limits.Each {
-		if victim = g.oldest(); victim != nil {
-			p.remove(victim)
-			p.evicted++
-		}
-	}
-	p.mu.Unlock()
-	if victim != nil {
-		victim.evict()
-	}
 }
 
 // Know raises a stranger.

@@ -32,7 +32,6 @@ type Ports struct {
 	Config  config.Config
 	Logger  *slog.Logger
 	Store   Store
-	Passes  Passes // Store as passes see it; nil: Store
 	Secrets *secrets.Store
 	Account Account
 	Kick    func(meetingID string) // asks for Advance soon; a hint
@@ -59,12 +58,6 @@ type Ports struct {
 type Store interface {
 	store.Store
 	Setting(ctx context.Context, name, fresh string) (string, error)
-}
-
-// Passes is what a pass needs of the store.
-type Passes interface {
-	Meeting(ctx context.Context, id string) (greenroom.Meeting, error)
-	Update(ctx context.Context, m greenroom.Meeting, events []greenroom.Event) (greenroom.Meeting, error)
 }
 
 // OwnZone is a zone with its texts.
@@ -110,11 +103,8 @@ func Open(ctx context.Context, p Ports) (*Core, error) {
 	}
 	c.Prober = p.prober(c.Certificates)
 	p.Watch.providers(c.Providers)
-	if p.Passes == nil {
-		p.Passes = p.Store
-	}
 	c.Advancer = &advance.Advancer{
-		Meetings: p.Passes, Providers: c.Providers, Records: c.Zone, Prober: c.Prober, Zone: p.Config.Zone, Now: time.Now, Logger: p.Logger,
+		Meetings: p.Store, Providers: c.Providers, Records: c.Zone, Prober: c.Prober, Zone: p.Config.Zone, Now: time.Now, Logger: p.Logger,
 		PushEvents: p.PushEvents, ObserveOnDemand: p.ObserveOnDemand, Lease: p.Lease, Measure: p.Measure, Observe: p.Watch.decisions(),
 	}
 	c.Service = meetings.New(meetings.Options{

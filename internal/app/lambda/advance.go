@@ -41,7 +41,7 @@ func (f *Functions) move(ctx context.Context, meeting string, by func(*advance.A
 		return err
 	}
 	err = by(c.Advancer, ctx, meeting)
-	if f.saved.launches.Swap(false) {
+	if f.launched.Swap(false) {
 		err = errors.Join(err, f.keepSweeping(ctx))
 	}
 	return err

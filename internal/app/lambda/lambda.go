@@ -110,7 +110,7 @@ func (f *Functions) instance(ctx context.Context, event []byte) error {
 	var s state
 	if err := json.Unmarshal(event, &s); err != nil || s.Source != "aws.ec2" || s.Kind != "EC2 Instance State-change Notification" || !greenroom.ValidInstanceID(s.Detail.Instance) {
 		return &greenroom.UserError{
-			Message: "This event is no change of a machine's state: see the rule that calls the function.",
+			Message: "This event is not a change of a machine's state: see the rule that calls the function.",
 			Cause:   errors.Join(greenroom.ErrPermanent, cmp.Or(err, fmt.Errorf("it is of %.40q, %.60q, about %.40q", s.Source, s.Kind, s.Detail.Instance))),
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"greenroom/internal/certs/localca"
 	"greenroom/internal/config"
 	"greenroom/internal/observe"
+	"greenroom/internal/plan"
 	"greenroom/internal/probe"
 	"greenroom/internal/secrets"
 	"greenroom/internal/store/dynamostore"
@@ -39,11 +40,11 @@ type Options struct {
 // sandbox finds them. Its methods may be called at once.
 type Parts struct {
 	Options
-	Store   *dynamostore.Store
-	Secrets *secrets.Store
-	account components.Account
-	core    Lazy[*components.Core]
-	saved   saved
+	Store    *dynamostore.Store
+	Secrets  *secrets.Store
+	account  components.Account
+	core     Lazy[*components.Core]
+	launched atomic.Bool // whether a machine was asked for since it was last set to false
 }
 
 // NewParts returns the parts. It asks nothing of AWS.
@@ -55,7 +56,7 @@ func NewParts(ctx context.Context, o Options) (*Parts, error) {
 	}
 	p.Store = dynamostore.New(dynamostore.Options{AWS: account, Table: o.Config.Serverless.Table, KeepHistory: time.Duration(o.Config.Serverless.KeepHistory)})
 	p.Secrets = components.Secrets(p.account, o.Logger)
-	p.saved.Passes, p.core.Open = p.Store, p.openCore
+	p.core.Open = p.openCore
 	return p, nil
 }
 
@@ -64,11 +65,11 @@ func (p *Parts) Core(ctx context.Context) (*components.Core, error) { return p.c
 
 func (p *Parts) openCore(ctx context.Context) (*components.Core, error) {
 	c, err := components.Open(ctx, components.Ports{
-		Config: p.Config, Logger: p.Logger, Store: p.Store, Passes: &p.saved, Secrets: p.Secrets, Account: p.account,
+		Config: p.Config, Logger: p.Logger, Store: p.Store, Secrets: p.Secrets, Account: p.account,
 		Kick:      func(string) {}, // the stream follows every save
 		PublicURL: p.Public(), ControlURL: p.control(), Authority: p.localAuthority, ACME: p.acme,
 		Probe:      probe.Options{Port: cmp.Or(p.Config.DesktopPort, greenroom.DesktopPort)},
-		PushEvents: true, ObserveOnDemand: true, Lease: lease, Watch: p.watch(),
+		PushEvents: true, ObserveOnDemand: true, Lease: lease, Measure: p.noteLaunches, Watch: p.watch(),
 	})
 	if err != nil {
 		return nil, err
@@ -106,19 +107,9 @@ func (p *Parts) Failed(what string, err error) error {
 	return err
 }
 
-// saved is the store as passes see it. It notices whether something is launched.
-type saved struct {
-	components.Passes
-	launches atomic.Bool
-}
-
-// Update implements components.Passes.
-func (s *saved) Update(ctx context.Context, m greenroom.Meeting, events []greenroom.Event) (greenroom.Meeting, error) {
-	m, err := s.Passes.Update(ctx, m, events)
-	for i := range m.Seats {
-		if m.Seats[i].Desktop.Phase == greenroom.Launching {
-			s.launches.Store(true)
-		}
+// noteLaunches is advance.Advancer's Measure.
+func (p *Parts) noteLaunches(do plan.Verb, _ time.Duration, _ error) {
+	if do == plan.Launch {
+		p.launched.Store(true)
 	}
-	return m, err
 }

@@ -159,7 +159,7 @@ func valid(w Wake) error {
 
 func foreign(err error) error {
 	return &greenroom.UserError{
-		Message: "This event is no wake of greenroom's: see what calls the function.",
+		Message: "This event is not a wake of greenroom's: see what calls the function.",
 		Cause:   errors.Join(greenroom.ErrPermanent, err),
 	}
 }

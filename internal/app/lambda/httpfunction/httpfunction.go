@@ -49,7 +49,7 @@ func (f *function) answer(ctx context.Context, event []byte) (any, error) {
 	var in events.LambdaFunctionURLRequest
 	if err := json.Unmarshal(event, &in); err != nil || in.Version != "2.0" || in.RequestContext.HTTP.Method == "" {
 		return nil, f.Failed("http", &greenroom.UserError{
-			Message: "This event is no request in payload format 2.0: see what calls the function.", Cause: errors.Join(greenroom.ErrPermanent, err),
+			Message: "This event is not a request in payload format 2.0: see what calls the function.", Cause: errors.Join(greenroom.ErrPermanent, err),
 		})
 	}
 	r, ok := request(ctx, in)
