@@ -57,6 +57,11 @@ func (a *Advancer) perform(ctx context.Context, m greenroom.Meeting, e plan.Effe
 		o.Err = a.publish(ctx, d)
 	case plan.Prove:
 		address, _ := netip.ParseAddr(d.Address)
+		if d.Enterable() {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, plan.ProofTimeout(&m))
+			defer cancel()
+		}
 		proof := a.Prober.Probe(ctx, d.Hostname, address)
 		o.Proof = &proof
 	case plan.Unpublish:

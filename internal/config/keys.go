@@ -92,6 +92,7 @@ func blueprintKeys(b *greenroom.Blueprint) []key {
 		{"rules.grace", "Time after the end before desktops are removed; longer while somebody is connected or was within `empty_after`, up to `overtime`.", &b.Rules.Grace},
 		{"rules.overtime", "Maximum time that use can extend a meeting past its end.", &b.Rules.Overtime},
 		{"rules.kill_after", "Maximum age of a machine; the machine itself obeys it.", &b.Rules.KillAfter},
+		{"rules.proof_age", "From `ready` on, nobody is sent to a desktop whose last proof is older; it is proved again about three times as often. `0s` is `15s` on this machine and `1m` elsewhere ([states.md](states.md)).", &b.Rules.ProofAge},
 		{"rules.wrap_up", "Maximum time for the end hooks of a used desktop before it is removed.", &b.Rules.WrapUp},
 	}
 	ks = append(ks, ec2Keys(&b.EC2)...)

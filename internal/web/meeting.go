@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"greenroom"
+	"greenroom/internal/plaintext"
 )
 
 // Bounds of the timeline that a page shows.
@@ -39,6 +40,7 @@ type meetingPage struct {
 	Edit     editForm
 	Editing  bool // the form was sent and has faults: show it open
 	CanEdit  bool
+	Plain    bool // no socket can be held open: the page asks now and then
 	CanEnd   bool // otherwise the meeting is called off, not ended
 }
 
@@ -109,7 +111,7 @@ func (w *Web) writeMeeting(rw http.ResponseWriter, r *http.Request, status int, 
 	now := time.Now()
 	p := newMeetingPage(&m, events, links, now)
 	p.frame = w.frame(r, m.Title, "list", now)
-	p.VideoURL = w.service.VideoURL(m)
+	p.VideoURL, p.Plain = w.service.VideoURL(m), w.hub == nil
 	if form != nil {
 		p.Edit, p.Editing = *form, true
 	}
@@ -260,7 +262,8 @@ var eventTones = map[greenroom.EventKind]tone{
 
 // mailto is an e-mail to the seat's person with their link, for the organiser to send.
 func mailto(m *greenroom.Meeting, s *greenroom.Seat, link string) string {
+	title := plaintext.Clean(m.Title)
 	body := fmt.Sprintf("%s\n%s, %s (%s)\n\nYour link, for you alone:\n%s\n",
-		m.Title, day(m.StartsAt, m.TimeZone), span(m.StartsAt, m.EndsAt, m.TimeZone), zoneHint(m.StartsAt, m.TimeZone), link)
-	return "mailto:" + url.PathEscape(s.Email) + "?subject=" + url.PathEscape(m.Title) + "&body=" + url.PathEscape(body)
+		title, day(m.StartsAt, m.TimeZone), span(m.StartsAt, m.EndsAt, m.TimeZone), zoneHint(m.StartsAt, m.TimeZone), link)
+	return "mailto:" + url.PathEscape(s.Email) + "?subject=" + url.PathEscape(title) + "&body=" + url.PathEscape(body)
 }

@@ -112,7 +112,7 @@ func Open(ctx context.Context, p Ports) (*Core, error) {
 		Issuer: p.Watch.issuer(p.Config.Certificates.Issuer, c.Certificates.Issuer),
 		Keys:   meetings.Keys{Master: []byte(master)},
 		Links:  meetings.Links{PublicURL: p.PublicURL, ControlURL: p.ControlURL, VideoURL: p.Config.VideoURL, DesktopPort: p.Probe.Port, Zone: p.Config.Zone},
-		Logger: p.Logger, Identify: identify, Account: accountOf(p.Config, machines),
+		Logger: p.Logger, ProofWait: meetings.UsualProofWait, Identify: identify, Account: accountOf(p.Config, machines),
 	})
 	c.Advancer.UserData = c.Service.UserData
 	return c, nil

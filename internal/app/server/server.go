@@ -178,6 +178,7 @@ func (a *app) run(ctx context.Context, handler http.Handler) error {
 	if a.replicas != nil {
 		group.Add("feed", a.replicas.channel.Run)
 	}
+	group.Add("database", a.watchStore)
 	group.Add("scheduler", a.scheduler.Run)
 	group.Add("census", func(ctx context.Context) error { return a.watch.metrics.Count(ctx, a.store) })
 	sweeper := &advance.Sweeper{Store: a.watch.core.Store(a.store), Providers: a.core.Providers, Records: a.sweptRecords(), Kick: a.kick, Now: time.Now, Logger: a.Logger}

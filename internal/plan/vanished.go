@@ -4,8 +4,8 @@ import (
 	"greenroom"
 )
 
-// lost notes that a desktop's machine went without having been told to, and fails the attempt.
-func (p *planner) lost(s *greenroom.Seat, why string) {
+// vanished notes that a desktop's machine went without having been told to, and fails the attempt.
+func (p *planner) vanished(s *greenroom.Seat, why string) {
 	d := &s.Desktop
 	data := map[string]string{"instance": d.InstanceID, "phase": string(d.Phase)}
 	if !d.MissingSince.IsZero() {
