@@ -160,7 +160,7 @@ func newMeetingPage(m *greenroom.Meeting, events []greenroom.Event, links map[st
 		events, p.Older = events[len(events)-eventsShown:], true
 	}
 	for _, e := range slices.Backward(events) {
-		p.Timeline = append(p.Timeline, timelineEntry{At: e.At, Role: e.Role, Message: e.Message, Tone: eventTone(e.Kind)})
+		p.Timeline = append(p.Timeline, timelineEntry{At: e.At, Role: e.Role, Message: e.Message, Tone: eventTones[e.Kind]})
 	}
 	return p
 }
@@ -249,19 +249,15 @@ func waitingSentence(m *greenroom.Meeting) string {
 	return fmt.Sprintf("Nobody has come, so no desktop runs. Whoever opens their link before %s gets one; if nobody does, the meeting ends then.", end)
 }
 
-func eventTone(k greenroom.EventKind) tone {
-	switch k {
-	case greenroom.EventFailed, greenroom.EventInstanceLost, greenroom.EventRefused:
-		return bad
-	case greenroom.EventRetry, greenroom.EventProblem, greenroom.EventEnding, greenroom.EventParked:
-		return busy
-	case greenroom.EventReady, greenroom.EventConnected, greenroom.EventEntered:
-		return good
-	case greenroom.EventEnded:
-		return over
-	default:
-		return calm
-	}
+// eventTones says how each entry of a timeline looks.
+var eventTones = map[greenroom.EventKind]tone{
+	greenroom.EventScheduled: calm, greenroom.EventChanged: calm, greenroom.EventPhase: calm, greenroom.EventEnrolled: calm, greenroom.EventVerified: calm,
+	greenroom.EventDisconnected: calm, greenroom.EventRequested: calm, greenroom.EventSessionData: calm, greenroom.EventProblemOver: calm,
+	greenroom.EventKeyReissued: calm, greenroom.EventResumed: calm,
+	greenroom.EventReady: good, greenroom.EventConnected: good, greenroom.EventEntered: good,
+	greenroom.EventRetry: busy, greenroom.EventProblem: busy, greenroom.EventEnding: busy, greenroom.EventParked: busy, greenroom.EventSweptInstance: busy,
+	greenroom.EventFailed: bad, greenroom.EventInstanceLost: bad, greenroom.EventRefused: bad,
+	greenroom.EventEnded: over,
 }
 
 // mailto is an e-mail to the seat's person with their link, for the organiser to send.
