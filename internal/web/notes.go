@@ -74,9 +74,9 @@ func endOutlook(m *greenroom.Meeting, now time.Time) string {
 	case now.Before(m.EndsAt):
 		return fmt.Sprintf("The meeting is planned to end at %s. Desktops are removed at %s, or at %s at the latest while somebody is still connected.", at(m.EndsAt), at(grace), at(most))
 	case now.Before(grace):
-		return fmt.Sprintf("The meeting’s time is over since %s. Desktops are removed at %s, or at %s at the latest while somebody is still connected.", at(m.EndsAt), at(grace), at(most))
+		return fmt.Sprintf("The meeting’s time has been over since %s. Desktops are removed at %s, or at %s at the latest while somebody is still connected.", at(m.EndsAt), at(grace), at(most))
 	}
-	return fmt.Sprintf("The meeting’s time is over since %s. Desktops are removed as soon as nobody is connected, and at %s at the latest.", at(m.EndsAt), at(most))
+	return fmt.Sprintf("The meeting’s time has been over since %s. Desktops are removed as soon as nobody is connected, and at %s at the latest.", at(m.EndsAt), at(most))
 }
 
 // readyOutlook says what comes next while everything is ready and nobody has come.
