@@ -80,6 +80,8 @@ func (w *Web) edit(rw http.ResponseWriter, r *http.Request) error {
 	return w.writeMeeting(rw, r, http.StatusUnprocessableEntity, m, &form)
 }
 
+const staleNotice = "Nothing was saved yet: somebody else has changed the meeting since you opened this form. What you typed is still here; save again to keep it."
+
 // staleEdit answers with the form again when somebody else has changed the meeting since it was opened: what was typed stays,
 // and what was changed is said.
 func (w *Web) staleEdit(rw http.ResponseWriter, r *http.Request, form editForm) error {
@@ -90,7 +92,7 @@ func (w *Web) staleEdit(rw http.ResponseWriter, r *http.Request, form editForm) 
 	now := newEditForm(&m)
 	form.rebase(*form.Was, now)
 	form.Was = &now
-	form.Notice = "Nothing was saved yet: somebody else has changed the meeting since you opened this form. What you typed is still here; save again to keep it."
+	form.Notice = staleNotice
 	return w.writeMeeting(rw, r, http.StatusConflict, m, &form)
 }
 

@@ -58,6 +58,7 @@ type seatCard struct {
 	Warnings []string
 	Agent    *agentCard
 	Stages   []stage
+	Bar      bool // show the stages as a bar
 	Desktop  greenroom.Desktop
 	Proof    []proofLine
 	ProofAt  time.Time
@@ -169,17 +170,16 @@ func newSeatCard(m *greenroom.Meeting, s *greenroom.Seat, link string, now time.
 	d := s.Desktop
 	c := seatCard{
 		Role: s.Role, Name: s.Name, Email: s.Email, JoinURL: link, ShowLink: m.EndReason == "",
-		State: phasePill(&d, m.TimeZone), Phase: d.Phase, Desktop: d, Stages: desktopStages(&d),
+		State: seatPill(m, &d), Phase: d.Phase, Desktop: d, Stages: desktopStages(&d),
 		Warnings: warnings(&d, m.TimeZone, now), Agent: newAgentCard(&d),
 	}
 	if s.Email != "" {
 		c.Mail = mailto(m, s, link)
 	}
-	if d.Phase == greenroom.Terminating || d.Phase == greenroom.Gone {
-		c.Note = d.EndReason.Words().Organiser
-	} else {
+	if c.Note = removal(m, &d); c.Note == "" {
 		c.Trouble = d.Error
 	}
+	c.Bar = shownStages(&d)
 	if d.Proof != nil {
 		c.ProofAt = d.Proof.At
 		for _, step := range d.Proof.Steps {
@@ -217,7 +217,6 @@ func desktopStages(d *greenroom.Desktop) []stage {
 // next says what will happen without anybody's doing, from the rules the meeting was scheduled with.
 func next(m *greenroom.Meeting, now time.Time) string {
 	rules, at := m.Blueprint.Rules, func(t time.Time) string { return clock(t, m.TimeZone) }
-	noShow := m.StartsAt.Add(time.Duration(rules.NoShowAfter))
 	switch m.State() {
 	case greenroom.Scheduled:
 		if now.Before(m.LaunchAt()) {
@@ -227,10 +226,9 @@ func next(m *greenroom.Meeting, now time.Time) string {
 	case greenroom.Preparing:
 		return "Desktops are being started. Whoever waits in the lobby is let in as soon as theirs is ready."
 	case greenroom.AllReady:
-		return fmt.Sprintf("Everything is ready. A desktop that nobody has used by %s is removed, and started again for who comes later.", at(noShow))
+		return readyOutlook(m, now)
 	case greenroom.InProgress:
-		return fmt.Sprintf("The meeting is planned to end at %s. Desktops are removed at %s, or at %s at the latest while somebody is still connected.",
-			at(m.EndsAt), at(m.EndsAt.Add(time.Duration(rules.Grace))), at(m.EndsAt.Add(time.Duration(max(rules.Grace, rules.Overtime)))))
+		return endOutlook(m, now)
 	case greenroom.Waiting:
 		return waitingSentence(m)
 	case greenroom.Ending:
