@@ -10,6 +10,7 @@ import (
 	"greenroom"
 	"greenroom/internal/compute"
 	"greenroom/internal/dns"
+	"greenroom/internal/logkey"
 	"greenroom/internal/plan"
 )
 
@@ -79,7 +80,7 @@ func (a *Advancer) tell(o plan.Outcome, took time.Duration) {
 	}
 	if o.Err != nil {
 		h := o.Effect.Handle
-		a.Logger.Warn("effect failed", "meeting", h.Meeting, "role", h.Role, "attempt", h.Attempt, "effect", string(o.Effect.Do), "err", o.Err)
+		a.Logger.Warn("effect failed", logkey.Meeting, h.Meeting, logkey.Role, h.Role, logkey.Attempt, h.Attempt, logkey.Effect, string(o.Effect.Do), logkey.Duration, took, logkey.Err, o.Err)
 	}
 }
 

@@ -50,6 +50,7 @@ func (a *Advancer) step(ctx context.Context, id string, look bool) (Step, error)
 		if next, err = a.Meetings.Update(ctx, next, decision.Events); err != nil {
 			return s, err
 		}
+		a.observed(ctx, &s.Meeting, &next, decision.Events)
 	}
 	s.Meeting, s.Effects = next, decision.Effects
 	return s, nil
@@ -79,14 +80,19 @@ func repeats(m *greenroom.Meeting, e plan.Effect) bool {
 
 // Settle saves what came of effects that were begun for m.
 func (a *Advancer) Settle(ctx context.Context, m greenroom.Meeting, outcomes []plan.Outcome) error {
-	_, err := store.ChangeFrom(ctx, a.Meetings, m, func(m *greenroom.Meeting) ([]greenroom.Event, error) {
-		events, faults := plan.Settle(m, a.Zone, outcomes, a.now())
+	var before greenroom.Meeting
+	var events []greenroom.Event
+	saved, err := store.ChangeFrom(ctx, a.Meetings, m, func(m *greenroom.Meeting) ([]greenroom.Event, error) {
+		before = m.Clone()
+		var faults []error
+		events, faults = plan.Settle(m, a.Zone, outcomes, a.now())
 		a.tellFaults(m.ID, faults)
 		return events, nil
 	})
 	if err != nil {
 		return fmt.Errorf("save outcomes: %w", err)
 	}
+	a.observed(ctx, &before, &saved, events)
 	return nil
 }
 
@@ -151,4 +157,10 @@ func (a *Advancer) observe(ctx context.Context, m greenroom.Meeting, look bool) 
 		})
 	}
 	return s, nil
+}
+
+func (a *Advancer) observed(ctx context.Context, before, after *greenroom.Meeting, events []greenroom.Event) {
+	if a.Observe != nil {
+		a.Observe(ctx, before, after, events)
+	}
 }

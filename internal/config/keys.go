@@ -42,6 +42,7 @@ func (c *Config) keys() []key {
 		{"api_token_file", "File with the organisers' API tokens, as `greenroom token` writes it; empty: no token is needed, on loopback only.", &c.APITokenFile},
 		{"identity_certificates", "File with AWS's certificates for instance identity documents (RSA-2048, PEM) of the regions in use; desktops on EC2 cannot enrol without.", &c.IdentityCerts},
 		{"log_level", "`debug`, `info`, `warn` or `error`.", &c.LogLevel},
+		{"otel_endpoint", "Address of an OpenTelemetry collector that takes traces over HTTP (OTLP), such as `http://127.0.0.1:4318`; empty: no traces. Not with functions.", &c.OTelEndpoint},
 		{"dns.provider", "Who serves the zone: `embedded`, greenroom itself; `rfc2136`, a name server that takes signed updates; `route53`; `cloudflare`. See docs/dns.md.", &c.DNS.Provider},
 		{"dns.server", "With rfc2136: the primary name server, host and port.", &c.DNS.Server},
 		{"dns.tsig_name", "With rfc2136: the name of the TSIG key.", &c.DNS.TSIGName},
@@ -67,6 +68,7 @@ func (c *Config) keys() []key {
 		{"certificates.edge", "Issuer `cloudflare-origin`: `universal`, or `advanced` if Cloudflare's edge has a certificate for names deeper than one level.", &c.Certificates.Edge},
 		{"certificates.at_end", "Issuer `cloudflare-origin`: when a desktop is gone, its certificate is left to `expire` within seven days, or `revoke`d.", &c.Certificates.AtEnd},
 	}
+	ks = append(ks, c.TLS.keys()...)
 	ks = append(ks, c.AWS.keys()...)
 	ks = append(ks, c.Serverless.keys()...)
 	for i := range c.Blueprints {

@@ -46,7 +46,7 @@ func (s *Service) Edit(ctx context.Context, id string, in Edit, ifMatch int64) (
 			return nil, errUnchanged
 		}
 		m.Version++
-		data := map[string]string{"starts_at": m.StartsAt.Format(time.RFC3339), "ends_at": m.EndsAt.Format(time.RFC3339), "title": m.Title}
+		data := map[string]string{"starts_at": m.StartsAt.Format(time.RFC3339), "ends_at": m.EndsAt.Format(time.RFC3339), "title": m.Title, "changed": strings.Join(changes, ", ")}
 		if len(people) > 0 {
 			data["forced"] = (&OccupiedError{People: people}).Error()
 		}

@@ -130,7 +130,7 @@ func (p *planner) look(s *greenroom.Seat) {
 		p.moved = true
 	}
 	if inst.Ending && d.Phase.Live() {
-		p.fail(s, "The desktop's machine stopped by itself.")
+		p.vanished(s, "The desktop's machine stopped by itself.")
 	}
 }
 
@@ -145,7 +145,7 @@ func (p *planner) missing(s *greenroom.Seat) {
 		p.wait(again, "a second look for a missing machine")
 		return
 	}
-	p.fail(s, "The desktop's machine is no longer there.")
+	p.vanished(s, "The desktop's machine is no longer there.")
 }
 
 // missedNow notes the first look that did not find the instance.

@@ -77,7 +77,7 @@ var Table = []Mutation{
 	{"who loses the network at the end loses the desktop", planEnd, "return earlier(later(limit, last.Add(time.Duration(r.EmptyAfter))), overtimeEnds(m))", "return limit"},
 	{"a desktop goes for no reason", planSeat, "\t\td.EndReason = reason\n\t\tp.move(s, greenroom.Terminating, why)", "\t\tp.move(s, greenroom.Terminating, why)"},
 	{"the end has no evidence", planEnd, "data := map[string]string{\"reason\": string(reason)}\n\tfor k, v := range evidence {", "data := map[string]string{}\n\tfor k, v := range evidence {"},
-	{"the sweep does not look twice", sweep, "if !s.Seen[what] {", "if false {"},
+	{"the sweep does not look twice", sweep, "if !before {", "if !before && false {"},
 	{"the sweep takes owned records for orphans", sweep, "!own.byName[r.Name] && s.orphan(ctx, \"record \"+r.Name, machines[machine], seen)", "machine != \"\" && s.orphan(ctx, \"record \"+r.Name, greenroom.Handle{}, seen)"},
 
 	// A rule that is wrong is loud.
