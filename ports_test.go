@@ -17,6 +17,7 @@ var defaultPorts = regexp.MustCompile(`\b(8080|8443|8053)\b`)
 // e2e/names_test.go and e2e/serverless/desktop_test.go use the port at addresses of their own, as desktops do.
 var namesPorts = []string{
 	"e2e/names_test.go",
+	"e2e/proxies_test.go",
 	"e2e/serverless/desktop_test.go",
 	"e2e/serverless/life_test.go",
 	"e2e/testdata/cli/usage.txtar",
