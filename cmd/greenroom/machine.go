@@ -51,6 +51,7 @@ func (p *program) doctor() *cobra.Command {
 				Server:       c.Server,
 				Stuck:        stuckFindings(c),
 				Certificates: server.Certificates(cfg),
+				Lasting:      server.Lasting(cfg),
 			}
 			o.Desktops, o.DNS = server.Listens(cfg)
 			if cfg.Certificates.Issuer == "local" {

@@ -76,6 +76,9 @@ type app struct {
 // a person can fix are UserErrors.
 func Run(ctx context.Context, o Options) error {
 	a := &app{Options: o, hub: notify.New()}
+	if err := a.raiseLimits(); err != nil {
+		return err
+	}
 	if err := a.openWatch(ctx); err != nil {
 		return err
 	}
