@@ -7,7 +7,7 @@ type Event struct {
 	Seq     int64             `json:"seq"` // rises within a meeting, from 1; given by the store
 	At      time.Time         `json:"at"`
 	Kind    EventKind         `json:"kind"`
-	Role    string            `json:"role,omitempty"`
+	Seat    string            `json:"role,omitempty"` // its id; stored as Seat.ID is
 	Attempt int               `json:"attempt,omitempty"`
 	Message string            `json:"message"`        // a sentence for people
 	Data    map[string]string `json:"data,omitempty"` // the evidence: instants, durations, addresses; never a secret

@@ -104,6 +104,14 @@ func (a *Advancer) observe(ctx context.Context, m greenroom.Meeting, look bool) 
 		return s, nil
 	}
 	s.Places = provider.Places(m.Blueprint)
+	for _, r := range m.Blueprint.Roles {
+		if own := provider.Places(m.Blueprint.For(r.Name)); r.Differs() && len(own) > 0 {
+			if s.RolePlaces == nil {
+				s.RolePlaces = map[string][]string{}
+			}
+			s.RolePlaces[r.Name] = own
+		}
+	}
 	if !exists {
 		return s, nil
 	}

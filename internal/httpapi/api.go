@@ -96,7 +96,7 @@ func DefaultLimits() Limits {
 }
 
 // maxBody bounds a request of the API, in bytes.
-const maxBody = 64 << 10
+const maxBody = 256 << 10 // a full list of seats fits
 
 type api struct {
 	service  service

@@ -10,6 +10,9 @@ func publishNulls(h huma.API) {
 	}
 }
 
+// maxSeatList is how many seats a request may name, in the schema: max_seats bounds them as it is configured.
+const maxSeatList = 1000
+
 // publishBounds documents the bounds of the input. Package meetings judges them, all at once and in its
 // words; as extensions of the schema they are published without huma enforcing them first.
 func publishBounds(h huma.API) {
@@ -20,11 +23,12 @@ func publishBounds(h huma.API) {
 		{"Schedule", "title", "minLength", 1},
 		{"Schedule", "title", "maxLength", 200},
 		{"Schedule", "seats", "minItems", 1},
-		{"Schedule", "seats", "maxItems", 64},
+		{"Schedule", "seats", "maxItems", maxSeatList},
 		{"Edit", "title", "minLength", 1},
 		{"Edit", "title", "maxLength", 200},
 		{"Edit", "seats", "minItems", 1},
-		{"Edit", "seats", "maxItems", 64},
+		{"Edit", "seats", "maxItems", maxSeatList},
+		{"SeatInput", "id", "pattern", "^[a-z][a-z0-9-]{0,31}$"},
 		{"SeatInput", "role", "pattern", "^[a-z][a-z0-9-]{0,31}$"},
 		{"SeatInput", "name", "maxLength", 100},
 		{"SeatInput", "email", "maxLength", 254},

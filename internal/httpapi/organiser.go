@@ -21,7 +21,7 @@ import (
 const (
 	meetingsPath = "/api/v1/meetings"
 	meetingPath  = meetingsPath + "/{id}"
-	seatPath     = meetingPath + "/seats/{role}"
+	seatPath     = meetingPath + "/seats/{seat}"
 )
 
 type meetingOutput struct {
@@ -53,7 +53,7 @@ type MeetingPath struct {
 // SeatPath names a seat.
 type SeatPath struct {
 	ID   string `path:"id" doc:"Of the meeting."`
-	Role string `path:"role" doc:"Of the seat."`
+	Seat string `path:"seat" doc:"Id of the seat."`
 }
 
 type meetingInput struct {
@@ -183,7 +183,7 @@ func (a *api) end(ctx context.Context, in *meetingInput) (*meetingOutput, error)
 }
 
 func (a *api) reissueKey(ctx context.Context, in *seatInput) (*meetingOutput, error) {
-	m, err := a.service.ReissueKey(ctx, in.ID, in.Role)
+	m, err := a.service.ReissueKey(ctx, in.ID, in.Seat)
 	return a.one(in.request, m, err)
 }
 
@@ -192,7 +192,7 @@ func (a *api) visit(ctx context.Context, in *struct {
 	SeatPath
 	Body wire.Visit
 }) (*struct{ Body wire.Way }, error) {
-	address, err := a.service.Visit(ctx, in.ID, in.Role, in.Body.As)
+	address, err := a.service.Visit(ctx, in.ID, in.Seat, in.Body.As)
 	if err != nil {
 		return nil, a.problem(in.request, err)
 	}
@@ -212,19 +212,19 @@ func (a *api) sessionData(ctx context.Context, in *struct {
 	SeatPath
 	Body wire.SessionData
 }) (*struct{}, error) {
-	if err := a.takeSessionData(ctx, in.request, in.ID, in.Role, in.Body.URL); err != nil {
+	if err := a.takeSessionData(ctx, in.request, in.ID, in.Seat, in.Body.URL); err != nil {
 		return nil, a.problem(in.request, err)
 	}
 	return nil, nil
 }
 
 // takeSessionData takes the word of an organiser for any seat, and that of a desktop for its own.
-func (a *api) takeSessionData(ctx context.Context, r *http.Request, id, role, where string) error {
+func (a *api) takeSessionData(ctx context.Context, r *http.Request, id, seat, where string) error {
 	token := httpx.DesktopToken(r)
 	switch {
 	case token == "":
-		return a.service.SessionData(ctx, id, role, where)
-	case !strings.HasPrefix(token, id+"."+role+"."):
+		return a.service.SessionData(ctx, id, seat, where)
+	case !strings.HasPrefix(token, id+"."+seat+"."):
 		return &greenroom.UserError{Message: "A desktop can report the data of its own seat only.", Cause: greenroom.ErrForbidden}
 	}
 	return a.service.AgentSessionData(ctx, token, where)

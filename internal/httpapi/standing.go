@@ -13,6 +13,7 @@ import (
 func appendStanding(b []byte, s meetings.Standing) []byte {
 	b = appendText(append(b, `{"meeting":`...), s.Meeting)
 	b = appendText(append(b, `,"title":`...), s.Title)
+	b = appendText(append(b, `,"seat":`...), s.Seat)
 	b = appendText(append(b, `,"role":`...), s.Role)
 	b = appendText(append(b, `,"name":`...), s.Name)
 	b = appendText(append(b, `,"state":`...), string(s.State))

@@ -16,7 +16,7 @@ import (
 // standing is the typed form of what appendStanding writes.
 func standing(s meetings.Standing) wire.Standing {
 	out := wire.Standing{
-		Meeting: s.Meeting, Title: s.Title, Role: s.Role, Name: s.Name, State: s.State, Phase: s.Phase, Message: s.Message,
+		Meeting: s.Meeting, Title: s.Title, Seat: s.Seat, Role: s.Role, Name: s.Name, State: s.State, Phase: s.Phase, Message: s.Message,
 		CanEnter: s.CanEnter, Wanted: s.Wanted, Failing: s.Failing, Estimate: seconds(s.Estimate),
 		StartsAt: s.StartsAt, EndsAt: s.EndsAt, OpensAt: s.OpensAt, TimeZone: s.TimeZone, VideoURL: s.VideoURL,
 		Stages: make([]wire.Stage, 0, len(s.Stages)),
@@ -40,7 +40,7 @@ func TestStandingIsWrittenAsItsType(t *testing.T) {
 			return time.Duration(rapid.Int64Range(0, int64(48*time.Hour)).Draw(t, name))
 		}
 		s := meetings.Standing{
-			Meeting: text("meeting"), Title: text("title"), Role: text("role"), Name: text("name"), Message: text("message"), TimeZone: text("zone"), VideoURL: text("video"),
+			Meeting: text("meeting"), Title: text("title"), Seat: text("seat"), Role: text("role"), Name: text("name"), Message: text("message"), TimeZone: text("zone"), VideoURL: text("video"),
 			State: greenroom.Preparing, Phase: greenroom.Booting, CanEnter: rapid.Bool().Draw(t, "enter"), Wanted: rapid.Bool().Draw(t, "wanted"), Failing: rapid.Bool().Draw(t, "failing"),
 			StartsAt: instant("starts"), EndsAt: instant("ends"), OpensAt: instant("opens"), Estimate: span("estimate"),
 		}

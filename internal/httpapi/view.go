@@ -17,7 +17,7 @@ func (a *api) meeting(m greenroom.Meeting) wire.Meeting {
 		ParkedUntil: instant(m.ParkedUntil), ParkedReason: m.ParkedReason,
 	}
 	for _, s := range m.Present() {
-		seat := wire.Seat{Role: s.Role, Name: s.Name, Email: s.Email, JoinURL: a.service.JoinURL(m, *s), Desktop: desktop(&s.Desktop)}
+		seat := wire.Seat{ID: s.ID, Role: s.Role, Name: s.Name, Email: s.Email, JoinURL: a.service.JoinURL(m, *s), Desktop: desktop(&s.Desktop)}
 		if d := s.SessionData; d != nil {
 			seat.SessionData = &wire.SessionDataReport{URL: d.URL, At: d.At}
 		}
@@ -48,7 +48,7 @@ func desktop(d *greenroom.Desktop) wire.Desktop {
 }
 
 func event(e greenroom.Event) wire.Event {
-	out := wire.Event{Seq: e.Seq, At: e.At, Kind: string(e.Kind), Role: e.Role, Attempt: e.Attempt, Message: e.Message, Data: e.Data}
+	out := wire.Event{Seq: e.Seq, At: e.At, Kind: string(e.Kind), Seat: e.Seat, Role: e.Seat, Attempt: e.Attempt, Message: e.Message, Data: e.Data}
 	if out.Data == nil {
 		out.Data = map[string]string{}
 	}
@@ -59,16 +59,16 @@ func explanation(e meetings.Explanation) wire.Plan {
 	out := wire.Plan{Meeting: e.Meeting, State: e.State, Steps: []wire.PlanStep{}, WakeAt: instant(e.WakeAt), Why: e.Why,
 		ParkedUntil: instant(e.ParkedUntil), ParkedReason: e.ParkedReason, Seats: []wire.PlanSeat{}}
 	for _, s := range e.Steps {
-		out.Steps = append(out.Steps, wire.PlanStep{Do: s.Do, Role: s.Role, Why: s.Why})
+		out.Steps = append(out.Steps, wire.PlanStep{Do: s.Do, Seat: s.Seat, Role: s.Seat, Why: s.Why})
 	}
 	for _, s := range e.Seats {
-		out.Seats = append(out.Seats, wire.PlanSeat{Role: s.Role, Phase: s.Phase, Since: instant(s.Since), Error: known(s.Error), At: instant(s.At), Next: s.Next})
+		out.Seats = append(out.Seats, wire.PlanSeat{Seat: s.Seat, Role: s.Role, Phase: s.Phase, Since: instant(s.Since), Error: known(s.Error), At: instant(s.At), Next: s.Next})
 	}
 	return out
 }
 
 func stuck(s meetings.Stuck) wire.Stuck {
-	return wire.Stuck{Meeting: s.Meeting, Title: s.Title, Kind: s.Kind, Role: s.Role, Note: s.Note, Message: s.Message,
+	return wire.Stuck{Meeting: s.Meeting, Title: s.Title, Kind: s.Kind, Seat: s.Seat, Role: s.Seat, Note: s.Note, Message: s.Message,
 		Since: instant(s.Since), Error: known(s.Error), Fix: s.Fix}
 }
 
@@ -97,7 +97,7 @@ func seats(in []wire.SeatInput) []meetings.SeatInput {
 	}
 	out := make([]meetings.SeatInput, 0, len(in))
 	for _, s := range in {
-		out = append(out, meetings.SeatInput{Role: s.Role, Name: s.Name, Email: s.Email})
+		out = append(out, meetings.SeatInput{ID: s.ID, Role: s.Role, Name: s.Name, Email: s.Email})
 	}
 	return out
 }

@@ -13,12 +13,12 @@ import (
 // Standing tells a participant where the seat stands. It changes nothing: link previews fetch links.
 // ErrNotFound for no such meeting or seat, ErrForbidden for a wrong key, ErrEnded with the standing when
 // the meeting is over.
-func (s *Service) Standing(ctx context.Context, id, role, key string) (Standing, error) {
+func (s *Service) Standing(ctx context.Context, id, seatID, key string) (Standing, error) {
 	m, err := s.Meeting(ctx, id)
 	if err != nil {
 		return Standing{}, err
 	}
-	seat, err := admit(&m, role, key)
+	seat, err := admit(&m, seatID, key)
 	if err != nil {
 		return Standing{}, err
 	}
@@ -28,11 +28,11 @@ func (s *Service) Standing(ctx context.Context, id, role, key string) (Standing,
 // Enter lets a participant in: Standing.URL carries a fresh desktop token when the desktop is proved.
 // Otherwise it tells when to ask again; a desktop that is gone or has failed is asked for anew. Errors as
 // Standing's.
-func (s *Service) Enter(ctx context.Context, id, role, key, client string) (Standing, error) {
+func (s *Service) Enter(ctx context.Context, id, seatID, key, client string) (Standing, error) {
 	token := ""
 	m, err := s.change(ctx, id, func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error) {
 		token = "" // a try before this one may have lost its race
-		seat, err := admit(m, role, key)
+		seat, err := admit(m, seatID, key)
 		if err != nil {
 			return nil, err
 		}
@@ -44,11 +44,11 @@ func (s *Service) Enter(ctx context.Context, id, role, key, client string) (Stan
 			token = greenroom.NewSecret()
 			d.Tokens = append(trim(d.Tokens, now), greenroom.Token{Hash: greenroom.HashSecret(token), ExpiresAt: now.Add(greenroom.TokenLife)})
 			seat.EnteredAt = now
-			return []greenroom.Event{{At: now, Kind: greenroom.EventEntered, Role: role, Attempt: d.Attempt,
+			return []greenroom.Event{{At: now, Kind: greenroom.EventEntered, Seat: seatID, Attempt: d.Attempt,
 				Message: nameOf(seat) + " was given the way in.", Data: map[string]string{"client": client}}}, nil
 		case wanted(m, seat) && !pending(seat):
 			seat.RequestedAt = now
-			return []greenroom.Event{{At: now, Kind: greenroom.EventRequested, Role: role, Attempt: d.Attempt,
+			return []greenroom.Event{{At: now, Kind: greenroom.EventRequested, Seat: seatID, Attempt: d.Attempt,
 				Message: nameOf(seat) + " came and the desktop is gone; a new one is asked for.", Data: map[string]string{"client": client}}}, nil
 		}
 		return nil, errUnchanged
@@ -56,9 +56,9 @@ func (s *Service) Enter(ctx context.Context, id, role, key, client string) (Stan
 	if err != nil {
 		return Standing{}, err
 	}
-	seat := m.Seat(role)
+	seat := m.Seat(seatID)
 	if seat == nil {
-		return Standing{}, fmt.Errorf("seat %q: %w", clip(role), greenroom.ErrNotFound)
+		return Standing{}, fmt.Errorf("seat %q: %w", clip(seatID), greenroom.ErrNotFound)
 	}
 	st, err := s.stand(ctx, &m, seat, s.Now())
 	if token != "" && err == nil {
@@ -67,12 +67,12 @@ func (s *Service) Enter(ctx context.Context, id, role, key, client string) (Stan
 	return st, err
 }
 
-// admit finds the seat and checks its key. A wrong role is told apart from a wrong key, since roles are
+// admit finds the seat and checks its key. A wrong id is told apart from a wrong key, since ids are
 // no secret; the key is compared in constant time.
-func admit(m *greenroom.Meeting, role, key string) (*greenroom.Seat, error) {
-	seat := m.Seat(role)
+func admit(m *greenroom.Meeting, seatID, key string) (*greenroom.Seat, error) {
+	seat := m.Seat(seatID)
 	if seat == nil {
-		return nil, fmt.Errorf("seat %q: %w", clip(role), greenroom.ErrNotFound)
+		return nil, fmt.Errorf("seat %q: %w", clip(seatID), greenroom.ErrNotFound)
 	}
 	if !greenroom.SameSecret(seat.Key, key) {
 		return nil, &greenroom.UserError{Message: "This link is not valid for this seat. Ask the organiser for your own link.", Cause: greenroom.ErrForbidden}
@@ -102,7 +102,7 @@ func pending(seat *greenroom.Seat) bool {
 func (s *Service) stand(ctx context.Context, m *greenroom.Meeting, seat *greenroom.Seat, now time.Time) (Standing, error) {
 	d := &seat.Desktop
 	st := Standing{
-		Meeting: m.ID, Title: m.Title, Role: seat.Role, Name: seat.Name, State: m.State(), Phase: d.Phase, EndReason: m.EndReason,
+		Meeting: m.ID, Title: m.Title, Seat: seat.ID, Role: seat.Role, Name: seat.Name, State: m.State(), Phase: d.Phase, EndReason: m.EndReason,
 		StartsAt: m.StartsAt, EndsAt: m.EndsAt, TimeZone: m.TimeZone, OpensAt: m.LaunchAt(), VideoURL: s.VideoURL(*m),
 		Failing: d.Error != "" && d.Phase != greenroom.Ready && d.Phase != greenroom.InUse,
 	}

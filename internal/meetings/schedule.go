@@ -6,8 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -20,7 +18,6 @@ const (
 	maxTitle    = 200                  // characters
 	maxName     = 100                  // characters
 	maxEmail    = 254                  // bytes, RFC 5321
-	maxSeats    = 64                   // of one meeting
 	maxAhead    = 366 * 24 * time.Hour // a start may lie this far ahead
 	maxPast     = 5 * time.Minute      // slow forms and slow clocks
 	minDuration = time.Minute
@@ -84,7 +81,7 @@ func (s *Service) draft(in Schedule, now time.Time) (greenroom.Meeting, error) {
 	length := duration("duration", orElse(in.Duration, "1h"), &bad)
 	m.EndsAt = m.StartsAt.Add(length)
 	if known && len(bad.Fields) == 0 {
-		m.Seats = s.seats(in.Seats, b, now, &bad)
+		s.seatAll(&m, in.Seats, now, &bad)
 		checkTimes(&m, now, "duration", &bad)
 	}
 	return m, bad.Err()
@@ -167,49 +164,13 @@ func checkTimes(m *greenroom.Meeting, now time.Time, endField string, bad *green
 	}
 }
 
-// seats builds the seats of a new meeting; nil is one unnamed seat per role.
-func (s *Service) seats(in []SeatInput, b greenroom.Blueprint, now time.Time, bad *greenroom.InvalidError) []greenroom.Seat {
-	if in == nil {
-		for _, role := range b.Seats {
-			in = append(in, SeatInput{Role: role})
-		}
+// checkPerson judges the name and the address of a seat's participant. Prefix is what the fields are below.
+func checkPerson(prefix, name, email string, bad *greenroom.InvalidError) {
+	if name := strings.TrimSpace(name); len([]rune(name)) > maxName || !printable(name) {
+		bad.Add(prefix+"name", "a name is one line of at most %d characters", maxName)
 	}
-	checkSeats(in, b, bad)
-	seats := make([]greenroom.Seat, 0, len(in))
-	for _, i := range in {
-		seats = append(seats, newSeat(i, now))
-	}
-	return seats
-}
-
-func newSeat(in SeatInput, now time.Time) greenroom.Seat {
-	return greenroom.Seat{
-		Role: in.Role, Name: strings.TrimSpace(in.Name), Email: strings.TrimSpace(in.Email), Key: greenroom.NewSecret(),
-		Desktop: greenroom.Desktop{Phase: greenroom.Planned, Attempt: 1, Timings: map[greenroom.Phase]time.Time{greenroom.Planned: now}},
-	}
-}
-
-func checkSeats(in []SeatInput, b greenroom.Blueprint, bad *greenroom.InvalidError) {
-	if len(in) == 0 || len(in) > maxSeats {
-		bad.Add("seats", "a meeting has 1 to %d seats; this one has %d", maxSeats, len(in))
-		return
-	}
-	seen := map[string]bool{}
-	for i, seat := range in {
-		field := fmt.Sprintf("seats[%d].", i)
-		switch {
-		case !slices.Contains(b.Seats, seat.Role):
-			bad.Add(field+"role", "blueprint %q has the roles %s; %q is not one of them", b.Name, strings.Join(b.Seats, ", "), clip(seat.Role))
-		case seen[seat.Role]:
-			bad.Add(field+"role", "the role %q stands twice; each seat has a role of its own", seat.Role)
-		}
-		seen[seat.Role] = true
-		if name := strings.TrimSpace(seat.Name); len([]rune(name)) > maxName || !printable(name) {
-			bad.Add(field+"name", "a name is one line of at most %d characters", maxName)
-		}
-		if e := strings.TrimSpace(seat.Email); e != "" && !plausibleEmail(e) {
-			bad.Add(field+"email", "an e-mail address looks like name@example.com; %q does not", clip(e))
-		}
+	if e := strings.TrimSpace(email); e != "" && !plausibleEmail(e) {
+		bad.Add(prefix+"email", "an e-mail address looks like name@example.com; %q does not", clip(e))
 	}
 }
 

@@ -44,6 +44,7 @@ type Options struct {
 	Links      Links
 	Logger     *slog.Logger
 	Identify   func(document, signature string) (MachineIdentity, error) // checks what AWS signed for a machine; nil: no machine of EC2 may enrol
+	MaxSeats   int                                                       // of one meeting; 0 is DefaultMaxSeats
 	Account    string                                                    // the AWS account of machines, if it is known
 	Now        func() time.Time                                          // nil is time.Now; a simulation has its own
 	NewID      func() string                                             // of a new meeting; nil is greenroom.NewMeetingID
@@ -79,11 +80,11 @@ type Links struct {
 
 // JoinURL is a seat's secret link.
 func (s *Service) JoinURL(m greenroom.Meeting, seat greenroom.Seat) string {
-	return s.lobbyURL(m.ID, seat.Role) + "?key=" + url.QueryEscape(seat.Key)
+	return s.lobbyURL(m.ID, seat.ID) + "?key=" + url.QueryEscape(seat.Key)
 }
 
-func (s *Service) lobbyURL(id, role string) string {
-	return s.Links.PublicURL + "/join/" + id + "/" + role
+func (s *Service) lobbyURL(id, seat string) string {
+	return s.Links.PublicURL + "/join/" + id + "/" + seat
 }
 
 // VideoURL is the address of the meeting's video room, "" if there is none.
@@ -182,6 +183,7 @@ type Explanation struct {
 
 // SeatOutlook is where a seat's desktop stands and what comes next for it.
 type SeatOutlook struct {
+	Seat  string // its id
 	Role  string
 	Phase greenroom.Phase
 	Since time.Time // when the phase was entered
@@ -193,7 +195,7 @@ type SeatOutlook struct {
 // ExplanationStep is one thing that would be done now.
 type ExplanationStep struct {
 	Do   string `json:"do"`
-	Role string `json:"role,omitempty"`
+	Seat string `json:"seat,omitempty"` // its id; empty for the whole meeting
 	Why  string `json:"why"`
 }
 
@@ -216,10 +218,10 @@ func (s *Service) Explain(ctx context.Context, id string) (Explanation, error) {
 		if phase := ev.Data["phase"]; phase != "" {
 			do = "move to " + phase
 		}
-		e.Steps = append(e.Steps, ExplanationStep{Do: do, Role: ev.Role, Why: ev.Message})
+		e.Steps = append(e.Steps, ExplanationStep{Do: do, Seat: ev.Seat, Why: ev.Message})
 	}
 	for _, ef := range d.Effects {
-		e.Steps = append(e.Steps, ExplanationStep{Do: string(ef.Do), Role: ef.Handle.Role, Why: ef.Why})
+		e.Steps = append(e.Steps, ExplanationStep{Do: string(ef.Do), Seat: ef.Handle.Seat, Why: ef.Why})
 	}
 	if now := s.Now(); m.ParkedUntil.After(now) {
 		e.ParkedUntil, e.ParkedReason = m.ParkedUntil, m.ParkedReason
@@ -232,7 +234,7 @@ func outlooks(m *greenroom.Meeting, now time.Time) []SeatOutlook {
 	out := make([]SeatOutlook, 0, len(m.Seats))
 	for i := range m.Seats {
 		s := &m.Seats[i]
-		o := SeatOutlook{Role: s.Role, Phase: s.Desktop.Phase, Since: s.Desktop.Timings[s.Desktop.Phase], Error: s.Desktop.Error}
+		o := SeatOutlook{Seat: s.ID, Role: s.Role, Phase: s.Desktop.Phase, Since: s.Desktop.Timings[s.Desktop.Phase], Error: s.Desktop.Error}
 		o.At, o.Next = plan.Outlook(m, s, now)
 		out = append(out, o)
 	}

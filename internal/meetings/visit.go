@@ -14,7 +14,7 @@ import (
 // Visit gives an organiser a way into a seat's desktop as its host or as an observer: other users of the session than
 // its participant, whose rights stand in a file that the agent wrote. A visit is no use of the desktop. What a desktop
 // lets in who is not its participant is on the timeline.
-func (s *Service) Visit(ctx context.Context, id, role, as string) (string, error) {
+func (s *Service) Visit(ctx context.Context, id, seatID, as string) (string, error) {
 	if as != agentapi.Host && as != agentapi.Observer {
 		var bad greenroom.InvalidError
 		bad.Add("as", "must be %s or %s", agentapi.Host, agentapi.Observer)
@@ -22,10 +22,10 @@ func (s *Service) Visit(ctx context.Context, id, role, as string) (string, error
 	}
 	token := greenroom.NewSecret()
 	m, err := s.change(ctx, id, func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error) {
-		seat := m.Seat(role)
+		seat := m.Seat(seatID)
 		switch {
 		case seat == nil:
-			return nil, fmt.Errorf("seat %q: %w", clip(role), greenroom.ErrNotFound)
+			return nil, fmt.Errorf("seat %q: %w", clip(seatID), greenroom.ErrNotFound)
 		case m.Blueprint.Protocol != "dcv" || !m.Blueprint.Reports():
 			return nil, &greenroom.UserError{Message: "Hosts and observers can enter desktops of the protocol dcv that run greenroom's agent; this meeting's do not.", Cause: greenroom.ErrConflict}
 		case seat.Desktop.Phase != greenroom.Ready && seat.Desktop.Phase != greenroom.InUse:
@@ -33,13 +33,13 @@ func (s *Service) Visit(ctx context.Context, id, role, as string) (string, error
 		}
 		d := &seat.Desktop
 		d.Tokens = append(trim(d.Tokens, now), greenroom.Token{Hash: greenroom.HashSecret(token), As: as, ExpiresAt: now.Add(greenroom.TokenLife)})
-		return []greenroom.Event{{At: now, Kind: greenroom.EventEntered, Role: role, Attempt: d.Attempt,
+		return []greenroom.Event{{At: now, Kind: greenroom.EventEntered, Seat: seatID, Attempt: d.Attempt,
 			Message: "The organiser was given a way in as " + as + ".", Data: map[string]string{"user": as}}}, nil
 	})
 	if err != nil {
 		return "", err
 	}
-	return dcv.EntryURL(m.Seat(role).Desktop.Hostname, s.Links.DesktopPort, token), nil
+	return dcv.EntryURL(m.Seat(seatID).Desktop.Hostname, s.Links.DesktopPort, token), nil
 }
 
 // whose names the bearer of a token, in the possessive.

@@ -42,7 +42,7 @@ func (s *Service) Way(ctx context.Context, hostname string) (Way, error) {
 	return Way{
 		Hostname: hostname, InstanceID: d.InstanceID, Address: address, KeyHash: d.Agent.KeyHash,
 		Open: enterable(d), Proving: d.Phase == greenroom.Naming || d.Phase == greenroom.Proving,
-		Title: m.Title, Role: seat.Role, LobbyURL: s.lobbyURL(m.ID, seat.Role),
+		Title: m.Title, Role: seat.Role, LobbyURL: s.lobbyURL(m.ID, seat.ID),
 		handle: m.Handle(seat), until: d.KillAt,
 	}, nil
 }
@@ -69,7 +69,7 @@ func (s *Service) named(ctx context.Context, hostname string) (greenroom.Meeting
 	if err != nil {
 		return m, nil, err
 	}
-	seat := m.AnySeat(h.Role)
+	seat := m.AnySeat(h.Seat)
 	if seat == nil || m.Handle(seat) != h || seat.Desktop.Hostname != hostname || !seat.Desktop.MayExist() {
 		return m, nil, missing
 	}
@@ -94,7 +94,7 @@ func (s *Service) Admit(ctx context.Context, hostname, token, client string) (Ve
 	h, verdict := m.Handle(seat), unknown
 	_, err = s.change(ctx, h.Meeting, func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error) {
 		verdict = unknown // a try before this one may have lost its race
-		seat := m.AnySeat(h.Role)
+		seat := m.AnySeat(h.Seat)
 		if seat == nil || m.Handle(seat) != h {
 			return nil, errUnchanged
 		}

@@ -97,8 +97,11 @@ func endMessage(reason greenroom.EndReason) string {
 }
 
 func nameOf(s *greenroom.Seat) string {
-	if s.Name != "" {
+	switch {
+	case s.Name != "":
 		return s.Name
+	case s.ID == s.Role:
+		return "The " + s.Role
 	}
-	return "The " + s.Role
+	return "Seat " + s.ID
 }

@@ -85,7 +85,7 @@ func (p *planner) absent(s *greenroom.Seat) bool {
 		return false
 	}
 	since := later(p.m.StartsAt, readyAt)
-	return p.due(since.Add(time.Duration(p.m.Blueprint.Rules.NoShowAfter)), "somebody to come to seat "+s.Role)
+	return p.due(since.Add(time.Duration(p.m.Blueprint.Rules.NoShowAfter)), "somebody to come to seat "+s.ID)
 }
 
 // end records that the meeting is over and why.

@@ -16,7 +16,9 @@ type Snapshot struct {
 	Observed  bool       // Instances was looked up; otherwise absence means nothing
 	Instances []Instance // what the provider lists for this meeting
 	Places    []string   // where the provider has machines for this meeting, the best first
-	Told      bool       // the provider tells when a machine changes: looks are only for what was not told
+	// RolePlaces are those of roles whose machines are not like the others.
+	RolePlaces map[string][]string
+	Told       bool // the provider tells when a machine changes: looks are only for what was not told
 }
 
 // Instance is one machine as its provider sees it.
@@ -158,7 +160,7 @@ func (p *planner) poll(since time.Time, why string) {
 func (p *planner) event(kind greenroom.EventKind, s *greenroom.Seat, message string, data map[string]string) {
 	e := greenroom.Event{At: p.now, Kind: kind, Message: message, Data: data}
 	if s != nil {
-		e.Role, e.Attempt = s.Role, s.Desktop.Attempt
+		e.Seat, e.Attempt = s.ID, s.Desktop.Attempt
 	}
 	p.events = append(p.events, e)
 	p.moved = true

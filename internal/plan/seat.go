@@ -222,7 +222,7 @@ func fail(s *greenroom.Seat, why string, now time.Time) greenroom.Event {
 	d.Error, d.EndReason = why, greenroom.RemovedFailed
 	s.Failures++
 	enter(s, greenroom.Failed, now)
-	return greenroom.Event{At: now, Kind: greenroom.EventFailed, Role: s.Role, Attempt: d.Attempt, Message: why, Data: data}
+	return greenroom.Event{At: now, Kind: greenroom.EventFailed, Seat: s.ID, Attempt: d.Attempt, Message: why, Data: data}
 }
 
 // clear removes what a terminating or failed desktop has in the world, and confirms that it is gone.
@@ -305,7 +305,7 @@ func (p *planner) replace(s *greenroom.Seat) {
 		}
 		next = failedAt.Add(requestPause)
 	}
-	if p.due(next, "the next attempt at seat "+s.Role) {
+	if p.due(next, "the next attempt at seat "+s.ID) {
 		p.again(s, "The failed desktop is replaced.")
 	}
 }
@@ -342,7 +342,7 @@ func (p *planner) dropRemoved() {
 		if p.m.Dropped == nil {
 			p.m.Dropped = map[string]int{}
 		}
-		p.m.Dropped[s.Role] = s.Desktop.Attempt
+		p.m.Dropped[s.ID] = s.Desktop.Attempt
 		p.moved = true
 		return true
 	})
@@ -357,8 +357,11 @@ func backoff(n int) time.Duration {
 }
 
 func nameOf(s *greenroom.Seat) string {
-	if s.Name != "" {
+	switch {
+	case s.Name != "":
 		return s.Name
+	case s.ID == s.Role:
+		return "The " + s.Role
 	}
-	return "The " + s.Role
+	return "Seat " + s.ID
 }

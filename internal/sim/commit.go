@@ -25,7 +25,7 @@ func (l *life) committed(b *book, events []greenroom.Event) {
 	}
 	l.checkMoves(&prev, events, &next)
 	for i := range next.Seats {
-		l.checkSeat(b, prev.AnySeat(next.Seats[i].Role), &next.Seats[i])
+		l.checkSeat(b, prev.AnySeat(next.Seats[i].ID), &next.Seats[i])
 	}
 	if next.EndReason != prev.EndReason {
 		l.checkReason(b, &prev, &next, events)
@@ -50,7 +50,7 @@ func (l *life) logCommit(b *book, events []greenroom.Event) {
 	}
 	l.log("%s saves %s revision %d, wake %s", who, b.id, b.now.Rev, b.now.WakeAt.Format("15:04:05.000"))
 	for _, e := range events {
-		l.log("    %s %s %s.%d %s", e.At.Format("15:04:05.000"), e.Kind, e.Role, e.Attempt, e.Message)
+		l.log("    %s %s %s.%d %s", e.At.Format("15:04:05.000"), e.Kind, e.Seat, e.Attempt, e.Message)
 	}
 }
 
@@ -83,7 +83,7 @@ func (l *life) checkClosed(b *book) {
 	}
 	for _, s := range b.now.Seats {
 		if s.Desktop.Phase != greenroom.Gone || s.Desktop.EndReason == "" {
-			l.fail("meeting %s is closed, and desktop %s is %s (%q)", b.id, s.Role, s.Desktop.Phase, s.Desktop.EndReason)
+			l.fail("meeting %s is closed, and desktop %s is %s (%q)", b.id, s.ID, s.Desktop.Phase, s.Desktop.EndReason)
 		}
 	}
 	if l.closedAt < 0 && !slices.ContainsFunc(l.books, func(b *book) bool { return b.id == "" || !b.now.Closed }) {
@@ -96,7 +96,7 @@ func (l *life) checkClosed(b *book) {
 func (l *life) checkMoves(prev *greenroom.Meeting, events []greenroom.Event, next *greenroom.Meeting) {
 	at := map[string]greenroom.Phase{}
 	for i := range prev.Seats {
-		at[prev.Seats[i].Role] = prev.Seats[i].Desktop.Phase
+		at[prev.Seats[i].ID] = prev.Seats[i].Desktop.Phase
 	}
 	for _, e := range events {
 		to := greenroom.Phase(e.Data["phase"])
@@ -109,20 +109,20 @@ func (l *life) checkMoves(prev *greenroom.Meeting, events []greenroom.Event, nex
 		default:
 			continue
 		}
-		if from, ok := at[e.Role]; ok && to != "" && from != to && !from.CanBecome(to) {
-			l.fail("illegal move of %s from %s to %s: %s", e.Role, from, to, e.Message)
+		if from, ok := at[e.Seat]; ok && to != "" && from != to && !from.CanBecome(to) {
+			l.fail("illegal move of %s from %s to %s: %s", e.Seat, from, to, e.Message)
 		}
 		if to != "" {
-			at[e.Role] = to
+			at[e.Seat] = to
 		}
 		if e.Message == "" {
-			l.fail("a move of %s to %s for no reason", e.Role, to)
+			l.fail("a move of %s to %s for no reason", e.Seat, to)
 		}
 	}
 	for i := range next.Seats {
 		s := &next.Seats[i]
-		if told, ok := at[s.Role]; ok && told != s.Desktop.Phase || !ok && s.Desktop.Phase != greenroom.Planned {
-			l.fail("%s is %s, and the timeline says %s", s.Role, s.Desktop.Phase, told)
+		if told, ok := at[s.ID]; ok && told != s.Desktop.Phase || !ok && s.Desktop.Phase != greenroom.Planned {
+			l.fail("%s is %s, and the timeline says %s", s.ID, s.Desktop.Phase, told)
 		}
 	}
 }
@@ -156,16 +156,16 @@ func (l *life) checkOwners(b *book, prev, next *greenroom.Meeting) {
 	}
 	for i := range prev.Seats {
 		was := &prev.Seats[i]
-		is := next.AnySeat(was.Role)
+		is := next.AnySeat(was.ID)
 		if is == nil {
-			check("meeting", was.Removed && who == "pass", was.Role)
+			check("meeting", was.Removed && who == "pass", was.ID)
 			continue
 		}
-		check("meeting", was.Key == is.Key && was.Name == is.Name && was.Removed == is.Removed, was.Role)
-		check("data", sameData(was.SessionData, is.SessionData), was.Role)
-		check("entry", was.EnteredAt.Equal(is.EnteredAt) && was.RequestedAt.Equal(is.RequestedAt), was.Role)
+		check("meeting", was.Key == is.Key && was.Name == is.Name && was.Removed == is.Removed, was.ID)
+		check("data", sameData(was.SessionData, is.SessionData), was.ID)
+		check("entry", was.EnteredAt.Equal(is.EnteredAt) && was.RequestedAt.Equal(is.RequestedAt), was.ID)
 		if was.Desktop.Attempt != is.Desktop.Attempt {
-			check("desktop", false, was.Role)
+			check("desktop", false, was.ID)
 			continue
 		}
 		l.checkDesktopOwner(check, was, is)
@@ -178,15 +178,15 @@ func sameData(a, b *greenroom.SessionData) bool {
 
 func (l *life) checkDesktopOwner(check func(part string, same bool, role string), was, is *greenroom.Seat) {
 	a, b := &was.Desktop, &is.Desktop
-	check("entry", slices.Equal(a.Tokens, b.Tokens), was.Role)
+	check("entry", slices.Equal(a.Tokens, b.Tokens), was.ID)
 	check("desktop", a.Phase == b.Phase && a.InstanceID == b.InstanceID && a.Address == b.Address && a.KillAt.Equal(b.KillAt) && a.Cleared == b.Cleared &&
-		a.Unpublished == b.Unpublished && a.RemovalAskedAt.Equal(b.RemovalAskedAt) && a.EndReason == b.EndReason, was.Role)
-	check("timing", maps.EqualFunc(a.Timings, b.Timings, time.Time.Equal), was.Role)
+		a.Unpublished == b.Unpublished && a.RemovalAskedAt.Equal(b.RemovalAskedAt) && a.EndReason == b.EndReason, was.ID)
+	check("timing", maps.EqualFunc(a.Timings, b.Timings, time.Time.Equal), was.ID)
 	facts, told := a.Agent, b.Agent
 	if !b.Phase.Live() {
 		facts.Connections, facts.DisconnectedAt, told.Connections, told.DisconnectedAt = 0, time.Time{}, 0, time.Time{}
 	}
-	check("agent", facts == told, was.Role)
+	check("agent", facts == told, was.ID)
 }
 
 // checkReason holds the end of a meeting against what happened.
@@ -266,7 +266,7 @@ func (l *life) cameInTime(m *greenroom.Meeting, at time.Time) string {
 			ready = m.StartsAt
 		}
 		if at.Before(ready.Add(time.Duration(m.Blueprint.Rules.NoShowAfter))) && d.EndReason != greenroom.RemovedNoShow {
-			return "and " + s.Role + " had time to come"
+			return "and " + s.ID + " had time to come"
 		}
 	}
 	return ""
@@ -280,12 +280,12 @@ func (l *life) checkSeat(b *book, was, is *greenroom.Seat) {
 	from, to := &was.Desktop, &is.Desktop
 	if to.Attempt != from.Attempt {
 		if to.Attempt != from.Attempt+1 || from.Phase != greenroom.Gone && from.Phase != greenroom.Failed && from.Phase != greenroom.Terminating {
-			l.fail("attempt %d of %s follows %d, which was %s", to.Attempt, is.Role, from.Attempt, from.Phase)
+			l.fail("attempt %d of %s follows %d, which was %s", to.Attempt, is.ID, from.Attempt, from.Phase)
 		}
 		return
 	}
 	if m := l.byToken[b.now.Handle(is).Token()]; to.Cleared && !from.Cleared && m != nil && l.now < m.dead && l.now-m.launched > young {
-		l.fail("%s of %s counts as gone, and its machine is not", is.Role, b.id)
+		l.fail("%s of %s counts as gone, and its machine is not", is.ID, b.id)
 	}
 	if from.Phase == to.Phase {
 		return
@@ -295,7 +295,7 @@ func (l *life) checkSeat(b *book, was, is *greenroom.Seat) {
 		l.written[to.Hostname] = true
 	case greenroom.Ready, greenroom.InUse:
 		if to.Proof == nil || !to.Proof.OK || !l.proved[to.Hostname] {
-			l.fail("%s of %s is %s and was not proved", is.Role, b.id, to.Phase)
+			l.fail("%s of %s is %s and was not proved", is.ID, b.id, to.Phase)
 		}
 	case greenroom.Terminating:
 		l.checkTerminating(b, was, is)
@@ -336,7 +336,7 @@ func (l *life) checkTerminating(b *book, was, is *greenroom.Seat) {
 		unlawful = "and that is no reason"
 	}
 	if unlawful != "" {
-		l.fail("%s of %s, %s, was removed as %q %s", is.Role, b.id, was.Desktop.Phase, d.EndReason, unlawful)
+		l.fail("%s of %s, %s, was removed as %q %s", is.ID, b.id, was.Desktop.Phase, d.EndReason, unlawful)
 	}
 }
 
@@ -347,16 +347,16 @@ func (l *life) checkFailed(b *book, was, is *greenroom.Seat) {
 	p := was.Desktop.Phase
 	m := l.byToken[b.now.Handle(is).Token()]
 	if (p == greenroom.Ready || p == greenroom.InUse) && m != nil && m.alive(l.now) && l.now-m.launched > young {
-		l.fail("%s of %s, %s, was failed, and its machine lives: %s", is.Role, b.id, p, is.Desktop.Error)
+		l.fail("%s of %s, %s, was failed, and its machine lives: %s", is.ID, b.id, p, is.Desktop.Error)
 	}
 	if p == greenroom.InUse && l.calm && m != nil && m.why == "its kill time" && l.now > l.calmAt+5*time.Minute {
-		l.fail("%s of %s ended itself at its kill time, and nobody removed it before", is.Role, b.id)
+		l.fail("%s of %s ended itself at its kill time, and nobody removed it before", is.ID, b.id)
 	}
 	if m != nil && m.alive(l.now) && p.Starting() && p != greenroom.Launching {
 		l.checkGivenUp(b, was, is)
 	}
 	if strings.TrimSpace(is.Desktop.Error) == "" {
-		l.fail("%s of %s failed for no reason", is.Role, b.id)
+		l.fail("%s of %s failed for no reason", is.ID, b.id)
 	}
 }
 
@@ -371,6 +371,6 @@ func (l *life) checkGivenUp(b *book, was, is *greenroom.Seat) {
 	inTime := at.Before(d.Timings[d.Phase].Add(deadline))
 	seen := d.MissingSince.IsZero() || at.Before(d.MissingSince.Add(10*time.Second))
 	if inTime && seen && d.Agent.Error == "" {
-		l.fail("%s of %s, %s, was given up in time, and its machine lives: %s", is.Role, b.id, d.Phase, is.Desktop.Error)
+		l.fail("%s of %s, %s, was given up in time, and its machine lives: %s", is.ID, b.id, d.Phase, is.Desktop.Error)
 	}
 }

@@ -100,10 +100,13 @@ func (l *life) changeMind(t *thread, b *book) {
 		at := m.EndsAt.Add(l.between(-20*time.Minute, 30*time.Minute)).Format(time.RFC3339)
 		edit.EndsAt = &at
 	case 6, 7, 8: // other seats
-		for _, role := range l.blueprint.Seats {
-			if len(edit.Seats) == 0 || l.rng.IntN(2) == 0 {
-				edit.Seats = append(edit.Seats, meetings.SeatInput{Role: role})
+		for _, s := range m.Present() {
+			if l.rng.IntN(2) == 0 {
+				edit.Seats = append(edit.Seats, meetings.SeatInput{ID: s.ID, Role: s.Role, Name: s.Name})
 			}
+		}
+		for len(edit.Seats) == 0 || l.rng.IntN(3) == 0 {
+			edit.Seats = append(edit.Seats, meetings.SeatInput{Role: l.blueprint.Seats[l.rng.IntN(len(l.blueprint.Seats))]})
 		}
 		slices.Reverse(edit.Seats)
 	case 9:
@@ -173,7 +176,7 @@ func (l *life) invite(b *book) {
 		if l.rng.IntN(8) == 0 {
 			continue // never comes
 		}
-		p := &person{l: l, b: b, role: s.Role, key: s.Key, client: fmt.Sprintf("192.0.2.%d", 1+l.rng.IntN(200))}
+		p := &person{l: l, b: b, seat: s.ID, key: s.Key, client: fmt.Sprintf("192.0.2.%d", 1+l.rng.IntN(200))}
 		at := b.now.StartsAt.Sub(epoch) + l.between(-10*time.Minute, 10*time.Minute)
 		if l.rng.IntN(4) == 0 {
 			at = b.now.StartsAt.Sub(epoch) + l.between(-40*time.Minute, 50*time.Minute)
@@ -189,7 +192,7 @@ type accepted struct{ verifier, token, client string }
 type person struct {
 	l      *life
 	b      *book
-	role   string
+	seat   string // its id
 	key    string
 	client string
 	since  time.Duration // waiting in the lobby without a break
@@ -223,12 +226,12 @@ func (p *person) enter(t *thread) *machine {
 		}
 		var st meetings.Standing
 		err := t.do("enter", p.b, func(r *process) (err error) {
-			st, err = r.service.Enter(context.Background(), p.b.id, p.role, key, p.client)
+			st, err = r.service.Enter(context.Background(), p.b.id, p.seat, key, p.client)
 			return err
 		})
 		switch {
 		case key == "wrong" && err == nil:
-			l.fail("a wrong key was accepted for seat %s", p.role)
+			l.fail("a wrong key was accepted for seat %s", p.seat)
 		case key == "wrong":
 		case errors.Is(err, greenroom.ErrEnded), errors.Is(err, greenroom.ErrForbidden), errors.Is(err, greenroom.ErrNotFound):
 			return nil
@@ -258,7 +261,7 @@ func (p *person) connect(t *thread, entry string) *machine {
 		return nil
 	}
 	name, token := u.Hostname(), u.Query().Get("authToken")
-	l.checkEntry(p.b, p.role, name, token)
+	l.checkEntry(p.b, p.seat, name, token)
 	given := l.now
 	if !l.calm && l.rng.IntN(10) == 0 {
 		t.sleep(l.between(0, 4*time.Minute)) // the link was opened late
@@ -299,7 +302,7 @@ func (l *life) verify(t *thread, b *book, m *machine, token, client string) bool
 	verifier := m.agent.verifier
 	ok := false
 	err := t.do("verify", b, func(p *process) error {
-		s := b.now.AnySeat(m.handle.Role)
+		s := b.now.AnySeat(m.handle.Seat)
 		open := s != nil && b.now.Handle(s) == m.handle && (s.Desktop.Phase == greenroom.Ready || s.Desktop.Phase == greenroom.InUse)
 		v, err := p.service.Verify(context.Background(), verifier, agentapi.SessionID, token, client)
 		if v.OK && !open {
@@ -341,11 +344,11 @@ func (p *person) work(t *thread, m *machine) {
 }
 
 func (p *person) sessionData(t *thread) {
-	where := "s3://data/" + p.b.id + "/" + p.role
+	where := "s3://data/" + p.b.id + "/" + p.seat
 	err := t.do("session data", p.b, func(r *process) error {
-		return r.service.SessionData(context.Background(), p.b.id, p.role, where)
+		return r.service.SessionData(context.Background(), p.b.id, p.seat, where)
 	})
 	if err == nil {
-		p.b.data[p.role+p.key] = where
+		p.b.data[p.seat+p.key] = where
 	}
 }

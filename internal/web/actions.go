@@ -119,7 +119,7 @@ func (w *Web) stop(rw http.ResponseWriter, r *http.Request, do func(context.Cont
 
 // reissue gives a seat a new link; the old one opens nothing any more.
 func (w *Web) reissue(rw http.ResponseWriter, r *http.Request) error {
-	if _, err := w.service.ReissueKey(r.Context(), r.PathValue("id"), r.PathValue("role")); err != nil {
+	if _, err := w.service.ReissueKey(r.Context(), r.PathValue("id"), r.PathValue("seat")); err != nil {
 		return err
 	}
 	return w.back(rw, r)

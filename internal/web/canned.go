@@ -69,8 +69,8 @@ func cannedMeetings() []cannedMeeting {
 		ID: "k3v9m2x7c4p8q1r5", Version: 3, Title: "Algebra, lesson 4", StartsAt: start, EndsAt: start.Add(time.Hour),
 		TimeZone: "America/New_York", Blueprint: greenroom.DefaultBlueprint(), CreatedAt: start.Add(-26 * time.Hour),
 		Seats: []greenroom.Seat{
-			{Role: "teacher", Name: "Ada Byron", Email: "ada@example.com", Key: "k1", Desktop: cannedDesktop(greenroom.Planned, start)},
-			{Role: "student", Name: "Sam Ortega-Fitzwilliam", Key: "k2", Desktop: cannedDesktop(greenroom.Planned, start)},
+			{ID: "teacher", Role: "teacher", Name: "Ada Byron", Email: "ada@example.com", Key: "k1", Desktop: cannedDesktop(greenroom.Planned, start)},
+			{ID: "student", Role: "student", Name: "Sam Ortega-Fitzwilliam", Key: "k2", Desktop: cannedDesktop(greenroom.Planned, start)},
 		},
 	}
 	with := func(name, title string, now time.Time, change func(m *greenroom.Meeting)) cannedMeeting {
@@ -165,7 +165,7 @@ func cannedDesktop(phase greenroom.Phase, start time.Time) greenroom.Desktop {
 func cannedLinks(m *greenroom.Meeting) map[string]string {
 	links := map[string]string{}
 	for _, s := range m.Seats {
-		links[s.Role] = fmt.Sprintf("http://127.0.0.1:8080/join/%s/%s?key=q7Zr2mXc9VbT4nKs8PwD1fGh6JyL3aEu5RoI0iUxYtB", m.ID, s.Role)
+		links[s.ID] = fmt.Sprintf("http://127.0.0.1:8080/join/%s/%s?key=q7Zr2mXc9VbT4nKs8PwD1fGh6JyL3aEu5RoI0iUxYtB", m.ID, s.ID)
 	}
 	return links
 }
@@ -173,7 +173,7 @@ func cannedLinks(m *greenroom.Meeting) map[string]string {
 func cannedEvents(m *greenroom.Meeting) []greenroom.Event {
 	events := []greenroom.Event{{Seq: 1, At: m.CreatedAt, Kind: greenroom.EventScheduled, Message: "Scheduled for 1 December 2026, 15:00 UTC."}}
 	add := func(at time.Time, kind greenroom.EventKind, role, message string) {
-		events = append(events, greenroom.Event{Seq: int64(len(events) + 1), At: at, Kind: kind, Role: role, Message: message})
+		events = append(events, greenroom.Event{Seq: int64(len(events) + 1), At: at, Kind: kind, Seat: role, Message: message})
 	}
 	for _, s := range m.Seats {
 		timings := maps.Clone(s.Desktop.Timings)
@@ -181,15 +181,15 @@ func cannedEvents(m *greenroom.Meeting) []greenroom.Event {
 			at, ok := timings[p]
 			switch {
 			case ok && p == greenroom.Ready:
-				add(at, greenroom.EventReady, s.Role, "Ready after 3.3 s: the name, the certificate and the desktop answer.")
+				add(at, greenroom.EventReady, s.ID, "Ready after 3.3 s: the name, the certificate and the desktop answer.")
 			case ok && p == greenroom.InUse:
-				add(at, greenroom.EventConnected, s.Role, s.Name+" is connected.")
+				add(at, greenroom.EventConnected, s.ID, s.Name+" is connected.")
 			case ok:
-				add(at, greenroom.EventPhase, s.Role, "The desktop is now "+string(p)+".")
+				add(at, greenroom.EventPhase, s.ID, "The desktop is now "+string(p)+".")
 			}
 		}
 		if s.Desktop.Error != "" {
-			add(m.StartsAt, greenroom.EventFailed, s.Role, s.Desktop.Error)
+			add(m.StartsAt, greenroom.EventFailed, s.ID, s.Desktop.Error)
 		}
 	}
 	if !m.ParkedUntil.IsZero() {
@@ -219,7 +219,7 @@ type cannedStanding struct {
 func cannedStandings() []cannedStanding {
 	start := cannedNow.Add(8 * time.Minute)
 	base := meetings.Standing{
-		Meeting: "k3v9m2x7c4p8q1r5", Title: "Algebra, lesson 4", Role: "student", Name: "Sam Ortega", State: greenroom.Scheduled, Phase: greenroom.Planned,
+		Meeting: "k3v9m2x7c4p8q1r5", Title: "Algebra, lesson 4", Seat: "student", Role: "student", Name: "Sam Ortega", State: greenroom.Scheduled, Phase: greenroom.Planned,
 		StartsAt: start, EndsAt: start.Add(time.Hour), TimeZone: "America/New_York", OpensAt: start.Add(-10 * time.Minute), RetryIn: 2 * time.Second,
 		VideoURL: "https://meet.example.com/k3v9m2x7c4p8q1r5",
 	}

@@ -66,7 +66,7 @@ func (f *fakeService) Schedule(_ context.Context, in meetings.Schedule, key stri
 		if _, err := mail.ParseAddress(s.Email); err != nil && s.Email != "" {
 			e.Add("seats["+strconv.Itoa(i)+"].email", "this is no e-mail address")
 		}
-		m.Seats = append(m.Seats, greenroom.Seat{Role: s.Role, Name: s.Name, Email: s.Email, Key: greenroom.NewSecret(), Desktop: greenroom.Desktop{Phase: greenroom.Planned, Attempt: 1}})
+		m.Seats = append(m.Seats, greenroom.Seat{ID: m.NewSeatID(s.Role, true), Role: s.Role, Name: s.Name, Email: s.Email, Key: greenroom.NewSecret(), Desktop: greenroom.Desktop{Phase: greenroom.Planned, Attempt: 1}})
 	}
 	if err := e.Err(); err != nil {
 		return greenroom.Meeting{}, false, err
@@ -185,7 +185,7 @@ func (f *fakeService) Standing(_ context.Context, id, role, key string) (meeting
 		return meetings.Standing{}, greenroom.ErrForbidden
 	}
 	st := meetings.Standing{
-		Meeting: id, Title: m.Title, Role: role, Name: s.Name, State: m.State(), Phase: s.Desktop.Phase, EndReason: m.EndReason,
+		Meeting: id, Title: m.Title, Seat: role, Role: role, Name: s.Name, State: m.State(), Phase: s.Desktop.Phase, EndReason: m.EndReason,
 		Message: "Your desktop is being prepared.", StartsAt: m.StartsAt, EndsAt: m.EndsAt, TimeZone: m.TimeZone,
 		OpensAt: m.LaunchAt(), RetryIn: 2 * time.Second, CanEnter: f.ready && m.EndReason == "",
 	}
@@ -209,7 +209,7 @@ func (f *fakeService) Enter(ctx context.Context, id, role, key, client string) (
 }
 
 func (f *fakeService) JoinURL(m greenroom.Meeting, s greenroom.Seat) string {
-	return "http://127.0.0.1:8080/join/" + m.ID + "/" + s.Role + "?key=" + s.Key
+	return "http://127.0.0.1:8080/join/" + m.ID + "/" + s.ID + "?key=" + s.Key
 }
 
 func (f *fakeService) VideoURL(greenroom.Meeting) string { return "" }

@@ -43,6 +43,7 @@ type meetingPage struct {
 
 // seatCard is one seat with its desktop.
 type seatCard struct {
+	ID       string
 	Role     string
 	Name     string
 	Email    string
@@ -82,7 +83,7 @@ type proofLine struct {
 
 type timelineEntry struct {
 	At      time.Time
-	Role    string
+	Seat    string // its id
 	Message string
 	Tone    tone
 }
@@ -103,7 +104,7 @@ func (w *Web) writeMeeting(rw http.ResponseWriter, r *http.Request, status int, 
 	}
 	links := map[string]string{}
 	for _, s := range m.Present() {
-		links[s.Role] = w.service.JoinURL(m, *s)
+		links[s.ID] = w.service.JoinURL(m, *s)
 	}
 	now := time.Now()
 	p := newMeetingPage(&m, events, links, now)
@@ -150,13 +151,13 @@ func newMeetingPage(m *greenroom.Meeting, events []greenroom.Event, links map[st
 		p.Parked, p.Reason, p.Next = clock(m.ParkedUntil, m.TimeZone), m.ParkedReason, ""
 	}
 	for _, s := range m.Present() {
-		p.Seats = append(p.Seats, newSeatCard(m, s, links[s.Role], now))
+		p.Seats = append(p.Seats, newSeatCard(m, s, links[s.ID], now))
 	}
 	if len(events) > eventsShown {
 		events, p.Older = events[len(events)-eventsShown:], true
 	}
 	for _, e := range slices.Backward(events) {
-		p.Timeline = append(p.Timeline, timelineEntry{At: e.At, Role: e.Role, Message: e.Message, Tone: eventTone(e.Kind)})
+		p.Timeline = append(p.Timeline, timelineEntry{At: e.At, Seat: e.Seat, Message: e.Message, Tone: eventTone(e.Kind)})
 	}
 	return p
 }
@@ -164,7 +165,7 @@ func newMeetingPage(m *greenroom.Meeting, events []greenroom.Event, links map[st
 func newSeatCard(m *greenroom.Meeting, s *greenroom.Seat, link string, now time.Time) seatCard {
 	d := s.Desktop
 	c := seatCard{
-		Role: s.Role, Name: s.Name, Email: s.Email, JoinURL: link, ShowLink: m.EndReason == "",
+		ID: s.ID, Role: s.Role, Name: s.Name, Email: s.Email, JoinURL: link, ShowLink: m.EndReason == "",
 		State: phasePill(&d), Phase: d.Phase, Desktop: d, Stages: desktopStages(&d),
 		Warnings: warnings(&d, m.TimeZone, now), Agent: newAgentCard(&d),
 	}

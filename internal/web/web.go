@@ -80,10 +80,10 @@ func (w *Web) Register(mux *http.ServeMux) {
 	mux.Handle("POST /meetings/{id}/extend", w.page(w.extend))
 	mux.Handle("POST /meetings/{id}/end", w.page(w.end))
 	mux.Handle("POST /meetings/{id}/cancel", w.page(w.cancel))
-	mux.Handle("POST /meetings/{id}/seats/{role}/key", w.page(w.reissue))
+	mux.Handle("POST /meetings/{id}/seats/{seat}/key", w.page(w.reissue))
 
-	mux.Handle("GET /join/{id}/{role}", w.page(w.lobby))
-	mux.Handle("POST /join/{id}/{role}", w.page(w.enter))
+	mux.Handle("GET /join/{id}/{seat}", w.page(w.lobby))
+	mux.Handle("POST /join/{id}/{seat}", w.page(w.enter))
 	mux.Handle("GET /check/socket", w.page(w.checkSocket))
 	if w.gallery {
 		mux.Handle("GET /gallery", w.Gallery())

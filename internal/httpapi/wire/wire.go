@@ -14,12 +14,13 @@ type Schedule struct {
 	Duration  string      `json:"duration,omitempty" doc:"A Go duration; 1h if absent." example:"1h30m"`
 	TimeZone  string      `json:"time_zone,omitempty" doc:"IANA name, for showing times; UTC if absent." example:"America/Vancouver"`
 	Blueprint string      `json:"blueprint,omitempty" doc:"How the desktops are made; \"default\" if absent." example:"default"`
-	Seats     []SeatInput `json:"seats,omitempty" doc:"One unnamed seat per role of the blueprint if absent."`
+	Seats     []SeatInput `json:"seats,omitempty" doc:"As many unnamed seats of each role as the blueprint counts, if absent. Any number of one role, up to its maximum."`
 }
 
 // SeatInput is one wanted seat.
 type SeatInput struct {
-	Role  string `json:"role" doc:"One of the blueprint's roles; each stands once." example:"teacher"`
+	ID    string `json:"id,omitempty" doc:"Of a seat that is there already, when a meeting is changed; greenroom chooses those of new ones." example:"student-2"`
+	Role  string `json:"role" doc:"One of the blueprint's roles." example:"teacher"`
 	Name  string `json:"name,omitempty" doc:"Of the participant, in one line." example:"Teacher One"`
 	Email string `json:"email,omitempty" doc:"Of the participant." example:"teacher@example.com"`
 }
@@ -31,7 +32,7 @@ type Edit struct {
 	EndsAt   *string     `json:"ends_at,omitempty" doc:"RFC 3339; the way to extend a meeting."`
 	Duration *string     `json:"duration,omitempty" doc:"The new whole duration; not together with ends_at."`
 	TimeZone *string     `json:"time_zone,omitempty" doc:"IANA name."`
-	Seats    []SeatInput `json:"seats,omitempty" doc:"The whole new list: seats with a known role keep link and desktop, new roles get both, missing ones lose theirs."`
+	Seats    []SeatInput `json:"seats,omitempty" doc:"The whole new list: seats that are there keep link and desktop, new ones get both, missing ones lose theirs. Without an id, a seat is the one of its role if both lists have only one of that role, else one with the same name and address, else new."`
 }
 
 // Park holds a meeting.
@@ -77,7 +78,8 @@ type Meeting struct {
 
 // Seat is one participant's place.
 type Seat struct {
-	Role        string             `json:"role"`
+	ID          string             `json:"id" doc:"Unique in the meeting; it never changes and is never given to another seat." example:"student-2"`
+	Role        string             `json:"role" example:"student"`
 	Name        string             `json:"name"`
 	Email       string             `json:"email"`
 	JoinURL     string             `json:"join_url" doc:"The participant's secret link."`
@@ -143,7 +145,8 @@ type Event struct {
 	Seq     int64             `json:"seq" doc:"Rises within the meeting, from 1."`
 	At      time.Time         `json:"at"`
 	Kind    string            `json:"kind" doc:"What happened, in a word." example:"phase"`
-	Role    string            `json:"role" doc:"The seat; empty for the whole meeting."`
+	Seat    string            `json:"seat" doc:"Id of the seat; empty for the whole meeting."`
+	Role    string            `json:"role" deprecated:"true" doc:"The same as seat, by its former name."`
 	Attempt int               `json:"attempt" doc:"Which of the seat's desktops; 0 for none."`
 	Message string            `json:"message" doc:"A sentence for people."`
 	Data    map[string]string `json:"data" doc:"The evidence."`
@@ -164,6 +167,7 @@ type Entry struct {
 type Standing struct {
 	Meeting  string          `json:"meeting"`
 	Title    string          `json:"title"`
+	Seat     string          `json:"seat" doc:"Its id."`
 	Role     string          `json:"role"`
 	Name     string          `json:"name"`
 	State    greenroom.State `json:"state" enum:"scheduled,preparing,ready,in_progress,ending,ended"`
@@ -205,6 +209,7 @@ type Plan struct {
 
 // PlanSeat is where a seat's desktop stands and what comes next for it.
 type PlanSeat struct {
+	Seat  string          `json:"seat" doc:"Its id."`
 	Role  string          `json:"role"`
 	Phase greenroom.Phase `json:"phase" enum:"planned,launching,booting,naming,proving,ready,in_use,terminating,gone,failed"`
 	Since *time.Time      `json:"since" doc:"When the phase was entered."`
@@ -224,7 +229,8 @@ type Stuck struct {
 	Meeting string     `json:"meeting"`
 	Title   string     `json:"title"`
 	Kind    string     `json:"kind" enum:"overdue,slow_stage,slow_removal,not_closed,given_up,too_old,parked"`
-	Role    string     `json:"role" doc:"The seat; empty for the whole meeting."`
+	Seat    string     `json:"seat" doc:"Id of the seat; empty for the whole meeting."`
+	Role    string     `json:"role" deprecated:"true" doc:"The same as seat, by its former name."`
 	Note    bool       `json:"note" doc:"Worth knowing, and wanted: a parked meeting."`
 	Message string     `json:"message" doc:"What is wrong: a sentence."`
 	Since   *time.Time `json:"since" doc:"When it should have moved on, or when this began."`
@@ -235,6 +241,7 @@ type Stuck struct {
 // PlanStep is one thing that would be done now.
 type PlanStep struct {
 	Do   string `json:"do"`
-	Role string `json:"role" doc:"The seat; empty for the whole meeting."`
+	Seat string `json:"seat" doc:"Id of the seat; empty for the whole meeting."`
+	Role string `json:"role" deprecated:"true" doc:"The same as seat, by its former name."`
 	Why  string `json:"why"`
 }
