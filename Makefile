@@ -38,7 +38,7 @@ assets: ## Bundle the pages' scripts and styles
 test: ## Set up what is missing and run every test
 	@scripts/setup.sh test
 	@$(MAKE) --no-print-directory build
-	@python3 scripts/run_tests.py -race -ldflags=-w ./... # no debugger looks at these binaries, and linking is much of the time
+	@python3 scripts/run_tests.py
 
 test-go: assets ## Run the Go tests alone
 	go test -race ./...

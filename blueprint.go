@@ -12,8 +12,8 @@ import (
 // scheduled with, so that a change of configuration never moves the rules under a meeting.
 type Blueprint struct {
 	Name         string   `json:"name"`
-	Provider     string   `json:"provider"`
-	Protocol     string   `json:"protocol"`
+	Provider     Provider `json:"provider"`
+	Protocol     Protocol `json:"protocol"`
 	Seats        []string `json:"seats"`           // the names of the roles that a meeting can have, in their order; see SetRoles
 	Roles        []Role   `json:"roles,omitempty"` // those of them that are more than a name
 	Applications []string `json:"applications"`    // command lines started on the desktop
@@ -28,7 +28,7 @@ type Blueprint struct {
 // LaunchTogether reports whether desktops that start together are asked for in one call. They are told the same at
 // birth then: what they are only follows from which machine they are.
 func (b Blueprint) LaunchTogether() bool {
-	return b.Provider == "ec2" && !b.EC2.SeparateCalls && b.Reports()
+	return b.Provider == ProviderEC2 && !b.EC2.SeparateCalls && b.Reports()
 }
 
 // Rules are the times that govern a meeting's desktops.
@@ -65,7 +65,7 @@ func DefaultRules() Rules {
 // DefaultBlueprint is the pair of teacher and student on this machine.
 func DefaultBlueprint() Blueprint {
 	return Blueprint{
-		Name: "default", Provider: "local", Protocol: "novnc", Screen: "1280x800",
+		Name: "default", Provider: ProviderLocal, Protocol: NoVNC, Screen: "1280x800",
 		Seats: []string{"teacher", "student"}, Applications: []string{"xterm"}, Agent: "greenroom", User: "participant", Rules: DefaultRules(),
 	}
 }
@@ -75,7 +75,7 @@ func (b Blueprint) Reports() bool { return b.Agent != "none" }
 
 // Owner is the user whose session the desktop of a seat is.
 func (b Blueprint) Owner(role string) string {
-	if b.Protocol != "dcv" {
+	if b.Protocol != DCV {
 		return role
 	}
 	return cmp.Or(b.User, "participant")
@@ -90,7 +90,7 @@ func (r Rules) LongestMeeting() time.Duration {
 func (b Blueprint) Validate(prefix string, e *InvalidError) {
 	b.validateRoles(prefix, e)
 	validateScreen(prefix+".screen", b.Screen, e)
-	if b.Provider == "ec2" {
+	if b.Provider == ProviderEC2 {
 		b.EC2.validate(prefix, e)
 	}
 	if b.Agent != "" && b.Agent != "greenroom" && b.Agent != "none" {

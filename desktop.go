@@ -15,8 +15,8 @@ type Desktop struct {
 	// Timings holds when each phase was entered, for this attempt.
 	Timings map[Phase]time.Time `json:"timings,omitempty"`
 
-	Error     string        `json:"error,omitempty"`      // a sentence for people: the last thing that went wrong
-	Permanent bool          `json:"permanent,omitempty"`  // no retry can mend Error
+	Error     string        `json:"error,omitempty"`      // a sentence for people: the last error
+	Permanent bool          `json:"permanent,omitempty"`  // no retry can fix Error
 	EndReason RemovalReason `json:"end_reason,omitempty"` // why it was or is being removed
 	Tries     int           `json:"tries,omitempty"`      // failed tries of the current stage's effect
 	RetryAt   time.Time     `json:"retry_at,omitzero"`    // no effect of the current stage before this
@@ -64,7 +64,7 @@ func (l Launch) Handles(meeting string) []Handle {
 type AgentFacts struct {
 	EnrolledAt     time.Time `json:"enrolled_at,omitzero"`
 	Version        string    `json:"version,omitempty"`    // of the agent
-	ReportedAt     time.Time `json:"reported_at,omitzero"` // when its word was last saved: news at once, and else every few minutes
+	ReportedAt     time.Time `json:"reported_at,omitzero"` // time of the last saved report: changes at once, otherwise every few minutes
 	ActiveAt       time.Time `json:"active_at,omitzero"`   // the participant's last input, to about a minute
 	KeyHash        string    `json:"key_hash,omitempty"`   // SHA-256 of the public key that enrolled: the only one that may again
 	ReadyAt        time.Time `json:"ready_at,omitzero"`    // screen, window manager and warm-up done
@@ -73,7 +73,7 @@ type AgentFacts struct {
 	DisconnectedAt time.Time `json:"disconnected_at,omitzero"` // when Connections last fell to zero
 	Error          string    `json:"error,omitempty"`          // why it will never be ready; a sentence
 	Permanent      bool      `json:"permanent,omitempty"`      // no other machine would do better
-	Problem        string    `json:"problem,omitempty"`        // what is wrong now and may mend itself; a sentence
+	Problem        string    `json:"problem,omitempty"`        // the present problem, which may clear by itself; a sentence
 	Licence        string    `json:"licence,omitempty"`        // state of the desktop server's licence, in its words
 	EndHooks       bool      `json:"end_hooks,omitempty"`      // there is something to do before the desktop goes
 	EndedAt        time.Time `json:"ended_at,omitzero"`        // when that was done
@@ -125,8 +125,11 @@ func (d *Desktop) Used() bool {
 // Connected reports whether a participant is connected now, as far as the desktop told. The first connection to a desktop
 // counts before it has become InUse.
 func (d *Desktop) Connected() bool {
-	return (d.Phase == Ready || d.Phase == InUse) && d.Agent.Connections > 0
+	return d.Enterable() && d.Agent.Connections > 0
 }
+
+// Enterable reports whether a person may be let into the desktop, and be in it, now.
+func (d *Desktop) Enterable() bool { return d.Phase == Ready || d.Phase == InUse }
 
 // MayExist reports whether something of this attempt (instance or record) may exist in the world.
 func (d *Desktop) MayExist() bool {

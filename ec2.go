@@ -48,7 +48,7 @@ func (e EC2) validate(prefix string, bad *InvalidError) {
 		}
 		for i, v := range values {
 			if !form.MatchString(v) || slices.Index(values, v) != i {
-				bad.Add(prefix+"."+field, "must hold each once, in the form of %s; %q is not, or stands twice", like, v)
+				bad.Add(prefix+"."+field, "must hold each once, in the form of %s; %q is not, or is a duplicate", like, v)
 				return
 			}
 		}

@@ -17,7 +17,7 @@ var (
 	ErrThrottled = errors.New("too many requests")
 	// ErrUnavailable marks a store that cannot be written or read at the moment, whatever is asked of it.
 	ErrUnavailable = errors.New("unavailable")
-	// ErrPermanent marks what no retry can mend: a missing package, a wrong image, a refused permission.
+	// ErrPermanent marks what no retry can fix: a missing package, a wrong image, a refused permission.
 	ErrPermanent = errors.New("permanent")
 )
 
@@ -29,7 +29,7 @@ type FieldError struct {
 
 func (e *FieldError) Error() string { return e.Field + ": " + e.Message }
 
-// InvalidError collects every fault of an input, so that a person can mend them all at once.
+// InvalidError collects every fault of an input, so that a person can fix them all at once.
 type InvalidError struct{ Fields []FieldError }
 
 func (e *InvalidError) Error() string {

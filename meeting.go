@@ -27,9 +27,9 @@ type Meeting struct {
 	Closed    bool      `json:"closed,omitempty"`     // ended, and nothing of it remains: no more wakes
 	WakeAt    time.Time `json:"wake_at,omitzero"`     // Advance is called then or soon after; zero is never
 
-	ParkedUntil  time.Time `json:"parked_until,omitzero"`   // an operator holds the meeting: greenroom does nothing for it before then
-	ParkedAt     time.Time `json:"parked_at,omitzero"`      // since when it is held
-	ParkedReason string    `json:"parked_reason,omitempty"` // the operator's word on it
+	ParkedUntil  time.Time `json:"parked_until,omitzero"`   // the meeting is parked: no action before then
+	ParkedAt     time.Time `json:"parked_at,omitzero"`      // since when it is parked
+	ParkedReason string    `json:"parked_reason,omitempty"` // the operator's reason
 }
 
 // Seat is one participant's place.
@@ -44,11 +44,17 @@ type Seat struct {
 	Desktop     Desktop      `json:"desktop"`
 	UsedAt      time.Time    `json:"used_at,omitzero"`      // first connection to any of the seat's desktops
 	RequestedAt time.Time    `json:"requested_at,omitzero"` // last time its person asked to enter without a desktop being there
-	EnteredAt   time.Time    `json:"entered_at,omitzero"`   // last time its person was given a way in
+	EnteredAt   time.Time    `json:"entered_at,omitzero"`   // last time its person was given the entry URL
 	LeftAt      time.Time    `json:"left_at,omitzero"`      // last time its person's last connection ended
 	Failures    int          `json:"failures,omitempty"`    // desktops that failed in a row; a ready one resets it
 	SessionData *SessionData `json:"session_data,omitempty"`
 	Removed     bool         `json:"removed,omitempty"` // taken off by the organiser; stays until its desktop is gone
+}
+
+// Requested reports whether the seat's person asked to enter after its desktop failed or its removal began.
+func (s *Seat) Requested() bool {
+	t := s.Desktop.Timings
+	return s.RequestedAt.After(t[Terminating]) && s.RequestedAt.After(t[Failed])
 }
 
 // SessionData is a seat's report that its session is over and where its data lies.

@@ -85,6 +85,11 @@ const (
 	GaveUp      EndReason = "failed"        // no seat could be given a desktop
 )
 
+// EndReasons lists every end reason.
+func EndReasons() []EndReason {
+	return []EndReason{Completed, NoShow, EndedByHost, Cancelled, Expired, GaveUp}
+}
+
 // RemovalReason says why one desktop was removed. A meeting's end reason is one too.
 type RemovalReason string
 
@@ -93,6 +98,17 @@ const (
 	RemovedNoShow      RemovalReason = "no_show"     // nobody used it in time
 	RemovedRescheduled RemovalReason = "rescheduled" // the meeting moved to a later time
 	RemovedSeat        RemovalReason = "seat_removed"
-	RemovedKillTime    RemovalReason = "kill_after" // the machine reached its greatest age
+	RemovedKillTime    RemovalReason = "kill_after" // the machine reached its maximum age
 	RemovedFailed      RemovalReason = "failed"
 )
+
+// RemovalReasons lists every removal reason, each once: those of a desktop, and those of its meeting's end.
+func RemovalReasons() []RemovalReason {
+	out := []RemovalReason{RemovedNoShow, RemovedRescheduled, RemovedSeat, RemovedKillTime, RemovedFailed}
+	for _, end := range EndReasons() {
+		if r := RemovalReason(end); !slices.Contains(out, r) {
+			out = append(out, r)
+		}
+	}
+	return out
+}

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"greenroom/internal/httpapi/client"
-	"greenroom/internal/scheduler/sqlscheduler"
 	"greenroom/internal/store"
 	"greenroom/internal/store/sqlstore"
 	"greenroom/internal/store/storetest"
@@ -29,7 +28,7 @@ func BenchmarkServe(b *testing.B) {
 				began := time.Now()
 				s.start()
 				b.ReportMetric(float64(time.Since(began).Milliseconds()), "start-ms")
-				<-time.After(12 * time.Second) // River's scheduler looks every five
+				<-time.After(12 * time.Second) // a few looks of the scheduler
 				s.until("the list", func(ctx context.Context) bool {
 					list, err := s.api.List(ctx, client.Filter{})
 					return err == nil && (n == 0 || len(list.Meetings) > 0)
@@ -44,8 +43,7 @@ func BenchmarkServe(b *testing.B) {
 // schedule puts meetings of tomorrow into the database of a server that does not run.
 func schedule(b *testing.B, data string, n int) {
 	b.Helper()
-	wakes := sqlscheduler.NewWakes()
-	s, err := sqlstore.Open(b.Context(), sqlstore.Options{Path: filepath.Join(data, "greenroom.db"), Wakes: wakes})
+	s, err := sqlstore.Open(b.Context(), sqlstore.Options{Path: filepath.Join(data, "greenroom.db")})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -21,7 +21,7 @@ trap 'rm -rf "$work"' EXIT
 mkdir -p "$dist"
 for arch in arm64 amd64; do
   mkdir "$work/$arch"
-  CGO_ENABLED=0 GOOS=linux GOARCH=$arch go build -trimpath -ldflags '-s -w' -o "$work/$arch/bootstrap" "$main"
+  CGO_ENABLED=0 GOOS=linux GOARCH=$arch go build -trimpath -tags lambda.norpc -ldflags '-s -w' -o "$work/$arch/bootstrap" "$main"
   out=$dist/greenroom-lambda-$arch.zip
   python3 - "$out" "$work/$arch/bootstrap" "$config" <<'PYTHON'
 import os, sys, zipfile

@@ -8,6 +8,32 @@ import sys
 import time
 
 
+# Tests of these packages run without the race detector. They drive programs that they built without it, or wire parts that are
+# tested with it below, and would make the detector compile the whole of AWS's SDK a second time.
+PLAIN = {
+    "greenroom": "reads the tree",
+    "greenroom/cmd/greenroom": "runs commands, each by itself",
+    "greenroom/deploy/aws": "reads files",
+    "greenroom/deploy/images": "reads files",
+    "greenroom/e2e": "drives the built program",
+    "greenroom/e2e/serverless": "drives the built program",
+    "greenroom/internal/app/components": "wires",
+    "greenroom/internal/app/lambda": "wires",
+    "greenroom/internal/app/server": "wires",
+    "greenroom/internal/doctor": "asks one question after another",
+    "greenroom/internal/sim/mutations": "drives programs that it built",
+}
+
+
+def go_packages():
+    """Returns the packages for the race detector and those without it, in the order of go list."""
+    out = subprocess.run(["go", "list", "./..."], stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+    unknown = set(PLAIN) - set(out)
+    if unknown:
+        sys.exit(f"scripts/run_tests.py lists packages that are not there: {' '.join(sorted(unknown))}")
+    return [p for p in out if p not in PLAIN], [p for p in out if p in PLAIN]
+
+
 def go_tests(args):
     """Runs `go test -json` and returns counts; prints a line a package and the output of what failed."""
     counts, output = collections.Counter(), collections.defaultdict(list)
@@ -63,8 +89,10 @@ def browser_tests():
 
 def main():
     began = time.time()
-    total = go_tests(sys.argv[1:] or ["-race", "./..."])
-    total += go_tests(["-run", "^TestLives$", "./internal/sim"])  # the race detector would lead too few
+    race, plain = go_packages()
+    total = go_tests(["-ldflags=-w", *plain])  # no debugger looks at these binaries, and linking is much of the time
+    total += go_tests(["-race", "-ldflags=-w", *race])
+    total += go_tests(["-run", "^TestLives$", "./internal/sim"])  # the race detector would slow it down too much
     total += go_tests(["-run", "^TestMakespan$", "./internal/compute/ec2compute"])  # likewise
     total += browser_tests()
     print(f"tests took {time.time() - began:.0f} s")

@@ -14,6 +14,7 @@ import (
 	"greenroom"
 	"greenroom/internal/httpapi/client"
 	"greenroom/internal/httpapi/wire"
+	"greenroom/internal/timezone"
 )
 
 const defaultServer = "http://127.0.0.1:8080"
@@ -97,7 +98,7 @@ func startTime(text string, now time.Time) (string, error) {
 		}
 		return now.Add(d).UTC().Format(time.RFC3339), nil
 	}
-	if _, err := time.Parse(time.RFC3339, text); err != nil {
+	if _, err := timezone.ParseTime(text); err != nil {
 		return "", usagef("--start is now, +10m, or a time as RFC 3339 such as 2026-12-01T15:00:00Z, and not %q", text)
 	}
 	return text, nil

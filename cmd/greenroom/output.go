@@ -14,6 +14,7 @@ import (
 
 	"greenroom"
 	"greenroom/internal/httpapi/wire"
+	"greenroom/internal/plaintext"
 )
 
 // print writes v as JSON if that is wanted, else what table writes.
@@ -34,15 +35,8 @@ func moment(t time.Time) string {
 	return t.Local().Format("Mon 2 Jan 2006 15:04 MST")
 }
 
-// clean keeps what others have written from steering the terminal.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return -1
-		}
-		return r
-	}, s)
-}
+// clean keeps what others have written from steering the terminal or the order of what stands beside it.
+func clean(s string) string { return plaintext.Clean(s) }
 
 // length writes a duration as people say it: 1h30m.
 func length(d time.Duration) string {
@@ -56,10 +50,13 @@ func length(d time.Duration) string {
 	return s
 }
 
+// spaced is a word of the API for people: in_use is "in use". Who reads it can find it in the API and in the log.
+func spaced[T ~string](word T) string { return strings.ReplaceAll(string(word), "_", " ") }
+
 func stateText(m wire.Meeting) string {
-	s := strings.ReplaceAll(string(m.State), "_", " ")
+	s := spaced(m.State)
 	if m.EndReason != nil {
-		s += " (" + strings.ReplaceAll(string(*m.EndReason), "_", " ") + ")"
+		s += " (" + spaced(*m.EndReason) + ")"
 	}
 	if m.ParkedUntil != nil {
 		s += ", parked"
@@ -115,9 +112,9 @@ func printSeat(w io.Writer, s wire.Seat) {
 		fmt.Fprintf(w, ": %s", clean(s.Name))
 	}
 	fmt.Fprintln(w)
-	phase := strings.ReplaceAll(string(s.Desktop.Phase), "_", " ")
+	phase := spaced(s.Desktop.Phase)
 	if s.Desktop.EndReason != nil {
-		phase += " (" + strings.ReplaceAll(string(*s.Desktop.EndReason), "_", " ") + ")"
+		phase += " (" + spaced(*s.Desktop.EndReason) + ")"
 	}
 	if s.Desktop.Connected {
 		phase += ", connected"

@@ -18,13 +18,8 @@ import (
 	"greenroom/internal/compute"
 	"greenroom/internal/dns"
 	"greenroom/internal/plan"
+	"greenroom/internal/store"
 )
-
-// meetings is what a pass needs of the store.
-type meetings interface {
-	Meeting(ctx context.Context, id string) (greenroom.Meeting, error)
-	Update(ctx context.Context, m greenroom.Meeting, events []greenroom.Event) (greenroom.Meeting, error)
-}
 
 // prober gathers proof from outside.
 type prober interface {
@@ -33,8 +28,8 @@ type prober interface {
 
 // Advancer moves meetings. All fields before Told are required and are not changed once it is in use.
 type Advancer struct {
-	Meetings  meetings
-	Providers map[string]compute.Provider // by the name that blueprints use
+	Meetings  store.Meetings
+	Providers map[greenroom.Provider]compute.Provider // by the name that blueprints use
 	Records   dns.Zone
 	Prober    prober
 	Zone      string // desktops are named <instance id>.<zone>

@@ -151,7 +151,7 @@ func newLife(t *testing.T, start time.Duration) *life {
 	t.Helper()
 	l := &life{cloud: newCloud(), t: t, store: memstore.New()}
 	l.advancer = &advance.Advancer{
-		Meetings: l.store, Providers: map[string]compute.Provider{"local": l.cloud}, Records: l.cloud, Prober: l.cloud, Zone: "desk.localhost",
+		Meetings: l.store, Providers: map[greenroom.Provider]compute.Provider{"local": l.cloud}, Records: l.cloud, Prober: l.cloud, Zone: "desk.localhost",
 		UserData: func(*greenroom.Meeting, *greenroom.Seat) ([]byte, error) { return []byte("{}"), nil },
 		Now:      time.Now,
 		Logger:   slog.New(slog.DiscardHandler),
@@ -340,7 +340,7 @@ func TestLife(t *testing.T) {
 			if err := l.Terminate(t.Context(), before); err != nil {
 				t.Fatal(err)
 			}
-			sweeper := &advance.Sweeper{Store: l.store, Providers: map[string]compute.Provider{"local": l.cloud}, Records: l.cloud,
+			sweeper := &advance.Sweeper{Store: l.store, Providers: map[greenroom.Provider]compute.Provider{"local": l.cloud}, Records: l.cloud,
 				Kick: func(id string) { l.advance() }, Logger: l.advancer.Logger}
 			if err := sweeper.Sweep(t.Context()); err != nil {
 				t.Fatal(err)
@@ -453,7 +453,7 @@ func TestSweepKeepsTheNameOfASeatThatWasTakenOff(t *testing.T) {
 			if l.names[kept] == (netip.Addr{}) {
 				t.Fatalf("%q was never named", kept)
 			}
-			sweeper := &advance.Sweeper{Store: l.store, Providers: map[string]compute.Provider{"local": l.cloud}, Records: l.cloud, Kick: func(string) {}, Logger: l.advancer.Logger}
+			sweeper := &advance.Sweeper{Store: l.store, Providers: map[greenroom.Provider]compute.Provider{"local": l.cloud}, Records: l.cloud, Kick: func(string) {}, Logger: l.advancer.Logger}
 			if name == "in no list" {
 				sweeper.Store = listless{l.store}
 			}
@@ -477,7 +477,7 @@ func TestSweep(t *testing.T) {
 	ghost := greenroom.Handle{Meeting: "ghostghostghost1", Seat: "teacher", Attempt: 1}
 	l.Launch(t.Context(), []compute.Request{{Handle: ghost}})
 	_ = l.SetRecords(t.Context(), []dns.Record{{Name: "ghost.desk.localhost", Address: netip.MustParseAddr("127.0.1.7")}})
-	sweeper := &advance.Sweeper{Store: l.store, Providers: map[string]compute.Provider{"local": l.cloud}, Records: l.cloud,
+	sweeper := &advance.Sweeper{Store: l.store, Providers: map[greenroom.Provider]compute.Provider{"local": l.cloud}, Records: l.cloud,
 		Kick: func(string) {}, Logger: l.advancer.Logger}
 	for look, want := range []int{3, 2, 2} {
 		if err := sweeper.Sweep(t.Context()); err != nil {

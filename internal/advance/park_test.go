@@ -29,7 +29,7 @@ func TestParked(t *testing.T) {
 		if err := l.Terminate(t.Context(), lost); err != nil {
 			t.Fatal(err)
 		}
-		sweeper := &advance.Sweeper{Store: l.store, Providers: map[string]compute.Provider{"local": l.cloud}, Records: l.cloud,
+		sweeper := &advance.Sweeper{Store: l.store, Providers: map[greenroom.Provider]compute.Provider{"local": l.cloud}, Records: l.cloud,
 			Kick: func(string) { l.advance() }, Logger: l.advancer.Logger}
 		for range 30 { // beyond the time after which nobody's coming would remove the desktops
 			if err := sweeper.Sweep(t.Context()); err != nil {

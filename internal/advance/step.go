@@ -9,6 +9,7 @@ import (
 	"greenroom"
 	"greenroom/internal/compute"
 	"greenroom/internal/plan"
+	"greenroom/internal/store"
 )
 
 // Step is one look at a meeting: what was saved, and the effects that the save is the intent of.
@@ -62,18 +63,13 @@ func promise(saved time.Time, d plan.Decision, now time.Time, lease time.Duratio
 
 // Settle saves what came of effects that were begun for m.
 func (a *Advancer) Settle(ctx context.Context, m greenroom.Meeting, outcomes []plan.Outcome) error {
-	for range maxConflicts {
-		next := m.Clone()
-		events := plan.Settle(&next, a.Zone, outcomes, a.now())
-		_, err := a.Meetings.Update(ctx, next, events)
-		if !errors.Is(err, greenroom.ErrConflict) {
-			return err
-		}
-		if m, err = a.Meetings.Meeting(ctx, m.ID); err != nil {
-			return err
-		}
+	_, err := store.ChangeFrom(ctx, a.Meetings, m, func(m *greenroom.Meeting) ([]greenroom.Event, error) {
+		return plan.Settle(m, a.Zone, outcomes, a.now()), nil
+	})
+	if err != nil {
+		return fmt.Errorf("save outcomes: %w", err)
 	}
-	return fmt.Errorf("save outcomes: %w", greenroom.ErrConflict)
+	return nil
 }
 
 // moment is how long after a call its effect is not to be seen yet.

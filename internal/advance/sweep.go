@@ -25,7 +25,7 @@ type sweepStore interface {
 // desktop is removed after a second look; meetings whose instance is missing are advanced, which looks again.
 type Sweeper struct {
 	Store     sweepStore
-	Providers map[string]compute.Provider
+	Providers map[greenroom.Provider]compute.Provider
 	Records   dns.Zone
 	Kick      func(meetingID string)
 	Logger    *slog.Logger
@@ -90,7 +90,7 @@ func (o desktops) add(m *greenroom.Meeting) {
 
 // instances removes a provider's orphans and wakes the meetings whose instances it does not list. It adds to machines whose
 // each instance is, by its id.
-func (s *Sweeper) instances(ctx context.Context, name string, provider compute.Provider, own desktops, machines map[string]greenroom.Handle, seen map[string]bool) error {
+func (s *Sweeper) instances(ctx context.Context, name greenroom.Provider, provider compute.Provider, own desktops, machines map[string]greenroom.Handle, seen map[string]bool) error {
 	list, err := provider.List(ctx, "")
 	if err != nil {
 		return fmt.Errorf("list %s: %w", name, err)

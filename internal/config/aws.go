@@ -83,7 +83,7 @@ func ec2Keys(e *greenroom.EC2) []key {
 func (c *Config) settleAddresses() {
 	for i := range c.Blueprints {
 		b := &c.Blueprints[i]
-		if b.Provider != "ec2" || b.EC2.PublicAddress != "" {
+		if b.Provider != greenroom.ProviderEC2 || b.EC2.PublicAddress != "" {
 			continue
 		}
 		b.EC2.PublicAddress = "true"

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -96,7 +97,7 @@ func (s Secret) Reveal() string { return string(s) }
 // Default is the configuration of a greenroom that was told nothing: the whole product on loopback.
 func Default() Config {
 	return Config{
-		Listen: "127.0.0.1:8080", DesktopListen: "127.0.0.1:8443", DNSListen: "127.0.0.1:8053",
+		Listen: "127.0.0.1:8080", DesktopListen: net.JoinHostPort("127.0.0.1", strconv.Itoa(greenroom.DesktopPort)), DNSListen: "127.0.0.1:8053",
 		DataDir: "~/.local/share/greenroom", Zone: "desk.localhost", Access: "direct", LogLevel: "info",
 		DNS:          DNS{Provider: "embedded", TSIGAlgorithm: "hmac-sha256", TTL: greenroom.Duration(time.Minute)},
 		Certificates: Certificates{Issuer: "local", Edge: "universal", AtEnd: "expire"},

@@ -170,7 +170,7 @@ func TestFaults(t *testing.T) {
 		{"EC2WithoutType", "blueprints:\n  default:\n    provider: ec2\n    protocol: dcv\n    image: ami-0123456789abcdef0\n", "blueprints.default.instance_types", "such as [t3.large]"},
 		{"BadImage", ec2File("image: ubuntu"), "blueprints.default.image", "an image's id such as ami-"},
 		{"BadSubnet", ec2File("subnets: [subnet-0123456789abcdef0, eu-west-1a]"), "blueprints.default.subnets", "\"eu-west-1a\" is not"},
-		{"SubnetTwice", ec2File("subnets: [subnet-0123456789abcdef0, subnet-0123456789abcdef0]"), "blueprints.default.subnets", "stands twice"},
+		{"SubnetTwice", ec2File("subnets: [subnet-0123456789abcdef0, subnet-0123456789abcdef0]"), "blueprints.default.subnets", "is a duplicate"},
 		{"BadGroup", ec2File("security_groups: [default]"), "blueprints.default.security_groups", "\"default\" is not"},
 		{"BadSpot", ec2File("spot: perhaps"), "blueprints.default.spot", "must be true or false"},
 		{"BadPublicAddress", ec2File("public_address: elastic"), "blueprints.default.public_address", "must be true or false"},

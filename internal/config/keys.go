@@ -46,7 +46,7 @@ func (c *Config) keys() []key {
 		{"dns.tsig_name", "With rfc2136: the name of the TSIG key.", &c.DNS.TSIGName},
 		{"dns.tsig_secret", "With rfc2136: the key, in base64.", &c.DNS.TSIGSecret},
 		{"dns.tsig_algorithm", "With rfc2136: the key's algorithm, `hmac-sha1`, `-sha224`, `-sha256`, `-sha384` or `-sha512`.", &c.DNS.TSIGAlgorithm},
-		{"dns.zone_id", "With route53 and cloudflare: the id of the zone; empty: it is found by its name.", &c.DNS.ZoneID},
+		{"dns.zone_id", "With route53 and cloudflare: the id of the zone; empty: it is found by its name. With cloudflare it is needed where the token sees two active zones of that name, or where the zone is still pending.", &c.DNS.ZoneID},
 		{"dns.token", "With cloudflare: an API token with the rights Zone Read and DNS Edit for the zone.", &c.DNS.Token},
 		{"dns.proxied", "With cloudflare: browsers reach desktops through Cloudflare's edge.", &c.DNS.Proxied},
 		{"dns.name_servers", "With embedded: the servers that the zone is delegated to, the first the primary, each a name and its IPv4 address, such as `ns1.desk.example.com=192.0.2.1`. Empty: `ns` below the zone, on this machine.", &c.DNS.NameServers},
@@ -76,8 +76,8 @@ func (c *Config) keys() []key {
 
 func blueprintKeys(b *greenroom.Blueprint) []key {
 	ks := []key{
-		{"provider", "Who makes the machines: `local`, on this machine, or `ec2`, on Amazon EC2 (docs/aws.md).", &b.Provider},
-		{"protocol", "How the screen reaches the browser: `novnc` on this machine, `dcv` elsewhere.", &b.Protocol},
+		{"provider", "Who makes the machines: `local`, on this machine, or `ec2`, on Amazon EC2 (docs/aws.md).", (*string)(&b.Provider)},
+		{"protocol", "How the screen reaches the browser: `novnc` on this machine, `dcv` elsewhere.", (*string)(&b.Protocol)},
 		{"agent", "What runs on the machine beside the desktop: `greenroom`, its agent, or `none`, for an image of your own; see [DCV desktops](desktops-dcv.md).", &b.Agent},
 		{"user", "Whose session it is on a machine with DCV: an account of the image.", &b.User},
 		{"hooks", "Directory on the machine with the hooks of a desktop, `warmup.d` and `end.d`; empty: none on this machine, the agent's own elsewhere.", &b.Hooks},

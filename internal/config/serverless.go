@@ -86,7 +86,7 @@ func (c Config) judgeFunctions(bad *greenroom.InvalidError) {
 		bad.Add("certificates.at_end", "must be expire: revoking needs a disk")
 	}
 	for _, b := range c.Blueprints {
-		if b.Provider != "ec2" {
+		if b.Provider != greenroom.ProviderEC2 {
 			bad.Add("blueprints."+b.Name+".provider", "must be ec2: a function has no desktops of its own")
 		}
 	}

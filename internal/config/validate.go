@@ -71,7 +71,7 @@ func (c Config) judge(bad *greenroom.InvalidError) {
 	c.judgeCertificates(bad)
 	for _, b := range c.Blueprints {
 		prefix := "blueprints." + b.Name
-		oneOf(bad, prefix+".provider", b.Provider, "local", "ec2")
+		oneOf(bad, prefix+".provider", b.Provider, greenroom.Providers()...)
 		judgeDesktop(bad, prefix, b)
 		for i, app := range b.Applications {
 			if strings.TrimSpace(app) == "" || len(app) > 1000 || strings.ContainsAny(app, "\x00\n") {
@@ -85,14 +85,14 @@ func (c Config) judge(bad *greenroom.InvalidError) {
 
 // judgeDesktop joins what a machine can be with who makes it: this machine's desktops run greenroom's agent and speak noVNC.
 func judgeDesktop(bad *greenroom.InvalidError, prefix string, b greenroom.Blueprint) {
-	oneOf(bad, prefix+".protocol", b.Protocol, "novnc", "dcv")
-	if b.Provider == "local" && b.Protocol == "dcv" {
+	oneOf(bad, prefix+".protocol", b.Protocol, greenroom.Protocols()...)
+	if b.Provider == greenroom.ProviderLocal && b.Protocol == greenroom.DCV {
 		bad.Add(prefix+".protocol", "must be novnc with the provider local: DCV runs on machines of its own")
 	}
-	if b.Provider == "ec2" && b.Protocol == "novnc" {
+	if b.Provider == greenroom.ProviderEC2 && b.Protocol == greenroom.NoVNC {
 		bad.Add(prefix+".protocol", "must be dcv with the provider ec2: noVNC is for desktops on this machine")
 	}
-	if b.Provider == "local" && b.Agent == "none" {
+	if b.Provider == greenroom.ProviderLocal && !b.Reports() {
 		bad.Add(prefix+".agent", "must be greenroom with the provider local: nothing else runs its desktops")
 	}
 	if b.Hooks != "" && !filepath.IsAbs(b.Hooks) && !windowsPath.MatchString(b.Hooks) {
@@ -140,7 +140,7 @@ func network(s string) (netip.Prefix, error) {
 	return p.Masked(), err
 }
 
-func oneOf(bad *greenroom.InvalidError, name, value string, possible ...string) {
+func oneOf[T ~string](bad *greenroom.InvalidError, name string, value T, possible ...T) {
 	if slices.Contains(possible, value) {
 		return
 	}
@@ -148,7 +148,15 @@ func oneOf(bad *greenroom.InvalidError, name, value string, possible ...string) 
 		bad.Add(name, "must be %s in this version, and is %q", possible[0], value)
 		return
 	}
-	bad.Add(name, "must be one of %s, and is %q", strings.Join(possible, ", "), value)
+	bad.Add(name, "must be one of %s, and is %q", joined(possible), value)
+}
+
+func joined[T ~string](words []T) string {
+	out := make([]string, len(words))
+	for i, w := range words {
+		out[i] = string(w)
+	}
+	return strings.Join(out, ", ")
 }
 
 // longestHost is what stands before the zone in a desktop's name: an instance id and a dot.

@@ -5,13 +5,12 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+
+	"greenroom"
 )
 
 // ResolvePath is what a DCV Connection Gateway posts its question to, below the address of its resolver.
 const ResolvePath = "/resolveSession"
-
-// serverPort is where DCV servers listen.
-const serverPort = 8443
 
 // ResolveRequest is a connection gateway's question: where is this session?
 type ResolveRequest struct {
@@ -55,5 +54,5 @@ type ResolveAnswer struct {
 
 // Resolved answers that the session is the console session of the DCV server at host.
 func Resolved(q ResolveRequest, host string) ResolveAnswer {
-	return ResolveAnswer{SessionID: "console", TransportProtocol: q.Transport, DcvServerEndpoint: host, Port: serverPort, WebURLPath: "/"}
+	return ResolveAnswer{SessionID: "console", TransportProtocol: q.Transport, DcvServerEndpoint: host, Port: greenroom.DesktopPort, WebURLPath: "/"}
 }

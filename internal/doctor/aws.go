@@ -32,9 +32,6 @@ type AWSOptions struct {
 // awsTimeout bounds all looks at AWS together.
 const awsTimeout = time.Minute
 
-// desktopPort is where desktops answer.
-const desktopPort = 8443
-
 // CheckAWS looks whether the account has what the blueprints need. It changes nothing there.
 func CheckAWS(ctx context.Context, o AWSOptions) []Finding {
 	ctx, cancel := context.WithTimeout(ctx, awsTimeout)
@@ -58,7 +55,7 @@ func CheckAWS(ctx context.Context, o AWSOptions) []Finding {
 	}
 	found := false
 	for _, b := range o.Blueprints {
-		if b.Provider != "ec2" {
+		if b.Provider != greenroom.ProviderEC2 {
 			continue
 		}
 		found = true
@@ -195,21 +192,21 @@ func (a account) groups(ctx context.Context, ids []string) Finding {
 	for _, g := range answer.SecurityGroups {
 		for _, rule := range g.IpPermissions {
 			from, to, everything := aws.ToInt32(rule.FromPort), aws.ToInt32(rule.ToPort), aws.ToString(rule.IpProtocol) == "-1"
-			if everything || from <= desktopPort && desktopPort <= to {
+			if everything || from <= greenroom.DesktopPort && greenroom.DesktopPort <= to {
 				open = true
 			}
-			if anywhere(rule) && (everything || from != desktopPort || to != desktopPort) {
+			if anywhere(rule) && (everything || from != greenroom.DesktopPort || to != greenroom.DesktopPort) {
 				others = append(others, fmt.Sprintf("%s opens %s to everybody", aws.ToString(g.GroupId), portsOf(rule)))
 			}
 		}
 	}
 	switch {
 	case !open:
-		return Finding{Detail: fmt.Sprintf("port %d is closed", desktopPort), Fix: fmt.Sprintf("let participants in: TCP %d, from everywhere or from their networks", desktopPort)}
+		return Finding{Detail: fmt.Sprintf("port %d is closed", greenroom.DesktopPort), Fix: fmt.Sprintf("let participants in: TCP %d, from everywhere or from their networks", greenroom.DesktopPort)}
 	case len(others) > 0:
-		return Finding{Note: true, Detail: strings.Join(others, ", "), Fix: fmt.Sprintf("close what is not needed: desktops answer on TCP %d only", desktopPort)}
+		return Finding{Note: true, Detail: strings.Join(others, ", "), Fix: fmt.Sprintf("close what is not needed: desktops answer on TCP %d only", greenroom.DesktopPort)}
 	}
-	return Finding{OK: true, Detail: fmt.Sprintf("TCP %d is open, and nothing else to everybody", desktopPort)}
+	return Finding{OK: true, Detail: fmt.Sprintf("TCP %d is open, and nothing else to everybody", greenroom.DesktopPort)}
 }
 
 func anywhere(rule types.IpPermission) bool {

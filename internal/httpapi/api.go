@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -127,16 +128,21 @@ func Register(mux *http.ServeMux, o Options) {
 	publishNulls(h)
 	publishProblem(h)
 	routes.HandleFunc("/", unknown(routes))
-	for _, prefix := range []string{"/api/", "/dcv/", "/agent/"} {
+	for _, prefix := range []string{"/dcv/", "/agent/"} {
 		mux.Handle(prefix, routes)
 	}
+	mux.Handle("/api/", a.documents(routes))
 	a.resolverRoute(mux, o.Resolvers)
 	registerDocs(mux, h)
 	registerOperations(mux, o)
 }
 
+// strictCasing makes huma tell Title from title, as the rest of the world does. huma has it for the whole program.
+var strictCasing = sync.OnceFunc(func() { huma.ValidateStrictCasing = true })
+
 // newHuma sets huma up without its own pages, which load scripts from elsewhere.
 func newHuma(routes *http.ServeMux, version string) huma.API {
+	strictCasing()
 	if version == "" {
 		version = "devel"
 	}

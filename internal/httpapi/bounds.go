@@ -4,8 +4,8 @@ import "github.com/danielgtaylor/huma/v2"
 
 // publishNulls documents the references that can be null, which huma cannot say.
 func publishNulls(h huma.API) {
-	for schema, property := range map[string]string{"Seat": "session_data", "Desktop": "proof"} {
-		p := h.OpenAPI().Components.Schemas.Map()[schema].Properties
+	for _, of := range [][2]string{{"Seat", "session_data"}, {"Desktop", "proof"}, {"Desktop", "agent"}} {
+		property, p := of[1], h.OpenAPI().Components.Schemas.Map()[of[0]].Properties
 		p[property] = &huma.Schema{Description: p[property].Description, AnyOf: []*huma.Schema{{Ref: p[property].Ref}, {Type: "null"}}}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -69,7 +68,7 @@ type seatInput struct {
 // op describes a call of the organiser.
 func op(method, path, id, summary, description string) huma.Operation {
 	return huma.Operation{Method: method, Path: path, OperationID: id, Summary: summary, Description: description,
-		Tags: []string{"Organiser"}, MaxBodyBytes: maxBody + 1, RejectUnknownQueryParameters: true}
+		Tags: []string{"Organiser"}, MaxBodyBytes: maxBody + 1, BodyReadTimeout: -1, RejectUnknownQueryParameters: true} // documents has read the body
 }
 
 func (a *api) organiserRoutes(h huma.API) {
@@ -125,13 +124,18 @@ func visible(key string) bool {
 
 func (a *api) list(ctx context.Context, in *struct {
 	caller
-	State  string    `query:"state" enum:"scheduled,preparing,ready,in_progress,ending,ended" doc:"Only meetings in this state."`
-	From   time.Time `query:"from" doc:"Only meetings that start then or later."`
-	To     time.Time `query:"to" doc:"Only meetings that start before then."`
-	Limit  int       `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"Meetings in one answer."`
-	Cursor string    `query:"cursor" maxLength:"200" doc:"next_cursor of the page before."`
+	State  string `query:"state" enum:"scheduled,preparing,ready,in_progress,ending,ended" doc:"Only meetings in this state."`
+	From   moment `query:"from" doc:"Only meetings that start then or later."`
+	To     moment `query:"to" doc:"Only meetings that start before then."`
+	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"Meetings in one answer."`
+	Cursor string `query:"cursor" maxLength:"200" doc:"next_cursor of the page before."`
 }) (*struct{ Body wire.Meetings }, error) {
-	found, next, err := a.service.List(ctx, meetings.Filter{State: greenroom.State(in.State), From: in.From, To: in.To, Limit: in.Limit, Cursor: in.Cursor})
+	var bad greenroom.InvalidError
+	f := meetings.Filter{State: greenroom.State(in.State), From: in.From.time("from", &bad), To: in.To.time("to", &bad), Limit: in.Limit, Cursor: in.Cursor}
+	if err := bad.Err(); err != nil {
+		return nil, a.problem(in.request, err)
+	}
+	found, next, err := a.service.List(ctx, f)
 	if err != nil {
 		return nil, a.problem(in.request, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"greenroom"
 	"greenroom/internal/httpapi/wire"
 	"greenroom/internal/meetings"
+	"greenroom/internal/plan"
 )
 
 // meeting renders a meeting for its organiser.
@@ -56,13 +57,26 @@ func event(e greenroom.Event) wire.Event {
 }
 
 func explanation(e meetings.Explanation) wire.Plan {
-	out := wire.Plan{Meeting: e.Meeting, State: e.State, Steps: []wire.PlanStep{}, WakeAt: instant(e.WakeAt), Why: e.Why,
-		ParkedUntil: instant(e.ParkedUntil), ParkedReason: e.ParkedReason, Seats: []wire.PlanSeat{}}
-	for _, s := range e.Steps {
-		out.Steps = append(out.Steps, wire.PlanStep{Do: s.Do, Seat: s.Seat, Role: s.Seat, Why: s.Why})
+	m, d := &e.Meeting, e.Decision
+	out := wire.Plan{Meeting: m.ID, State: d.Meeting.State(), Steps: []wire.PlanStep{}, WakeAt: instant(d.Wake), Why: d.Why, Seats: []wire.PlanSeat{}}
+	for _, ev := range d.Events {
+		do := string(ev.Kind)
+		if phase := ev.Data["phase"]; phase != "" {
+			do = "move to " + phase
+		}
+		out.Steps = append(out.Steps, wire.PlanStep{Do: do, Seat: ev.Seat, Role: ev.Seat, Why: ev.Message})
 	}
-	for _, s := range e.Seats {
-		out.Seats = append(out.Seats, wire.PlanSeat{Seat: s.Seat, Role: s.Role, Phase: s.Phase, Since: instant(s.Since), Error: known(s.Error), At: instant(s.At), Next: s.Next})
+	for _, ef := range d.Effects {
+		out.Steps = append(out.Steps, wire.PlanStep{Do: string(ef.Do), Seat: ef.Handle.Seat, Role: ef.Handle.Seat, Why: ef.Why})
+	}
+	if m.ParkedUntil.After(e.At) {
+		out.ParkedUntil, out.ParkedReason = instant(m.ParkedUntil), m.ParkedReason
+	}
+	for i := range m.Seats {
+		s := &m.Seats[i]
+		at, next := plan.Outlook(m, s, e.At)
+		out.Seats = append(out.Seats, wire.PlanSeat{Seat: s.ID, Role: s.Role, Phase: s.Desktop.Phase, Since: instant(s.Desktop.Timings[s.Desktop.Phase]),
+			Error: known(s.Desktop.Error), At: instant(at), Next: next})
 	}
 	return out
 }
@@ -97,7 +111,7 @@ func seats(in []wire.SeatInput) []meetings.SeatInput {
 	}
 	out := make([]meetings.SeatInput, 0, len(in))
 	for _, s := range in {
-		out = append(out, meetings.SeatInput{ID: s.ID, Role: s.Role, Name: s.Name, Email: s.Email})
+		out = append(out, meetings.SeatInput(s))
 	}
 	return out
 }

@@ -2,9 +2,7 @@ package httpapi
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -14,12 +12,12 @@ import (
 
 	"greenroom"
 	"greenroom/internal/httpx"
+	"greenroom/internal/sse"
 )
 
 // Times of a stream.
 const (
 	heartbeat    = 15 * time.Second // keeps the connection alive, and looks again in case a hint was lost
-	writeTimeout = 10 * time.Second // a client that takes longer is gone
 	reconnect    = 2 * time.Second  // what clients are told to wait before they connect again
 	askAgain     = 5 * time.Second  // the same, where no stream is held
 	eventsAtOnce = 200              // timeline entries read at a time
@@ -63,7 +61,7 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request, in *watchInput) erro
 	if a.hub != nil {
 		hints = a.hub.Subscribe(ctx, in.ID) // before the first look: what changes after it is hinted at
 	}
-	s := &stream{api: a, w: w, control: http.NewResponseController(w), meeting: in.ID, seq: in.After}
+	s := &stream{api: a, w: w, meeting: in.ID, seq: in.After}
 	if last, err := strconv.ParseInt(in.Last, 10, 64); err == nil {
 		s.seq, s.resumed = last, true
 	}
@@ -72,10 +70,10 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request, in *watchInput) erro
 	for {
 		over, err := s.look(ctx)
 		switch {
-		case err != nil && !s.started:
+		case err != nil && s.out == nil:
 			return err
 		case err != nil:
-			if ctx.Err() == nil && !errors.Is(err, errClientGone) {
+			if ctx.Err() == nil && !errors.Is(err, sse.ErrGone) {
 				a.log.ErrorContext(ctx, "watch ended", "meeting", in.ID, "err", err)
 			}
 			return nil
@@ -90,7 +88,7 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request, in *watchInput) erro
 				return nil
 			}
 		case <-beat.C:
-			if s.write(": still here\n\n") != nil {
+			if s.out.Beat() != nil {
 				return nil
 			}
 		}
@@ -101,12 +99,11 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request, in *watchInput) erro
 type stream struct {
 	api     *api
 	w       http.ResponseWriter
-	control *http.ResponseController
+	out     *sse.Stream // nil before it is started
 	meeting string
 	rev     int64 // of the meeting as last sent
 	seq     int64 // of the last timeline entry sent
 	resumed bool
-	started bool
 }
 
 // look sends what is new and reports whether there will be nothing more.
@@ -119,12 +116,14 @@ func (s *stream) look(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if !s.started {
+	if s.out == nil {
 		if s.resumed && m.Closed && len(found) == 0 {
 			s.w.WriteHeader(http.StatusNoContent)
 			return true, nil
 		}
-		s.start()
+		if err := s.start(); err != nil {
+			return false, err
+		}
 	}
 	if s.rev == 0 { // first what it is about, and from then on each story before its outcome
 		if err := s.sendMeeting(m); err != nil {
@@ -134,7 +133,7 @@ func (s *stream) look(ctx context.Context) (bool, error) {
 	for len(found) > 0 {
 		for _, e := range found {
 			s.seq = e.Seq
-			if err := s.send("timeline", "id: "+strconv.FormatInt(e.Seq, 10)+"\n", event(e)); err != nil {
+			if err := s.out.Send(sse.Event{Kind: "timeline", ID: strconv.FormatInt(e.Seq, 10), Data: event(e)}); err != nil {
 				return false, err
 			}
 		}
@@ -151,39 +150,14 @@ func (s *stream) sendMeeting(m greenroom.Meeting) error {
 		return nil
 	}
 	s.rev = m.Rev
-	return s.send("meeting", "", s.api.meeting(m))
+	return s.out.Send(sse.Event{Kind: "meeting", Data: s.api.meeting(m)})
 }
 
-func (s *stream) start() {
-	s.started = true
-	s.w.Header().Set("Content-Type", "text/event-stream")
-	s.w.Header().Set("Cache-Control", "no-store")
-	s.w.Header().Set("X-Accel-Buffering", "no") // proxies must not collect a stream
+func (s *stream) start() (err error) {
 	again := reconnect
 	if s.api.hub == nil {
 		again = askAgain
 	}
-	_ = s.write(fmt.Sprintf("retry: %d\n\n", again.Milliseconds()))
-}
-
-var errClientGone = errors.New("client gone")
-
-func (s *stream) send(kind, id string, data any) error {
-	doc, err := json.Marshal(data)
-	if err != nil {
-		return err
-	}
-	return s.write("event: " + kind + "\n" + id + "data: " + string(doc) + "\n\n")
-}
-
-// write sends text at once. Writers without deadlines, as in tests, are written to without one.
-func (s *stream) write(text string) error {
-	_ = s.control.SetWriteDeadline(time.Now().Add(writeTimeout))
-	if _, err := s.w.Write([]byte(text)); err != nil {
-		return errClientGone
-	}
-	if s.control.Flush() != nil {
-		return errClientGone
-	}
-	return nil
+	s.out, err = sse.Start(s.w, again)
+	return err
 }

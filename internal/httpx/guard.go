@@ -113,7 +113,7 @@ func logged(next http.Handler, log *slog.Logger) http.Handler {
 		sw := &statusWriter{ResponseWriter: w}
 		defer func() {
 			level := slog.LevelInfo
-			if sw.status < http.StatusBadRequest && (r.Method == http.MethodGet || r.Method == http.MethodHead || strings.HasPrefix(r.URL.Path, "/agent/")) {
+			if sw.status == ClientGone.Status || sw.status < http.StatusBadRequest && (r.Method == http.MethodGet || r.Method == http.MethodHead || strings.HasPrefix(r.URL.Path, "/agent/")) {
 				level = slog.LevelDebug
 			}
 			if log.Enabled(r.Context(), level) {

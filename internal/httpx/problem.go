@@ -58,6 +58,7 @@ var (
 	Misdirected     = Kind{"misdirected", http.StatusMisdirectedRequest, "The request is for another host"}
 	InvalidInput    = Kind{"invalid-input", http.StatusUnprocessableEntity, "The input has faults"}
 	TooManyRequests = Kind{"too-many-requests", http.StatusTooManyRequests, "Too many requests"}
+	ClientGone      = Kind{"client-gone", 499, "The client has gone"} // for the log: nobody reads it
 	Internal        = Kind{"internal", http.StatusInternalServerError, "Something went wrong here"}
 	Unavailable     = Kind{"unavailable", http.StatusServiceUnavailable, "Not possible at the moment"}
 )
@@ -178,9 +179,12 @@ func Fail(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
 	Note(r, log, err).Write(w)
 }
 
-// Note is ProblemOf that logs an error which is our own fault, unless the client has just gone.
+// Note is ProblemOf that logs an error which is our own fault. What failed because the client has gone is ClientGone.
 func Note(r *http.Request, log *slog.Logger, err error) *Problem {
 	p := ProblemOf(err)
+	if p.Status == http.StatusInternalServerError && errors.Is(r.Context().Err(), context.Canceled) {
+		return ClientGone.Problem("The client closed the connection before it was answered.")
+	}
 	if p.Status >= http.StatusInternalServerError && r.Context().Err() == nil {
 		log.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", Path(r), "err", err)
 	}

@@ -19,6 +19,7 @@ import (
 	"greenroom"
 	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/certs"
+	"greenroom/internal/plaintext"
 )
 
 // UserData is what the machine of a seat's current attempt is told at birth.
@@ -31,7 +32,7 @@ func (s *Service) UserData(m *greenroom.Meeting, seat *greenroom.Seat) ([]byte, 
 		Protocol: b.Protocol, Screen: b.Screen, Applications: b.Applications,
 		Hooks: b.Hooks,
 	}
-	if m.Blueprint.Protocol == "dcv" {
+	if m.Blueprint.Protocol == greenroom.DCV {
 		data.User = m.Blueprint.Owner(seat.Role)
 	}
 	if !seat.Desktop.Launch.Together() { // what machines that start together are told is the same for all, and at every try
@@ -313,7 +314,7 @@ const maxDataURL = 2048 // bytes
 
 func checkDataURL(where string) error {
 	u, err := url.Parse(where)
-	if err == nil && len(where) <= maxDataURL && (u.Scheme == "s3" || u.Scheme == "https") && u.Host != "" && u.User == nil && printable(where) {
+	if err == nil && len(where) <= maxDataURL && (u.Scheme == "s3" || u.Scheme == "https") && u.Host != "" && u.User == nil && plaintext.Fault(where) == "" {
 		return nil
 	}
 	var bad greenroom.InvalidError
@@ -350,7 +351,7 @@ func (s *Service) Verify(ctx context.Context, secret, sessionID, token, client s
 func redeem(m *greenroom.Meeting, seat *greenroom.Seat, sessionID, token, client string, now time.Time) (Verdict, []greenroom.Event, error) {
 	d := &seat.Desktop
 	known := sessionID == agentapi.SessionID || sessionID == d.InstanceID // DCV's gateway knows the session by the instance
-	if !known || !enterable(d) {
+	if !known || !d.Enterable() {
 		events, err := refuse(seat, "A token was refused: no such session.", now, "client", client)
 		return Verdict{Message: "there is no such session"}, events, err
 	}
@@ -366,11 +367,6 @@ func redeem(m *greenroom.Meeting, seat *greenroom.Seat, sessionID, token, client
 	t.Client, t.UsedAt = client, now
 	return verdict, []greenroom.Event{{At: now, Kind: greenroom.EventVerified, Seat: seat.ID, Attempt: d.Attempt,
 		Message: whose(t, seat) + " token was accepted.", Data: map[string]string{"client": client, "user": verdict.Username}}}, nil
-}
-
-// enterable reports whether participants may be in the desktop now.
-func enterable(d *greenroom.Desktop) bool {
-	return d.Phase == greenroom.Ready || d.Phase == greenroom.InUse
 }
 
 // RefuseQuestion is the verdict on a question that is none, with its entry on the timeline.

@@ -8,6 +8,7 @@ import (
 
 	"greenroom"
 	"greenroom/internal/plan"
+	"greenroom/internal/timezone"
 )
 
 // StaleError says that a change was meant for another version of the meeting.
@@ -76,7 +77,7 @@ func (s *Service) apply(m *greenroom.Meeting, in Edit, now time.Time, bad *green
 func retime(m *greenroom.Meeting, in Edit, now time.Time, bad *greenroom.InvalidError) {
 	length, endField := m.Duration(), "starts_at"
 	if in.StartsAt != nil {
-		if t, err := time.Parse(time.RFC3339, *in.StartsAt); err != nil || !t.Equal(m.StartsAt) {
+		if t, err := timezone.ParseTime(*in.StartsAt); err != nil || !t.Equal(m.StartsAt) {
 			m.StartsAt = start(*in.StartsAt, now, bad)
 		}
 	}

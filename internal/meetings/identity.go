@@ -21,7 +21,7 @@ const clockSkew = 5 * time.Minute
 // impostor says why an enrolment is not that of the machine that was launched for the desktop, "" if nothing speaks against
 // it. Machines on EC2 must show the document that AWS signed for them; others have none.
 func (s *Service) impostor(m *greenroom.Meeting, d *greenroom.Desktop, in agentapi.Enrolment, now time.Time) string {
-	if m.Blueprint.Provider != "ec2" {
+	if m.Blueprint.Provider != greenroom.ProviderEC2 {
 		return ""
 	}
 	if s.Identify == nil {

@@ -40,13 +40,13 @@ func (s *Service) Enter(ctx context.Context, id, seatID, key, client string) (St
 		switch {
 		case m.EndReason != "":
 			return nil, errUnchanged
-		case d.Phase == greenroom.Ready || d.Phase == greenroom.InUse:
+		case d.Enterable():
 			token = greenroom.NewSecret()
 			d.Tokens = append(trim(d.Tokens, now), greenroom.Token{Hash: greenroom.HashSecret(token), ExpiresAt: now.Add(greenroom.TokenLife)})
 			seat.EnteredAt = now
 			return []greenroom.Event{{At: now, Kind: greenroom.EventEntered, Seat: seatID, Attempt: d.Attempt,
 				Message: nameOf(seat) + " was given the way in.", Data: map[string]string{"client": client}}}, nil
-		case wanted(m, seat) && !pending(seat):
+		case wanted(m, seat) && !seat.Requested():
 			seat.RequestedAt = now
 			return []greenroom.Event{{At: now, Kind: greenroom.EventRequested, Seat: seatID, Attempt: d.Attempt,
 				Message: nameOf(seat) + " came and the desktop is gone; a new one is asked for.", Data: map[string]string{"client": client}}}, nil
@@ -92,26 +92,20 @@ func wanted(m *greenroom.Meeting, seat *greenroom.Seat) bool {
 	return m.EndReason == "" && (p == greenroom.Gone || p == greenroom.Terminating || p == greenroom.Failed)
 }
 
-// pending reports whether the person's request for a new desktop is already noted.
-func pending(seat *greenroom.Seat) bool {
-	t := seat.Desktop.Timings
-	return seat.RequestedAt.After(t[greenroom.Terminating]) && seat.RequestedAt.After(t[greenroom.Failed])
-}
-
 // stand describes the seat for its participant.
 func (s *Service) stand(ctx context.Context, m *greenroom.Meeting, seat *greenroom.Seat, now time.Time) (Standing, error) {
 	d := &seat.Desktop
 	st := Standing{
 		Meeting: m.ID, Title: m.Title, Seat: seat.ID, Role: seat.Role, Name: seat.Name, State: m.State(), Phase: d.Phase, EndReason: m.EndReason,
 		StartsAt: m.StartsAt, EndsAt: m.EndsAt, TimeZone: m.TimeZone, OpensAt: m.LaunchAt(), VideoURL: s.VideoURL(*m),
-		Failing: d.Error != "" && d.Phase != greenroom.Ready && d.Phase != greenroom.InUse,
+		Failing: d.Error != "" && !d.Enterable(),
 	}
 	if m.EndReason != "" {
-		st.Message = endMessage(m.EndReason)
+		st.Message = m.EndReason.Words().Participant
 		return st, &greenroom.UserError{Message: st.Message, Cause: greenroom.ErrEnded}
 	}
-	st.CanEnter = d.Phase == greenroom.Ready || d.Phase == greenroom.InUse
-	st.Wanted = wanted(m, seat) && !pending(seat)
+	st.CanEnter = d.Enterable()
+	st.Wanted = wanted(m, seat) && !seat.Requested()
 	expected := s.history.expected(ctx, m.Blueprint.Name)
 	st.Stages, st.Estimate = stages(d, expected, now)
 	if d.Phase == greenroom.Planned && st.OpensAt.After(now) {
@@ -148,7 +142,7 @@ func retryIn(st Standing, now time.Time) time.Duration {
 func stages(d *greenroom.Desktop, expected map[greenroom.Phase]time.Duration, now time.Time) ([]Stage, time.Duration) {
 	steps := []greenroom.Phase{greenroom.Launching, greenroom.Booting, greenroom.Naming, greenroom.Proving}
 	current := slices.Index(steps, d.Phase)
-	done := d.Phase == greenroom.Ready || d.Phase == greenroom.InUse
+	done := d.Enterable()
 	var out []Stage
 	var left time.Duration
 	for i, phase := range steps {

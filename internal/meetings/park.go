@@ -2,7 +2,6 @@ package meetings
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"greenroom"
@@ -14,7 +13,6 @@ const (
 	defaultParking = time.Hour
 	minParking     = time.Second
 	maxParking     = 12 * time.Hour
-	maxReason      = 200 // characters
 )
 
 // Park holds a meeting: greenroom does nothing for it until the time is over, Resume is called, or the organiser
@@ -29,10 +27,7 @@ func (s *Service) Park(ctx context.Context, id, length, reason, by string) (gree
 			bad.Add("for", "a meeting is parked for a Go duration from %s to %s, such as 30m; %q is not one", greenroom.Duration(minParking), greenroom.Duration(maxParking), clip(length))
 		}
 	}
-	reason = strings.TrimSpace(reason)
-	if len([]rune(reason)) > maxReason || !printable(reason) {
-		bad.Add("reason", "a reason is one line of at most %d characters", maxReason)
-	}
+	reason = line("reason", "a reason", reason, MaxReason, &bad)
 	if err := bad.Err(); err != nil {
 		return greenroom.Meeting{}, err
 	}

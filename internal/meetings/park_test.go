@@ -67,7 +67,7 @@ func TestWhoAsksWhileParkedIsRemembered(t *testing.T) {
 		t.Fatal(err)
 	}
 	var e meetings.Explanation
-	if e, err = b.Explain(t.Context(), m.ID); err != nil || e.Steps[0].Seat != "teacher" || !strings.Contains(e.Steps[0].Why, "gets a new desktop") {
-		t.Errorf("%+v %v", e.Steps, err)
+	if e, err = b.Explain(t.Context(), m.ID); err != nil || len(e.Decision.Events) == 0 || e.Decision.Events[0].Seat != "teacher" || !strings.Contains(e.Decision.Events[0].Message, "gets a new desktop") {
+		t.Errorf("%+v %v", e.Decision, err)
 	}
 }

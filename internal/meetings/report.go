@@ -67,9 +67,9 @@ func (s *Service) ordered(ctx context.Context, token string, change func(*greenr
 	orders := agentapi.Orders{EndsAt: m.EndsAt}
 	switch seat := m.AnySeat(h.Seat); {
 	case m.EndReason != "":
-		orders.Ending = endMessage(m.EndReason)
+		orders.Ending = m.EndReason.Words().Participant
 	case seat.Desktop.Phase == greenroom.Terminating:
-		orders.Ending = goneMessage(seat.Desktop.EndReason)
+		orders.Ending = seat.Desktop.EndReason.Words().Participant
 	}
 	return orders, nil
 }
@@ -130,7 +130,7 @@ func learn(seat *greenroom.Seat, in agentapi.Report, now time.Time) (bool, []gre
 func connections(seat *greenroom.Seat, present []agentapi.Connection, now time.Time) *greenroom.Event {
 	a := &seat.Desktop.Agent
 	n, before := len(present), a.Connections
-	if n == before || !enterable(&seat.Desktop) {
+	if n == before || !seat.Desktop.Enterable() {
 		return nil
 	}
 	a.Connections = n

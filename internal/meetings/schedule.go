@@ -15,9 +15,6 @@ import (
 
 // Bounds of what an organiser may ask for.
 const (
-	maxTitle    = 200                  // characters
-	maxName     = 100                  // characters
-	maxEmail    = 254                  // bytes, RFC 5321
 	maxAhead    = 366 * 24 * time.Hour // a start may lie this far ahead
 	maxPast     = 5 * time.Minute      // slow forms and slow clocks
 	minDuration = time.Minute
@@ -95,27 +92,6 @@ func (s *Service) blueprintNames() string {
 	return strings.Join(names, ", ")
 }
 
-func title(t string, bad *greenroom.InvalidError) string {
-	t = strings.TrimSpace(t)
-	switch n := len([]rune(t)); {
-	case n == 0:
-		bad.Add("title", "give the meeting a title of 1 to %d characters", maxTitle)
-	case n > maxTitle:
-		bad.Add("title", "a title has 1 to %d characters; this one has %d", maxTitle, n)
-	case !printable(t):
-		bad.Add("title", "a title is one line of text without control characters")
-	}
-	return t
-}
-
-// timeZone accepts IANA names only: "Local" and "" mean different things on different machines.
-func timeZone(name string, bad *greenroom.InvalidError) string {
-	if _, err := time.LoadLocation(name); err != nil || name == "Local" {
-		bad.Add("time_zone", "a time zone is an IANA name such as Europe/Berlin or UTC; %q is not", clip(name))
-	}
-	return name
-}
-
 func start(text string, now time.Time, bad *greenroom.InvalidError) time.Time {
 	if text == "now" {
 		return now.Truncate(time.Second)
@@ -129,15 +105,6 @@ func start(text string, now time.Time, bad *greenroom.InvalidError) time.Time {
 		bad.Add("starts_at", "the start lies more than a year ahead; give a nearer one")
 	}
 	return t
-}
-
-func instant(field, text, also string, bad *greenroom.InvalidError) time.Time {
-	t, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		bad.Add(field, "give a time as RFC 3339, such as 2026-12-01T15:00:00Z%s; %q is not one", also, clip(text))
-		return time.Time{}
-	}
-	return t.UTC().Truncate(time.Second)
 }
 
 func duration(field, text string, bad *greenroom.InvalidError) time.Duration {
@@ -165,22 +132,9 @@ func checkTimes(m *greenroom.Meeting, now time.Time, endField string, bad *green
 }
 
 // checkPerson judges the name and the address of a seat's participant. Prefix is what the fields are below.
-func checkPerson(prefix, name, email string, bad *greenroom.InvalidError) {
-	if name := strings.TrimSpace(name); len([]rune(name)) > maxName || !printable(name) {
-		bad.Add(prefix+"name", "a name is one line of at most %d characters", maxName)
-	}
-	if e := strings.TrimSpace(email); e != "" && !plausibleEmail(e) {
-		bad.Add(prefix+"email", "an e-mail address looks like name@example.com; %q does not", clip(e))
-	}
-}
-
-func plausibleEmail(e string) bool {
-	local, domain, ok := strings.Cut(e, "@")
-	return ok && local != "" && domain != "" && len(e) <= maxEmail && printable(e) && !strings.ContainsAny(local+domain, " <>\",;@")
-}
-
-func printable(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\u2028' || r == '\u2029' || r == '\ufffd' })
+func checkPerson(prefix, name, address string, bad *greenroom.InvalidError) {
+	line(prefix+"name", "a name", name, MaxName, bad)
+	email(prefix+"email", address, bad)
 }
 
 func orElse(s, fallback string) string {

@@ -126,117 +126,50 @@ func (s *Service) Events(ctx context.Context, id string, after int64, limit int)
 	return s.Store.Events(ctx, id, after, limit)
 }
 
-// maxRaces bounds how often a change is made again because somebody else changed the meeting meanwhile.
-const maxRaces = 32
-
-// unchanged is returned by a change that found nothing to do.
-var errUnchanged = errors.New("unchanged")
+// errUnchanged is returned by a change that found nothing to do.
+var errUnchanged = store.ErrUnchanged
 
 // errNoted is returned by a change that people want to know of and the plan does not: it is saved, and the wake that stands
 // stays.
 var errNoted = errors.New("noted")
 
-// change loads a meeting, applies f and saves, again when somebody else was faster; then it asks for an
-// Advance. An error of f ends it and is returned with the meeting as it stands; errUnchanged and errNoted are no errors.
+// change is store.Change, and then asks for an Advance. An error of f ends it and is returned with the meeting as it stands;
+// errUnchanged and errNoted are no errors.
 func (s *Service) change(ctx context.Context, id string, f func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error)) (greenroom.Meeting, error) {
-	for range maxRaces {
-		m, err := s.Meeting(ctx, id)
-		if err != nil {
-			return m, err
-		}
+	if !greenroom.ValidMeetingID(id) {
+		return greenroom.Meeting{}, fmt.Errorf("meeting %w", greenroom.ErrNotFound)
+	}
+	news := false
+	saved, err := store.Change(ctx, s.Store, id, func(m *greenroom.Meeting) ([]greenroom.Event, error) {
 		now := s.Now().UTC()
-		events, err := f(&m, now)
-		if errors.Is(err, errUnchanged) {
-			return m, nil
-		}
-		news := !errors.Is(err, errNoted)
-		if err != nil && news {
-			return m, err
-		}
-		if news && !m.Closed { // the change may be news for the plan: the wake that stood may be too late
+		events, err := f(m, now)
+		if news = err == nil; news && !m.Closed { // the change may be news for the plan: the wake that stood may be too late
 			m.WakeAt = now
 		}
-		saved, err := s.Store.Update(ctx, m, events)
-		if errors.Is(err, greenroom.ErrConflict) {
-			continue
+		if errors.Is(err, errNoted) {
+			err = nil
 		}
-		if err == nil && news {
-			s.Kick(id)
-		}
-		return saved, err
+		return events, err
+	})
+	if err == nil && news {
+		s.Kick(id)
 	}
-	return greenroom.Meeting{}, fmt.Errorf("change meeting %s: %w", id, greenroom.ErrConflict)
+	return saved, err
 }
 
 // Explanation is what would happen to a meeting next, and why.
 type Explanation struct {
-	Meeting string            `json:"meeting"`
-	State   greenroom.State   `json:"state"`
-	Steps   []ExplanationStep `json:"steps"`
-	WakeAt  time.Time         `json:"wake_at,omitzero"` // zero: nothing more will happen
-	Why     string            `json:"why"`              // what the wake waits for
-
-	ParkedUntil  time.Time // zero: not parked
-	ParkedReason string
-	Seats        []SeatOutlook // as they stand before the steps
-}
-
-// SeatOutlook is where a seat's desktop stands and what comes next for it.
-type SeatOutlook struct {
-	Seat  string // its id
-	Role  string
-	Phase greenroom.Phase
-	Since time.Time // when the phase was entered
-	Error string    // the last thing that went wrong
-	At    time.Time // when Next comes, at the latest; zero: not known, or never
-	Next  string
-}
-
-// ExplanationStep is one thing that would be done now.
-type ExplanationStep struct {
-	Do   string `json:"do"`
-	Seat string `json:"seat,omitempty"` // its id; empty for the whole meeting
-	Why  string `json:"why"`
+	Meeting  greenroom.Meeting // as it is stored
+	Decision plan.Decision     // what would be done now
+	At       time.Time         // now
 }
 
 // Explain plans without acting.
 func (s *Service) Explain(ctx context.Context, id string) (Explanation, error) {
-	if !greenroom.ValidMeetingID(id) {
-		return Explanation{}, fmt.Errorf("meeting %w", greenroom.ErrNotFound)
-	}
 	m, err := s.Meeting(ctx, id)
 	if err != nil {
 		return Explanation{}, err
 	}
 	d, err := s.Explainer.Explain(ctx, id)
-	if err != nil {
-		return Explanation{}, err
-	}
-	e := Explanation{Meeting: id, State: d.Meeting.State(), Steps: []ExplanationStep{}, WakeAt: d.Wake, Why: d.Why}
-	for _, ev := range d.Events {
-		do := string(ev.Kind)
-		if phase := ev.Data["phase"]; phase != "" {
-			do = "move to " + phase
-		}
-		e.Steps = append(e.Steps, ExplanationStep{Do: do, Seat: ev.Seat, Why: ev.Message})
-	}
-	for _, ef := range d.Effects {
-		e.Steps = append(e.Steps, ExplanationStep{Do: string(ef.Do), Seat: ef.Handle.Seat, Why: ef.Why})
-	}
-	if now := s.Now(); m.ParkedUntil.After(now) {
-		e.ParkedUntil, e.ParkedReason = m.ParkedUntil, m.ParkedReason
-	}
-	e.Seats = outlooks(&m, s.Now())
-	return e, nil
-}
-
-func outlooks(m *greenroom.Meeting, now time.Time) []SeatOutlook {
-	out := make([]SeatOutlook, 0, len(m.Seats))
-	for i := range m.Seats {
-		s := &m.Seats[i]
-		o := SeatOutlook{Seat: s.ID, Role: s.Role, Phase: s.Desktop.Phase, Since: s.Desktop.Timings[s.Desktop.Phase], Error: s.Desktop.Error}
-		o.At, o.Next = plan.Outlook(m, s, now)
-		out = append(out, o)
-	}
-	return out
+	return Explanation{Meeting: m, Decision: d, At: s.Now()}, err
 }

@@ -25,7 +25,7 @@ type Schedule struct {
 
 // SeatInput is one wanted seat.
 type SeatInput struct {
-	ID    string // of a seat that is there, in an Edit; greenroom chooses those of new ones
+	ID    string `json:",omitempty"` // of a seat that is there, in an Edit; greenroom chooses those of new ones. Left out of fingerprints
 	Role  string
 	Name  string
 	Email string

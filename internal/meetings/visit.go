@@ -26,9 +26,9 @@ func (s *Service) Visit(ctx context.Context, id, seatID, as string) (string, err
 		switch {
 		case seat == nil:
 			return nil, fmt.Errorf("seat %q: %w", clip(seatID), greenroom.ErrNotFound)
-		case m.Blueprint.Protocol != "dcv" || !m.Blueprint.Reports():
+		case m.Blueprint.Protocol != greenroom.DCV || !m.Blueprint.Reports():
 			return nil, &greenroom.UserError{Message: "Hosts and observers can enter desktops of the protocol dcv that run greenroom's agent; this meeting's do not.", Cause: greenroom.ErrConflict}
-		case seat.Desktop.Phase != greenroom.Ready && seat.Desktop.Phase != greenroom.InUse:
+		case !seat.Desktop.Enterable():
 			return nil, &greenroom.UserError{Message: "The desktop of this seat is not ready; try again when it is.", Cause: greenroom.ErrConflict}
 		}
 		d := &seat.Desktop

@@ -41,7 +41,7 @@ func (s *Service) Way(ctx context.Context, hostname string) (Way, error) {
 	}
 	return Way{
 		Hostname: hostname, InstanceID: d.InstanceID, Address: address, KeyHash: d.Agent.KeyHash,
-		Open: enterable(d), Proving: d.Phase == greenroom.Naming || d.Phase == greenroom.Proving,
+		Open: d.Enterable(), Proving: d.Phase == greenroom.Naming || d.Phase == greenroom.Proving,
 		Title: m.Title, Role: seat.Role, LobbyURL: s.lobbyURL(m.ID, seat.ID),
 		handle: m.Handle(seat), until: d.KillAt,
 	}, nil

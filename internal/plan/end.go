@@ -77,7 +77,7 @@ func (p *planner) unusedReason() greenroom.EndReason {
 // could have come in, never from the machine's boot: a late desktop is not the person's fault.
 func (p *planner) absent(s *greenroom.Seat) bool {
 	d := &s.Desktop
-	if d.EndReason == greenroom.RemovedNoShow && !p.requested(s) {
+	if d.EndReason == greenroom.RemovedNoShow && !s.Requested() {
 		return true
 	}
 	readyAt, ok := d.Entered(greenroom.Ready)

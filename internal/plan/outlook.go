@@ -47,15 +47,13 @@ func startingOutlook(m *greenroom.Meeting, s *greenroom.Seat, now time.Time) (ti
 		return time.Time{}, "the desktop is removed: the meeting is over"
 	}
 	if d.RetryAt.After(now) {
-		return d.RetryAt, fmt.Sprintf("the %s is tried again after %d failed tries", map[greenroom.Phase]string{
-			greenroom.Launching: "launch", greenroom.Naming: "record", greenroom.Proving: "proof", greenroom.Booting: "look",
-		}[d.Phase], d.Tries)
+		return d.RetryAt, fmt.Sprintf("the %s is tried again after %d failed tries", d.Phase.Words().Action, d.Tries)
 	}
-	waits := stageWaitsFor[d.Phase]
+	waits := d.Phase.Words().WaitsFor
 	if d.Phase == greenroom.Proving && m.Blueprint.Reports() && d.Agent.ReadyAt.IsZero() {
-		waits = "the desktop's agent to report that its screen is up, at the latest"
+		waits = "the desktop's agent to report that its screen is up"
 	}
-	return stageBegan(d).Add(stageDeadline(m, d.Phase)), "waits for " + waits + "; then the desktop is replaced"
+	return stageBegan(d).Add(stageDeadline(m, d.Phase)), "waits for " + waits + ", at the latest; then the desktop is replaced"
 }
 
 func removalOutlook(m *greenroom.Meeting, d *greenroom.Desktop, now time.Time) (time.Time, string) {

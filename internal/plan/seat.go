@@ -179,14 +179,6 @@ func (p *planner) ready(s *greenroom.Seat) {
 	}
 }
 
-// stageWaitsFor says what a stage's deadline waits for.
-var stageWaitsFor = map[greenroom.Phase]string{
-	greenroom.Launching: "the provider's answer, at the latest",
-	greenroom.Booting:   "the machine to run, at the latest",
-	greenroom.Naming:    "the record to be written, at the latest",
-	greenroom.Proving:   "the screen and the proof, at the latest",
-}
-
 // inTime fails a desktop whose agent said that it will never be ready, or whose stage took too long.
 func (p *planner) inTime(s *greenroom.Seat) bool {
 	d := &s.Desktop
@@ -196,7 +188,7 @@ func (p *planner) inTime(s *greenroom.Seat) bool {
 		return false
 	}
 	deadline := stageDeadline(&p.m, d.Phase)
-	if p.due(stageBegan(d).Add(deadline), stageWaitsFor[d.Phase]+"; then the desktop is replaced") {
+	if p.due(stageBegan(d).Add(deadline), d.Phase.Words().WaitsFor+", at the latest; then the desktop is replaced") {
 		why := fmt.Sprintf("The stage %q took longer than %s.", d.Phase, greenroom.Duration(deadline))
 		if d.Error != "" {
 			why += " Last: " + d.Error
@@ -300,7 +292,7 @@ func (p *planner) replace(s *greenroom.Seat) {
 	failedAt := d.Timings[greenroom.Failed]
 	next := failedAt.Add(backoff(s.Failures - 1))
 	if givenUp(s) {
-		if !p.requested(s) {
+		if !s.Requested() {
 			return
 		}
 		next = failedAt.Add(requestPause)
@@ -317,15 +309,9 @@ func (p *planner) gone(s *greenroom.Seat) {
 	}
 	if s.Desktop.EndReason == greenroom.RemovedRescheduled {
 		p.again(s, "A new desktop is planned for the new time.")
-	} else if p.requested(s) {
+	} else if s.Requested() {
 		p.again(s, nameOf(s)+" came and gets a new desktop.")
 	}
-}
-
-// requested reports whether the seat's person asked to enter after its desktop failed or was removed.
-func (p *planner) requested(s *greenroom.Seat) bool {
-	lost := later(s.Desktop.Timings[greenroom.Terminating], s.Desktop.Timings[greenroom.Failed])
-	return s.RequestedAt.After(lost)
 }
 
 func (p *planner) again(s *greenroom.Seat, why string) {

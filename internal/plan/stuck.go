@@ -66,7 +66,7 @@ func stuckSeat(m *greenroom.Meeting, s *greenroom.Seat, now time.Time) (Trouble,
 	d := &s.Desktop
 	t := Trouble{Seat: s.ID, Since: d.Timings[d.Phase], Error: d.Error}
 	deadline := stageDeadline(m, d.Phase)
-	provider := "look at the provider " + m.Blueprint.Provider
+	provider := "look at the provider " + string(m.Blueprint.Provider)
 	switch {
 	case d.Phase.Starting() && now.After(later(t.Since, d.TurnAt).Add(deadline+OverdueAfter)):
 		t.Kind, t.Message = "slow_stage", fmt.Sprintf("Its desktop is %s for much longer than the %s that stage may take, and was not replaced.", d.Phase, greenroom.Duration(deadline))
@@ -94,7 +94,7 @@ func tooOld(m *greenroom.Meeting, now time.Time) []Trouble {
 		if d := &s.Desktop; d.MayExist() && !d.KillAt.IsZero() && now.After(d.KillAt.Add(OverdueAfter)) {
 			out = append(out, Trouble{Kind: "too_old", Seat: s.ID, Since: d.KillAt, Error: d.Error,
 				Message: fmt.Sprintf("Its machine is older than %s (kill_after), and is not confirmed to be gone.", m.Blueprint.Rules.KillAfter),
-				Fix:     "look at the provider " + m.Blueprint.Provider + thing(" for ", d.InstanceID) + ", and remove the machine there if it still runs"})
+				Fix:     "look at the provider " + string(m.Blueprint.Provider) + thing(" for ", d.InstanceID) + ", and remove the machine there if it still runs"})
 		}
 	}
 	return out

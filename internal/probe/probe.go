@@ -32,7 +32,7 @@ type Prober struct{ o Options }
 
 // New returns a prober.
 func New(o Options) *Prober {
-	o.Port = cmp.Or(o.Port, 8443)
+	o.Port = cmp.Or(o.Port, greenroom.DesktopPort)
 	o.Timeout = cmp.Or(o.Timeout, 10*time.Second)
 	return &Prober{o: o}
 }

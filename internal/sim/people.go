@@ -303,7 +303,7 @@ func (l *life) verify(t *thread, b *book, m *machine, token, client string) bool
 	ok := false
 	err := t.do("verify", b, func(p *process) error {
 		s := b.now.AnySeat(m.handle.Seat)
-		open := s != nil && b.now.Handle(s) == m.handle && (s.Desktop.Phase == greenroom.Ready || s.Desktop.Phase == greenroom.InUse)
+		open := s != nil && b.now.Handle(s) == m.handle && s.Desktop.Enterable()
 		v, err := p.service.Verify(context.Background(), verifier, agentapi.SessionID, token, client)
 		if v.OK && !open {
 			l.fail("a token of %s was accepted when the desktop was not to be entered", m.handle.Token())

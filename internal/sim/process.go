@@ -9,6 +9,7 @@ import (
 
 	"greenroom"
 	"greenroom/internal/advance"
+	"greenroom/internal/backoff"
 	"greenroom/internal/compute"
 	"greenroom/internal/meetings"
 	"greenroom/internal/plan"
@@ -55,11 +56,12 @@ func (p *process) setClock() {
 const (
 	secondBell   = 10 * time.Second
 	lookEvery    = time.Minute
-	firstRetry   = 500 * time.Millisecond
-	longestRetry = time.Minute
 	renewEvery   = 2500 * time.Millisecond // half of a pass's lease
 	maxConflicts = 16
 )
+
+// retries are those of a meeting whose passes fail, without the spread.
+var retries = backoff.Schedule{First: 500 * time.Millisecond, Most: time.Minute}
 
 // start begins a life of the process, with nothing in its memory.
 func (p *process) start() {
@@ -70,7 +72,7 @@ func (p *process) start() {
 	delete(l.finalSweeps, p)
 	p.running, p.again, p.failures = map[string]bool{}, map[string]bool{}, map[string]int{}
 	keeper := &ledger{l}
-	providers := map[string]compute.Provider{"sim": (*cloud)(l)}
+	providers := map[greenroom.Provider]compute.Provider{"sim": (*cloud)(l)}
 	logger := slog.New(slog.DiscardHandler)
 	p.service = meetings.New(meetings.Options{
 		Store: keeper, Blueprints: []greenroom.Blueprint{l.blueprint}, Kick: p.kick, Issuer: issuer{},
@@ -240,7 +242,7 @@ func (p *process) passed(id string, err error) {
 	case err != nil && !errors.Is(err, greenroom.ErrNotFound):
 		p.l.log("%s pass of %s: %v", p.name, id, err)
 		p.failures[id]++
-		p.ring(id, min(firstRetry<<min(p.failures[id]-1, 10), longestRetry))
+		p.ring(id, retries.After(p.failures[id]-1))
 	case p.again[id]:
 		p.failures[id] = 0
 		p.ring(id, 0)

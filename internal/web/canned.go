@@ -196,7 +196,7 @@ func cannedEvents(m *greenroom.Meeting) []greenroom.Event {
 		add(m.ParkedAt, greenroom.EventParked, "", "The meeting was parked: greenroom does nothing for it for 30m. Reason: "+m.ParkedReason)
 	}
 	if m.EndReason != "" {
-		add(m.EndedAt, greenroom.EventEnded, "", endSentence(m.EndReason))
+		add(m.EndedAt, greenroom.EventEnded, "", m.EndReason.Words().Organiser)
 	}
 	return events
 }
@@ -257,10 +257,10 @@ func cannedStandings() []cannedStanding {
 			s.State, s.Phase, s.Wanted, s.Message = greenroom.InProgress, greenroom.Gone, true, "Nobody had used it 15 minutes after the start. The meeting still goes on: ask for a new desktop, and it is started for you."
 		}),
 		with("lobby-cancelled", cannedNow, func(s *meetings.Standing) {
-			s.State, s.EndReason, s.Message = greenroom.Ended, greenroom.Cancelled, "The organiser has cancelled this meeting. Ask the organiser for a new time."
+			s.State, s.EndReason, s.Message = greenroom.Ended, greenroom.Cancelled, greenroom.Cancelled.Words().Participant
 		}),
 		with("lobby-ended", cannedNow.Add(time.Hour), func(s *meetings.Standing) {
-			s.State, s.EndReason, s.Message = greenroom.Ending, greenroom.EndedByHost, "The organiser has ended this meeting. Its desktops are gone; there is nothing you need to do."
+			s.State, s.EndReason, s.Message = greenroom.Ending, greenroom.EndedByHost, greenroom.EndedByHost.Words().Participant
 		}),
 		with("lobby-failed", cannedNow.Add(time.Hour), func(s *meetings.Standing) {
 			s.State, s.EndReason = greenroom.Ended, greenroom.GaveUp

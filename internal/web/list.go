@@ -32,11 +32,11 @@ type listFilter struct {
 // listChoices are the filters; the first is the default.
 var listChoices = []struct{ show, name, empty string }{
 	{"upcoming", "Upcoming", "Nothing is coming up."},
-	{string(greenroom.Scheduled), "Scheduled", "No meeting is waiting for its time."},
-	{string(greenroom.Preparing), "Preparing", "No desktop is being started."},
-	{string(greenroom.AllReady), "Ready", "No meeting has all its desktops ready and waiting."},
-	{string(greenroom.InProgress), "In progress", "No meeting is going on."},
-	{string(greenroom.Ended), "Ended", "No meeting has ended yet."},
+	{string(greenroom.Scheduled), greenroom.Scheduled.Label(), "No meeting is waiting for its time."},
+	{string(greenroom.Preparing), greenroom.Preparing.Label(), "No desktop is being started."},
+	{string(greenroom.AllReady), greenroom.AllReady.Label(), "No meeting has all its desktops ready and waiting."},
+	{string(greenroom.InProgress), greenroom.InProgress.Label(), "No meeting is going on."},
+	{string(greenroom.Ended), greenroom.Ended.Label(), "No meeting has ended yet."},
 	{"all", "All", "No meeting was ever scheduled here."},
 }
 

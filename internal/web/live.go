@@ -1,18 +1,18 @@
 package web
 
 import (
-	"errors"
-	"fmt"
 	"net/http"
 	"time"
 
 	"greenroom"
+	"greenroom/internal/sse"
 )
 
 // Times of the live stream.
 const (
 	settle    = 100 * time.Millisecond // changes closer together than this are one reason to look again
 	heartbeat = 20 * time.Second       // keeps proxies from closing a quiet stream
+	reconnect = 3 * time.Second        // what a browser that lost the stream waits
 	longLive  = time.Hour              // then the browser connects again, and its right to watch is checked anew
 )
 
@@ -26,23 +26,19 @@ func (w *Web) live(rw http.ResponseWriter, r *http.Request) error {
 	if w.hub == nil {
 		return greenroom.ErrNotFound // the page's script falls back to asking now and then
 	}
-	s := stream{rw: rw, control: http.NewResponseController(rw)}
-	rw.Header().Set("Content-Type", "text/event-stream")
-	rw.Header().Set("Cache-Control", "no-store")
-	rw.Header().Set("X-Accel-Buffering", "no")
 	hints := w.hub.Subscribe(r.Context(), id)
-	_ = s.pass(r, hints) // the reader went away: nobody to tell
+	s, err := sse.Start(rw, reconnect)
+	if err == nil {
+		err = pass(r, s, hints)
+	}
+	_ = err // the reader went away: nobody to tell
 	return nil
 }
 
-// stream writes server-sent events, each under a deadline of its own.
-type stream struct {
-	rw      http.ResponseWriter
-	control *http.ResponseController
-}
-
-func (s stream) pass(r *http.Request, hints <-chan struct{}) error {
-	if err := s.send("retry: 3000\nevent: changed\ndata:\n\n"); err != nil { // what changed before the stream was open
+// pass tells of changes until the reader goes, the hub ends or longLive is over.
+func pass(r *http.Request, s *sse.Stream, hints <-chan struct{}) error {
+	changed := sse.Event{Kind: "changed"}
+	if err := s.Send(changed); err != nil { // what changed before the stream was open
 		return err
 	}
 	beat, end := time.NewTicker(heartbeat), time.NewTimer(longLive)
@@ -57,7 +53,7 @@ func (s stream) pass(r *http.Request, hints <-chan struct{}) error {
 		case <-end.C:
 			return nil
 		case <-beat.C:
-			err = s.send(": still here\n\n")
+			err = s.Beat()
 		case _, ok := <-hints:
 			if !ok {
 				return nil
@@ -67,20 +63,10 @@ func (s stream) pass(r *http.Request, hints <-chan struct{}) error {
 			}
 		case <-quiet:
 			quiet = nil
-			err = s.send("event: changed\ndata:\n\n")
+			err = s.Send(changed)
 		}
 		if err != nil {
 			return err
 		}
 	}
-}
-
-func (s stream) send(text string) error {
-	if err := s.control.SetWriteDeadline(time.Now().Add(10 * time.Second)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return err
-	}
-	if _, err := fmt.Fprint(s.rw, text); err != nil {
-		return err
-	}
-	return s.control.Flush()
 }

@@ -132,8 +132,8 @@ func newLobbyPage(st meetings.Standing, key string, now time.Time) lobbyPage {
 	p.Early = !p.Over && !p.CanEnter && !p.Wanted && !st.Parked && st.Phase == greenroom.Planned && now.Before(st.OpensAt)
 	p.Headline = headline(&p, st)
 	for _, s := range st.Stages {
-		word, ok := stageWords[s.Phase]
-		if !ok || s.Phase == greenroom.Planned || st.Parked { // a stage that stands still must not look as if it moved
+		word := s.Phase.Words().Step
+		if word == "" || st.Parked { // a stage that stands still must not look as if it moved
 			continue
 		}
 		p.Stages = append(p.Stages, stage{Word: word, Done: s.Done, Current: s.Current, At: s.Since, Expected: s.Expected})
@@ -147,7 +147,7 @@ func newLobbyPage(st meetings.Standing, key string, now time.Time) lobbyPage {
 func headline(p *lobbyPage, st meetings.Standing) string {
 	switch {
 	case p.Over:
-		return overHeadline(st.EndReason)
+		return st.EndReason.Words().Headline
 	case p.CanEnter:
 		return "Your desktop is ready"
 	case st.Parked:
@@ -162,22 +162,5 @@ func headline(p *lobbyPage, st meetings.Standing) string {
 		return "You are early, and in the right place"
 	default:
 		return "Your desktop is being prepared"
-	}
-}
-
-func overHeadline(why greenroom.EndReason) string {
-	switch why {
-	case greenroom.Cancelled:
-		return "This meeting was cancelled"
-	case greenroom.EndedByHost:
-		return "The organiser has ended this meeting"
-	case greenroom.NoShow:
-		return "Nobody came to this meeting"
-	case greenroom.GaveUp:
-		return "This meeting could not take place"
-	case greenroom.Expired:
-		return "The time of this meeting is up"
-	default:
-		return "This meeting is over"
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"greenroom"
+	"greenroom/internal/timezone"
 )
 
 // wallLayout is how a browser's datetime-local field writes a time.
@@ -13,11 +14,7 @@ const wallLayout = "2006-01-02T15:04"
 
 // zone loads an IANA time zone; the empty name and an unknown one are UTC. Pages that only show a time use it.
 func zone(name string) *time.Location {
-	loc, err := time.LoadLocation(name)
-	if err != nil || name == "" || name == "Local" {
-		return time.UTC
-	}
-	return loc
+	return timezone.Show(name)
 }
 
 // instants returns the moments at which clocks in loc show wall, in order: one on most days, none in the gap
@@ -48,8 +45,8 @@ type choice struct {
 // time happens twice and fold does not say which.
 func resolve(wall, zoneName, fold string) (time.Time, []choice, error) {
 	e := &greenroom.InvalidError{}
-	loc, err := time.LoadLocation(zoneName)
-	if err != nil || zoneName == "Local" {
+	loc, err := timezone.Load(zoneName)
+	if err != nil {
 		e.Add("time_zone", "%q is no time zone; choose one from the list, such as Europe/Berlin or UTC", zoneName)
 		return time.Time{}, nil, e
 	}

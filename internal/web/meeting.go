@@ -145,7 +145,7 @@ func newMeetingPage(m *greenroom.Meeting, events []greenroom.Event, links map[st
 		CanEdit: m.EndReason == "", CanEnd: m.Used() || !now.Before(m.StartsAt),
 	}
 	if m.EndReason != "" {
-		p.Ended = endSentence(m.EndReason)
+		p.Ended = m.EndReason.Words().Organiser
 	}
 	if m.ParkedUntil.After(now) {
 		p.Parked, p.Reason, p.Next = clock(m.ParkedUntil, m.TimeZone), m.ParkedReason, ""
@@ -173,7 +173,7 @@ func newSeatCard(m *greenroom.Meeting, s *greenroom.Seat, link string, now time.
 		c.Mail = mailto(m, s, link)
 	}
 	if d.Phase == greenroom.Terminating || d.Phase == greenroom.Gone {
-		c.Note = removalSentence(d.EndReason)
+		c.Note = d.EndReason.Words().Organiser
 	} else {
 		c.Trouble = d.Error
 	}
@@ -199,7 +199,7 @@ func desktopStages(d *greenroom.Desktop) []stage {
 	out := make([]stage, len(order))
 	for i, phase := range order {
 		at, entered := d.Entered(phase)
-		out[i] = stage{Word: stageWords[phase], Short: stageShort[phase], At: at, Current: d.Phase == phase && phase.Starting()}
+		out[i] = stage{Word: phase.Words().Step, Short: phase.Words().StepShort, At: at, Current: d.Phase == phase && phase.Starting()}
 		if phase == greenroom.Ready {
 			out[i].Done = entered
 			continue

@@ -25,120 +25,30 @@ type pill struct {
 	Tone tone
 }
 
+var stateTones = map[greenroom.State]tone{
+	greenroom.Scheduled: calm, greenroom.Preparing: busy, greenroom.AllReady: good, greenroom.InProgress: good, greenroom.Ending: busy, greenroom.Ended: over,
+}
+
+var phaseTones = map[greenroom.Phase]tone{
+	greenroom.Planned: calm, greenroom.Launching: busy, greenroom.Booting: busy, greenroom.Naming: busy, greenroom.Proving: busy,
+	greenroom.Ready: good, greenroom.InUse: good, greenroom.Terminating: busy, greenroom.Gone: over, greenroom.Failed: bad,
+}
+
 func statePill(s greenroom.State, why greenroom.EndReason) pill {
-	switch s {
-	case greenroom.Preparing:
-		return pill{"Preparing", busy}
-	case greenroom.AllReady:
-		return pill{"Ready", good}
-	case greenroom.InProgress:
-		return pill{"In progress", good}
-	case greenroom.Ending:
-		return pill{"Ending", busy}
-	case greenroom.Ended:
-		return endPill(why)
-	default:
-		return pill{"Scheduled", calm}
+	switch {
+	case s == greenroom.Ended && why == greenroom.GaveUp:
+		return pill{why.Words().Label, bad}
+	case s == greenroom.Ended:
+		return pill{why.Words().Label, over}
 	}
-}
-
-func endPill(why greenroom.EndReason) pill {
-	switch why {
-	case greenroom.Cancelled:
-		return pill{"Cancelled", over}
-	case greenroom.NoShow:
-		return pill{"Nobody came", over}
-	case greenroom.GaveUp:
-		return pill{"Failed", bad}
-	default:
-		return pill{"Ended", over}
-	}
-}
-
-// endSentence says why a meeting is over.
-func endSentence(why greenroom.EndReason) string {
-	switch why {
-	case greenroom.Completed:
-		return "The meeting is complete."
-	case greenroom.NoShow:
-		return "Nobody came, so the meeting was ended and its desktops were removed."
-	case greenroom.EndedByHost:
-		return "The organiser ended the meeting."
-	case greenroom.Cancelled:
-		return "The meeting was cancelled."
-	case greenroom.Expired:
-		return "The meeting's time ran out."
-	case greenroom.GaveUp:
-		return "No desktop could be started, so the meeting was ended."
-	default:
-		return "The meeting is over."
-	}
+	return pill{s.Label(), stateTones[s]}
 }
 
 func phasePill(d *greenroom.Desktop) pill {
-	switch d.Phase {
-	case greenroom.Launching:
-		return pill{"Starting", busy}
-	case greenroom.Booting:
-		return pill{"Booting", busy}
-	case greenroom.Naming:
-		return pill{"Naming", busy}
-	case greenroom.Proving:
-		return pill{"Checking", busy}
-	case greenroom.Ready:
-		return pill{"Ready", good}
-	case greenroom.InUse:
-		if d.Connected() {
-			return pill{"Connected", good}
-		}
-		return pill{"In use", good}
-	case greenroom.Terminating:
-		return pill{"Removing", busy}
-	case greenroom.Gone:
-		return pill{"Removed", over}
-	case greenroom.Failed:
-		return pill{"Failed", bad}
-	default:
-		return pill{"Planned", calm}
+	if d.Connected() {
+		return pill{"Connected", good}
 	}
-}
-
-// removalSentence says why a desktop was or is being removed.
-func removalSentence(why greenroom.RemovalReason) string {
-	switch why {
-	case greenroom.RemovedNoShow:
-		return "Removed because nobody used it in time. Who comes later gets a new one."
-	case greenroom.RemovedRescheduled:
-		return "Removed because the meeting moved to a later time."
-	case greenroom.RemovedSeat:
-		return "Removed with its seat."
-	case greenroom.RemovedKillTime:
-		return "Removed because it reached the greatest age a desktop may have."
-	case greenroom.RemovedFailed:
-		return "Removed because it failed."
-	case "":
-		return ""
-	default:
-		return "Removed because the meeting is over."
-	}
-}
-
-// stageWords names the stages of a desktop's start, for people who do not know what DNS is.
-var stageWords = map[greenroom.Phase]string{
-	greenroom.Planned:   "Planned",
-	greenroom.Launching: "Ask for a machine",
-	greenroom.Booting:   "Start it up",
-	greenroom.Naming:    "Give it a name",
-	greenroom.Proving:   "Check it from outside",
-	greenroom.Ready:     "Ready",
-}
-
-var stageShort = map[greenroom.Phase]string{
-	greenroom.Launching: "Machine",
-	greenroom.Booting:   "Boot",
-	greenroom.Naming:    "Name",
-	greenroom.Proving:   "Check",
-	greenroom.Ready:     "Ready",
+	return pill{d.Phase.Words().Label, phaseTones[d.Phase]}
 }
 
 var proofWords = map[string]string{"dns": "Name", "tls": "Certificate", "page": "Desktop answers"}

@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"greenroom"
 	"greenroom/internal/access/connlimit"
 	"greenroom/internal/httpx"
 	"greenroom/internal/meetings"
@@ -82,7 +83,7 @@ type Stats struct {
 
 // New returns a gateway.
 func New(o Options) *Gateway {
-	o.Port = cmp.Or(o.Port, 8443)
+	o.Port = cmp.Or(o.Port, greenroom.DesktopPort)
 	o.MaxConns = cmp.Or(o.MaxConns, 4096)
 	o.MaxPerClient = cmp.Or(o.MaxPerClient, 256)
 	o.HeaderTime = cmp.Or(o.HeaderTime, 10*time.Second)

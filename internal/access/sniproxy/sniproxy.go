@@ -19,6 +19,7 @@ import (
 
 	"github.com/pires/go-proxyproto"
 
+	"greenroom"
 	"greenroom/internal/access/connlimit"
 )
 
@@ -57,7 +58,7 @@ type counts struct{ passed, limited, unreadable, unknown, unreachable atomic.Uin
 
 // New returns a proxy.
 func New(o Options) *Proxy {
-	o.Port = cmp.Or(o.Port, 8443)
+	o.Port = cmp.Or(o.Port, greenroom.DesktopPort)
 	o.MaxConns = cmp.Or(o.MaxConns, 4096)
 	o.MaxPerClient = cmp.Or(o.MaxPerClient, 256)
 	o.HelloTimeout = cmp.Or(o.HelloTimeout, 10*time.Second)

@@ -2,7 +2,11 @@
 // paths and the bounds. It is the only thing the two share besides the nouns.
 package agentapi
 
-import "time"
+import (
+	"time"
+
+	"greenroom"
+)
 
 // Paths of the control plane, below its URL. All but enrol carry "Authorization: Bearer <agent token>".
 const (
@@ -32,19 +36,19 @@ const (
 // UserData is what a machine is told at birth. It is readable by whoever uses the machine, so it
 // holds one secret only, which is worth nothing once the agent has enrolled.
 type UserData struct {
-	InstanceID   string    `json:"instance_id,omitempty"` // empty where the machine learns it from its metadata
-	ControlURL   string    `json:"control_url"`           // where the control plane answers
-	ControlCA    string    `json:"control_ca,omitempty"`  // PEM of the authority to trust for it; empty is the system's
-	Secret       string    `json:"secret"`                // the one-time enrolment secret
-	KillAt       time.Time `json:"kill_at"`               // the machine ends itself then
-	Protocol     string    `json:"protocol"`              // "novnc" or "dcv"
-	Screen       string    `json:"screen"`                // WIDTHxHEIGHT
-	Applications []string  `json:"applications"`          // command lines
-	Title        string    `json:"title"`                 // of the meeting
-	Role         string    `json:"role"`
-	Hooks        string    `json:"hooks,omitempty"`      // directory with warmup.d and end.d; empty is the agent's own default
-	VerifyURL    string    `json:"verify_url,omitempty"` // for a machine without an agent alone: its token verifier
-	User         string    `json:"user,omitempty"`       // whose session it is
+	InstanceID   string             `json:"instance_id,omitempty"` // empty where the machine learns it from its metadata
+	ControlURL   string             `json:"control_url"`           // where the control plane answers
+	ControlCA    string             `json:"control_ca,omitempty"`  // PEM of the authority to trust for it; empty is the system's
+	Secret       string             `json:"secret"`                // the one-time enrolment secret
+	KillAt       time.Time          `json:"kill_at"`               // the machine ends itself then
+	Protocol     greenroom.Protocol `json:"protocol"`              // "novnc" or "dcv"
+	Screen       string             `json:"screen"`                // WIDTHxHEIGHT
+	Applications []string           `json:"applications"`          // command lines
+	Title        string             `json:"title"`                 // of the meeting
+	Role         string             `json:"role"`
+	Hooks        string             `json:"hooks,omitempty"`      // directory with warmup.d and end.d; empty is the agent's own default
+	VerifyURL    string             `json:"verify_url,omitempty"` // for a machine without an agent alone: its token verifier
+	User         string             `json:"user,omitempty"`       // whose session it is
 }
 
 // Enrolment is the agent's first word. The certificate request's key is bound to the attempt: the same

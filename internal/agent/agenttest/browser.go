@@ -11,11 +11,14 @@ import (
 	"net"
 	"net/http"
 	"net/http/cookiejar"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/coder/websocket"
 	"github.com/pires/go-proxyproto"
+
+	"greenroom"
 )
 
 // Browser is a participant's, as far as one desktop goes. It comes by way of the control plane's listener,
@@ -54,7 +57,9 @@ func NewBrowser(t testing.TB, roots *x509.CertPool, host, address, source string
 }
 
 // Origin is that of the desktop's pages.
-func (b *Browser) Origin() string { return "https://" + b.Host + ":8443" }
+func (b *Browser) Origin() string {
+	return "https://" + net.JoinHostPort(b.Host, strconv.Itoa(greenroom.DesktopPort))
+}
 
 // Get fetches a page, following redirects. A connection that fails is an error.
 func (b *Browser) Get(path string) (status int, header http.Header, body string, err error) {

@@ -14,6 +14,7 @@ import (
 
 	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/agent/link"
+	"greenroom/internal/backoff"
 )
 
 // birth is what the machine knows of itself.
@@ -28,7 +29,7 @@ type birth struct {
 // learn finds out what the machine was told at birth, and tries until it has: metadata may come up after us.
 func learn(ctx context.Context, cfg Config) (birth, error) {
 	last := ""
-	for pause := (link.Backoff{Next: 100 * time.Millisecond, Most: 5 * time.Second}); ; {
+	for pause := backoff.Every(100*time.Millisecond, 5*time.Second); ; {
 		b, err := read(ctx, cfg)
 		if err == nil {
 			return b, nil

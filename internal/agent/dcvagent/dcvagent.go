@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -39,6 +41,9 @@ type Paths struct {
 	State   string // the agent's own directory
 	Address string // where DCV serves, as seen from the machine
 }
+
+// dcvAddress is where DCV serves on its own machine, unless Paths say something else.
+var dcvAddress = net.JoinHostPort("127.0.0.1", strconv.Itoa(greenroom.DesktopPort))
 
 // Run looks after one machine until ctx ends or the machine is shut down. Only what keeps it from starting at all is an error.
 func Run(ctx context.Context, cfg Config) error {
@@ -78,7 +83,7 @@ type agent struct {
 func open(cfg Config, born birth) (*agent, error) {
 	a := &agent{Config: cfg, born: born, report: link.NewWatched(agentapi.Report{Version: cfg.Version}), notice: link.NewWatched(link.Notice{}),
 		session: link.NewWatched(session{}), chain: link.NewWatched("")}
-	if born.data.Protocol != "dcv" {
+	if born.data.Protocol != greenroom.DCV {
 		return nil, &greenroom.UserError{Message: fmt.Sprintf("This agent looks after desktops of the protocol dcv, and the blueprint asks for %q.", born.data.Protocol), Cause: greenroom.ErrPermanent}
 	}
 	var err error

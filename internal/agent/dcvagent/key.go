@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"greenroom/internal/agent/link"
+	"greenroom/internal/backoff"
 )
 
 // loadKey is the machine's key, made once for an enrolment secret and kept over restarts: the same key may enrol again,
@@ -99,7 +100,7 @@ const reloadTime = 10 * time.Second
 // awaitCertificate waits until DCV serves our certificate.
 func (a *agent) awaitCertificate(ctx context.Context) error {
 	began, restarted := time.Now(), false
-	for pause := (link.Backoff{Next: 50 * time.Millisecond, Most: time.Second}); ; {
+	for pause := backoff.Every(50*time.Millisecond, time.Second); ; {
 		chain, changed := a.chain.Get()
 		if chain == "" {
 			select {

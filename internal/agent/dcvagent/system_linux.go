@@ -13,7 +13,7 @@ import (
 
 // DefaultPaths are those of DCV on Linux.
 func DefaultPaths() Paths {
-	return Paths{Command: "dcv", Config: "/etc/dcv", Hooks: "/etc/greenroom", State: "/var/lib/greenroom-agent", Address: "127.0.0.1:8443"}
+	return Paths{Command: "dcv", Config: "/etc/dcv", Hooks: "/etc/greenroom", State: "/var/lib/greenroom-agent", Address: dcvAddress}
 }
 
 // account is whose files DCV's certificate and key must be.

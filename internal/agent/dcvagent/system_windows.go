@@ -13,7 +13,7 @@ import (
 // DefaultPaths are those of DCV on Windows.
 func DefaultPaths() Paths {
 	return Paths{Command: `C:\Program Files\NICE\DCV\Server\bin\dcv.exe`, Config: `C:\Windows\System32\config\systemprofile\AppData\Local\NICE\dcv`,
-		Hooks: `C:\ProgramData\greenroom`, State: `C:\ProgramData\greenroom\agent`, Address: "127.0.0.1:8443"}
+		Hooks: `C:\ProgramData\greenroom`, State: `C:\ProgramData\greenroom\agent`, Address: dcvAddress}
 }
 
 // give does nothing: DCV runs as the system, as the agent does, and inherits the directory's rights.

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"greenroom/internal/agent/agentapi"
-	"greenroom/internal/agent/link"
+	"greenroom/internal/backoff"
 )
 
 // How often is looked.
@@ -23,7 +23,7 @@ const (
 // that no server is running, which is no reason to give up.
 func (a *agent) awaitSession(ctx context.Context) error {
 	began := time.Now()
-	for pause := (link.Backoff{Next: 100 * time.Millisecond, Most: time.Second}); ; {
+	for pause := backoff.Every(100*time.Millisecond, time.Second); ; {
 		s, err := a.describe(ctx)
 		if err == nil {
 			a.saw(s)
@@ -145,7 +145,7 @@ func (a *agent) check(ctx context.Context) {
 // restartUnused restarts DCV's server as soon as nobody is connected: its configuration and, in old versions, its certificate are
 // read at its start. A server that does not answer has nobody connected.
 func (a *agent) restartUnused(ctx context.Context) error {
-	for pause := (link.Backoff{Next: time.Second, Most: 10 * time.Second}); ; {
+	for pause := backoff.Every(time.Second, 10*time.Second); ; {
 		all, err := a.connections(ctx)
 		if err != nil || len(all) == 0 {
 			a.Logger.Info("DCV's server is restarted")

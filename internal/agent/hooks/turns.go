@@ -11,6 +11,7 @@ import (
 	"greenroom"
 	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/agent/link"
+	"greenroom/internal/backoff"
 )
 
 // Turns runs a desktop's hooks at its two turning points, and reports what came of them.
@@ -113,7 +114,7 @@ func (t *Turns) told(ctx context.Context, early <-chan time.Time) bool {
 
 // send tells where the session's data lies, again and again while there is time.
 func (t *Turns) send(ctx context.Context, where string) {
-	for pause := (link.Backoff{Next: 100 * time.Millisecond, Most: 5 * time.Second}); ; {
+	for pause := backoff.Every(100*time.Millisecond, 5*time.Second); ; {
 		err := t.Control.SessionData(ctx, where)
 		if err == nil {
 			t.Logger.Info("session data reported", "url", where)

@@ -196,18 +196,3 @@ func (c *Control) send(ctx context.Context, method, address, bearer string, in, 
 	}
 	return json.Unmarshal(text, out)
 }
-
-// Backoff is a pause that doubles from Next to Most.
-type Backoff struct{ Next, Most time.Duration }
-
-// Wait pauses, and reports whether ctx lives on.
-func (b *Backoff) Wait(ctx context.Context) bool {
-	pause := b.Next
-	b.Next = min(2*b.Next, b.Most)
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(pause):
-		return true
-	}
-}

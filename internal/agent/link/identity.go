@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"greenroom/internal/agent/agentapi"
+	"greenroom/internal/backoff"
 )
 
 // Identity is the desktop's own key, which never leaves the machine, and its certificate.
@@ -89,7 +90,7 @@ func (i *Identity) Run(ctx context.Context) error {
 // answer may not be saved yet, or the control plane may be coming back from a backup.
 func (i *Identity) enrol(ctx context.Context) (agentapi.Enrolled, bool) {
 	last := ""
-	for pause := (Backoff{50 * time.Millisecond, 2 * time.Second}); ; {
+	for pause := backoff.Every(50*time.Millisecond, 2*time.Second); ; {
 		e, err := i.control.enrol(ctx, i.Enrolment)
 		if err == nil {
 			i.logger.Info("enrolled", "hostname", e.Hostname)
@@ -108,7 +109,7 @@ func (i *Identity) enrol(ctx context.Context) (agentapi.Enrolled, bool) {
 // obtain makes a certificate of chain, and asks for one as long as there is none.
 func (i *Identity) obtain(ctx context.Context, chain, hostname string) (*tls.Certificate, bool) {
 	last := ""
-	for pause := (Backoff{100 * time.Millisecond, 30 * time.Second}); ; {
+	for pause := backoff.Every(100*time.Millisecond, 30*time.Second); ; {
 		var err error
 		if chain == "" {
 			chain, err = i.fetch(ctx, hostname)

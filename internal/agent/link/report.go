@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"greenroom/internal/agent/agentapi"
+	"greenroom/internal/backoff"
 )
 
 // Why a desktop ends by itself. Both are a good end.
@@ -43,7 +44,7 @@ func (r *Reporter) Run(ctx context.Context) error {
 	case <-r.Identity.Enrolled():
 	}
 	away := false
-	pause := Backoff{}
+	pause := backoff.Every(100*time.Millisecond, 5*time.Second)
 	var heard *agentapi.Orders
 	for {
 		began := time.Now()
@@ -57,7 +58,7 @@ func (r *Reporter) Run(ctx context.Context) error {
 		default:
 			if !away && ctx.Err() == nil {
 				r.Logger.Warn("reports wait for the control plane", "err", err)
-				pause = Backoff{100 * time.Millisecond, 5 * time.Second}
+				pause.Reset()
 			}
 			away, heard = true, nil
 			if !pause.Wait(ctx) {

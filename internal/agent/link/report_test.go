@@ -17,7 +17,7 @@ import (
 // again and again where nothing is held.
 func TestReporterWithAControlPlaneThatHolds(t *testing.T) {
 	t.Parallel()
-	reports, news := make(chan agentapi.Report, 100), make(chan agentapi.Orders)
+	reports, news, givenUp := make(chan agentapi.Report, 100), make(chan agentapi.Orders), make(chan struct{}, 100)
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+agentapi.EnrolPath, func(w http.ResponseWriter, _ *http.Request) {
 		_ = json.NewEncoder(w).Encode(agentapi.Enrolled{AgentToken: "token", Hostname: "i-1.desk.localhost"})
@@ -34,6 +34,7 @@ func TestReporterWithAControlPlaneThatHolds(t *testing.T) {
 			select {
 			case out = <-news:
 			case <-r.Context().Done():
+				givenUp <- struct{}{}
 				return
 			}
 		}
@@ -82,6 +83,7 @@ func TestReporterWithAControlPlaneThatHolds(t *testing.T) {
 	if in := next("news of the desktop, while an answer is held"); !in.Ready {
 		t.Errorf("reported %+v", in)
 	}
+	<-givenUp // the call that was held must not take the news of the one that took its place
 	end := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
 	news <- agentapi.Orders{EndsAt: end}
 	if in := next("the one after news were heard"); in.Heard == nil || !in.Heard.EndsAt.Equal(end) {

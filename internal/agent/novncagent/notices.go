@@ -2,9 +2,10 @@ package novncagent
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"time"
+
+	"greenroom/internal/sse"
 )
 
 // keepAlive is how often an idle event stream shows that it lives, so that a dead one is noticed.
@@ -48,20 +49,15 @@ func (s *server) streamNotices(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "too many pages of this desktop are open", http.StatusServiceUnavailable)
 		return
 	}
-	w.Header().Set("Content-Type", "text/event-stream")
-	out := http.NewResponseController(w)
+	out, err := sse.Start(w, 0)
 	alive := time.NewTicker(keepAlive)
 	defer alive.Stop()
-	for last := false; ; {
+	for last := false; err == nil; {
 		now, changed := s.standing()
-		text, err := json.Marshal(now)
-		if err != nil {
+		if err = out.Send(sse.Event{Kind: "standing", Data: now}); err != nil || last {
 			return
 		}
-		if !s.push(w, out, fmt.Sprintf("event: standing\ndata: %s\n\n", text)) || last {
-			return
-		}
-		for idle := true; idle; {
+		for idle := true; idle && err == nil; {
 			select {
 			case <-r.Context().Done():
 				return
@@ -70,16 +66,8 @@ func (s *server) streamNotices(w http.ResponseWriter, r *http.Request) {
 			case <-changed:
 				idle = false
 			case <-alive.C:
-				if !s.push(w, out, ": alive\n\n") {
-					return
-				}
+				err = out.Beat()
 			}
 		}
 	}
-}
-
-func (s *server) push(w http.ResponseWriter, out *http.ResponseController, text string) bool {
-	_ = out.SetWriteDeadline(time.Now().Add(keepAlive)) // a reader that is stuck is as good as gone
-	_, err := fmt.Fprint(w, text)
-	return err == nil && out.Flush() == nil
 }

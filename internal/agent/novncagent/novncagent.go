@@ -98,7 +98,7 @@ func open(cfg Config) (*desktop, error) {
 	if err != nil {
 		return nil, err
 	}
-	if data.Protocol != "novnc" {
+	if data.Protocol != greenroom.NoVNC {
 		return nil, &greenroom.UserError{Message: fmt.Sprintf("The agent serves the protocol novnc, and the blueprint asks for %q.", data.Protocol), Cause: greenroom.ErrPermanent}
 	}
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {

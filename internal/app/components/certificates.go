@@ -21,6 +21,9 @@ func ACME(cfg config.Config, roots *x509.CertPool) acmecerts.Options {
 // Origin are the options of the issuer cloudflare-origin, but for its token.
 func Origin(cfg config.Config, roots *x509.CertPool) cloudflareorigin.Options {
 	o := cloudflareorigin.Options{Zone: cfg.Zone, Proxied: cfg.DNS.Proxied, Advanced: cfg.Certificates.Edge == "advanced", Roots: roots}
+	if cfg.DNS.Provider == "cloudflare" {
+		o.ZoneID = cfg.DNS.ZoneID
+	}
 	if cfg.Certificates.AtEnd == "revoke" {
 		o.Journal = filepath.Join(cfg.DataDir, "origin-certificates")
 	}

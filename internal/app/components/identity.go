@@ -35,7 +35,7 @@ func Identifier(cfg config.Config) (func(document, signature string) (meetings.M
 // Identified reports whether there is a blueprint whose machines show who they are.
 func Identified(cfg config.Config) bool {
 	for _, b := range cfg.Blueprints {
-		if b.Provider == "ec2" && b.Reports() {
+		if b.Provider == greenroom.ProviderEC2 && b.Reports() {
 			return true
 		}
 	}

@@ -31,14 +31,13 @@ const (
 	// message: most effects are over before.
 	lease = 10 * time.Second
 	// ordering is how long a certificate is waited for: a function that has answered stands still.
-	ordering    = 50 * time.Second
-	desktopPort = 8443
+	ordering = 50 * time.Second
 )
 
 // core is what moves meetings.
 type core struct {
 	zone      dns.Zone
-	providers map[string]compute.Provider
+	providers map[greenroom.Provider]compute.Provider
 	advancer  *advance.Advancer
 	authority authority
 	service   *meetings.Service
@@ -78,7 +77,7 @@ func (f *Functions) openCore(ctx context.Context) (*core, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &core{providers: map[string]compute.Provider{"ec2": ec2compute.New(machines)}, saved: &saved{Store: f.store}}
+	c := &core{providers: map[greenroom.Provider]compute.Provider{greenroom.ProviderEC2: ec2compute.New(machines)}, saved: &saved{Store: f.store}}
 	if c.authority, err = f.openAuthority(ctx, named); err != nil {
 		return nil, err
 	}
@@ -123,7 +122,7 @@ func (f *Functions) port() int {
 	if f.Config.DesktopPort != 0 {
 		return f.Config.DesktopPort
 	}
-	return desktopPort
+	return greenroom.DesktopPort
 }
 
 func (f *Functions) prober(roots *x509.CertPool) *probe.Prober {

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"greenroom"
 	"greenroom/internal/access/gateway"
 	"greenroom/internal/access/sniproxy"
 	"greenroom/internal/dns"
@@ -16,9 +17,6 @@ import (
 
 // gatewayLife is how long a certificate of the gateway is asked for; the issuer may give less.
 const gatewayLife = 30 * 24 * time.Hour
-
-// ownPort is where a desktop answers itself.
-const ownPort = 8443
 
 // byGateway reports whether browsers come to greenroom's gateway and not to the desktops themselves.
 func (a *app) byGateway() bool { return a.Config.Access == "gateway" }
@@ -36,7 +34,7 @@ func (a *app) listensForDesktops() bool { return a.listeners.desktops != nil }
 
 // desktopPort is the port in desktops' addresses as browsers use them.
 func (a *app) desktopPort() int {
-	own := ownPort
+	own := greenroom.DesktopPort
 	if a.listensForDesktops() {
 		own = a.listeners.desktops.Addr().(*net.TCPAddr).Port
 	}

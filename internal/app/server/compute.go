@@ -14,7 +14,7 @@ import (
 // that is no more need it still.
 func (a *app) openEC2(ctx context.Context, owner string) (*ec2compute.Provider, error) {
 	cfg := a.Config
-	used := slices.ContainsFunc(cfg.Blueprints, func(b greenroom.Blueprint) bool { return b.Provider == "ec2" })
+	used := slices.ContainsFunc(cfg.Blueprints, func(b greenroom.Blueprint) bool { return b.Provider == greenroom.ProviderEC2 })
 	if !used && cfg.AWS.Region == "" {
 		return nil, nil
 	}
@@ -27,10 +27,10 @@ func (a *app) openEC2(ctx context.Context, owner string) (*ec2compute.Provider, 
 }
 
 // providers are those that meetings' blueprints name.
-func (a *app) providers() map[string]compute.Provider {
-	all := map[string]compute.Provider{"local": a.provider}
+func (a *app) providers() map[greenroom.Provider]compute.Provider {
+	all := map[greenroom.Provider]compute.Provider{greenroom.ProviderLocal: a.provider}
 	if a.ec2 != nil {
-		all["ec2"] = a.ec2
+		all[greenroom.ProviderEC2] = a.ec2
 	}
 	return all
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"greenroom"
 	"greenroom/internal/app/components"
 	"greenroom/internal/config"
 	"greenroom/internal/dns"
@@ -57,7 +58,7 @@ func Names(cfg config.Config, write bool) doctor.Names {
 
 // desktopPortOf is the port in desktops' addresses as far as the configuration tells.
 func desktopPortOf(cfg config.Config) int {
-	own := ownPort
+	own := greenroom.DesktopPort
 	if listen, _ := Listens(cfg); listen != "" {
 		_, port, _ := net.SplitHostPort(listen)
 		own, _ = strconv.Atoi(port)

@@ -9,12 +9,11 @@ import (
 	"greenroom/internal/store/sqlstore"
 )
 
-// openStore opens the store and the scheduler, which keeps its jobs beside the meetings. Every commit is told to
-// the scheduler's alarm and to the open pages.
+// openStore opens the store and makes the scheduler. Every commit is told to the scheduler's alarm and to the open pages.
 func (a *app) openStore(ctx context.Context) (err error) {
 	wakes := sqlscheduler.NewWakes()
 	a.store, err = sqlstore.Open(ctx, sqlstore.Options{
-		Path: filepath.Join(a.Config.DataDir, "greenroom.db"), URL: a.Config.Database.Reveal(), Wakes: wakes,
+		Path: filepath.Join(a.Config.DataDir, "greenroom.db"), URL: a.Config.Database.Reveal(),
 		OnCommit: func(m greenroom.Meeting) {
 			wakes.Committed(m)
 			a.hub.Publish(m.ID)
@@ -25,7 +24,7 @@ func (a *app) openStore(ctx context.Context) (err error) {
 		return err
 	}
 	a.scheduler = sqlscheduler.New(sqlscheduler.Options{
-		Wakes: wakes, DB: a.store.DB(), Store: a.store, Shared: a.replicas != nil, TakeOver: a.replicas == nil, Logger: a.Logger,
+		Wakes: wakes, Store: a.store, Shared: a.replicas != nil, TakeOver: a.replicas == nil, Logger: a.Logger,
 		Advance:  func(ctx context.Context, id string) error { return a.advancer.Advance(ctx, id) },
 		Lateness: a.metrics.observeLateness,
 	})

@@ -3,27 +3,22 @@
 package cloudflareorigin
 
 import (
-	"cmp"
 	"context"
 	"crypto/rsa"
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/cloudflare/cloudflare-go/v6/option"
-	origin "github.com/cloudflare/cloudflare-go/v6/origin_ca_certificates"
-	"github.com/cloudflare/cloudflare-go/v6/ssl"
 	"golang.org/x/net/publicsuffix"
 
 	"greenroom"
 	"greenroom/internal/certs"
+	"greenroom/internal/cloudflare"
 )
 
 // Options of an Authority.
@@ -31,27 +26,26 @@ type Options struct {
 	Zone     string                                // certificates are for names below it
 	Proxied  bool                                  // Cloudflare stands before the desktops' records
 	Apex     string                                // the zone at Cloudflare; the registered domain of Zone
+	ZoneID   string                                // its id; empty: CheckToken looks for it by name
 	Advanced bool                                  // the edge has a certificate for *.Zone although that lies deeper than one level
 	Token    func(context.Context) (string, error) // of the API, with the right "Zone, SSL and Certificates, Edit"
 	Refused  func()                                // is told when the token is not accepted; may be nil
 	Journal  string                                // directory that remembers certificates until they are revoked; empty: they are left to expire
 	Roots    *x509.CertPool                        // Cloudflare's origin authorities
-	BaseURL  string                                // of the API; https://api.cloudflare.com/client/v4/
+	BaseURL  string                                // of the API; empty: Cloudflare's own
 	Logger   *slog.Logger
 }
 
 const (
 	callTimeout = 9 * time.Second // agents wait 10 s
 	endMargin   = time.Hour       // after a desktop's end its agent may still ask
-	maxAnswer   = 1 << 20         // bytes
 	holdUnsaid  = time.Minute
-	holdMost    = time.Hour
 )
 
 // Authority asks Cloudflare.
 type Authority struct {
 	o   Options
-	api *origin.OriginCACertificateService
+	api *cloudflare.Client
 
 	mu   sync.Mutex
 	hold time.Time // nothing is asked before
@@ -75,23 +69,7 @@ func Open(o Options) (*Authority, error) {
 	if o.Zone != o.Apex && !o.Advanced {
 		return nil, userError(greenroom.ErrPermanent, "Cloudflare's edge has a certificate for %s and one level below it, and desktops are named one level below %s: set zone to %[1]s, or get an advanced certificate for *.%[2]s and set certificates.edge to advanced.", o.Apex, o.Zone)
 	}
-	o.BaseURL = cmp.Or(o.BaseURL, "https://api.cloudflare.com/client/v4/")
-	client := &http.Client{Timeout: callTimeout, Transport: bounded{http.DefaultTransport}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	return &Authority{o: o, api: origin.NewOriginCACertificateService(option.WithBaseURL(o.BaseURL), option.WithHTTPClient(client), option.WithMaxRetries(0))}, nil
-}
-
-// bounded keeps an answer from being endless.
-type bounded struct{ http.RoundTripper }
-
-func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := b.RoundTripper.RoundTrip(r)
-	if err == nil {
-		resp.Body = struct {
-			io.Reader
-			io.Closer
-		}{io.LimitReader(resp.Body, maxAnswer), resp.Body}
-	}
-	return resp, err
+	return &Authority{o: o, api: cloudflare.New(cloudflare.Options{BaseURL: o.BaseURL, Token: o.Token})}, nil
 }
 
 // Roots are those of the options.
@@ -116,17 +94,13 @@ func (a *Authority) Issue(ctx context.Context, request []byte, hostname string, 
 	if err := certs.OnlyNames(csr, hostname); err != nil {
 		return nil, err
 	}
-	var ask origin.OriginCACertificateNewParams
-	ask.Csr.Value, ask.Csr.Present = string(request), true
-	ask.Hostnames.Value, ask.Hostnames.Present = []string{hostname}, true
-	ask.RequestedValidity.Value, ask.RequestedValidity.Present = ssl.RequestValidity7, true
-	ask.RequestType.Value, ask.RequestType.Present = origin.CertificateRequestTypeOriginECC, true
+	ask := cloudflare.CertificateRequest{CSR: string(request), Hostnames: []string{hostname}, Type: "origin-ecc", Days: int(life / (24 * time.Hour))}
 	if _, ok := csr.PublicKey.(*rsa.PublicKey); ok {
-		ask.RequestType.Value = origin.CertificateRequestTypeOriginRSA
+		ask.Type = "origin-rsa"
 	}
-	var signed *origin.OriginCACertificate
-	err = a.call(ctx, "sign for "+hostname, func(auth option.RequestOption) error {
-		signed, err = a.api.New(ctx, ask, auth)
+	var signed cloudflare.Certificate
+	err = a.call(ctx, "sign for "+hostname, func(ctx context.Context) error {
+		signed, err = a.api.Sign(ctx, ask)
 		return err
 	})
 	if err != nil {
@@ -138,44 +112,45 @@ func (a *Authority) Issue(ctx context.Context, request []byte, hostname string, 
 	return []byte(strings.TrimSpace(signed.Certificate) + "\n"), nil
 }
 
-// call makes a call with the token, and puts what goes wrong into words.
-func (a *Authority) call(ctx context.Context, what string, f func(option.RequestOption) error) error {
+// call makes a call, and says what failed in words.
+func (a *Authority) call(ctx context.Context, what string, f func(context.Context) error) error {
 	if until := a.held(); until.After(time.Now()) {
 		return userError(greenroom.ErrThrottled, "Cloudflare asked to be left alone until %s.", until.UTC().Format(time.TimeOnly))
 	}
-	token, err := a.o.Token(ctx)
-	if err != nil {
+	if _, err := a.o.Token(ctx); err != nil { // as it is, not as a call that failed
 		return err
 	}
-	err = f(option.WithAPIToken(token))
-	refused, ok := errors.AsType[*origin.Error](err)
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	err := f(ctx)
+	refused, ok := errors.AsType[*cloudflare.Error](err)
 	switch {
 	case err == nil:
 		return nil
 	case !ok:
 		return userError(errors.Join(greenroom.ErrUnavailable, fmt.Errorf("%s: %w", what, err)), "Cloudflare's API cannot be reached; look at this machine's way out.")
-	case refused.StatusCode == http.StatusUnauthorized || refused.StatusCode == http.StatusForbidden:
+	case refused.Status == http.StatusUnauthorized || refused.Status == http.StatusForbidden:
 		if a.o.Refused != nil {
 			a.o.Refused()
 		}
 		return userError(errors.Join(greenroom.ErrPermanent, fmt.Errorf("%s: %s", what, said(refused))), "Cloudflare does not accept the token of certificates.token: give it the right \"Zone, SSL and Certificates, Edit\" for %s (%s).", a.o.Apex, said(refused))
-	case refused.StatusCode == http.StatusTooManyRequests:
-		until := a.leaveAlone(refused.Response)
+	case refused.Status == http.StatusTooManyRequests:
+		until := a.leaveAlone(refused)
 		return userError(greenroom.ErrThrottled, "Cloudflare's API answers no more calls for now; greenroom asks again after %s.", until.UTC().Format(time.TimeOnly))
-	case refused.StatusCode == http.StatusNotFound:
+	case refused.Status == http.StatusNotFound:
 		return fmt.Errorf("%s: %w", what, greenroom.ErrNotFound)
-	case refused.StatusCode/100 == 4:
+	case refused.Status/100 == 4:
 		return userError(greenroom.ErrPermanent, "Cloudflare refused to %s: %s.", what, said(refused))
 	}
 	return userError(greenroom.ErrUnavailable, "Cloudflare could not %s: %s; greenroom asks again.", what, said(refused))
 }
 
 // said is Cloudflare's own explanation.
-func said(e *origin.Error) string {
-	for _, one := range e.Errors {
+func said(e *cloudflare.Error) string {
+	for _, one := range e.Faults {
 		return fmt.Sprintf("%s, code %d", strings.TrimSuffix(one.Message, "."), one.Code)
 	}
-	return "status " + strconv.Itoa(e.StatusCode)
+	return fmt.Sprintf("status %d", e.Status)
 }
 
 func (a *Authority) held() time.Time {
@@ -184,11 +159,11 @@ func (a *Authority) held() time.Time {
 	return a.hold
 }
 
-// leaveAlone keeps every call back until the answer's Retry-After.
-func (a *Authority) leaveAlone(resp *http.Response) time.Time {
+// leaveAlone keeps every call back as long as the answer asks for.
+func (a *Authority) leaveAlone(e *cloudflare.Error) time.Time {
 	pause := holdUnsaid
-	if n, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && n > 0 {
-		pause = min(time.Duration(n)*time.Second, holdMost)
+	if e.Said && e.RetryAfter > 0 {
+		pause = e.RetryAfter
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -122,6 +122,15 @@ func TestFailures(t *testing.T) {
 		o.BaseURL = "http://127.0.0.1:1/"
 		wantSentence(t, ask(t, open(t, o), "i-1."+apex), greenroom.ErrUnavailable, "cannot be reached")
 	})
+	t.Run("NoToken", func(t *testing.T) {
+		t.Parallel()
+		s := cloudflareorigintest.Start(t, apex, token)
+		o, gone := options(s), errors.New("the secret is gone")
+		o.Token = func(context.Context) (string, error) { return "", gone }
+		if err := ask(t, open(t, o), "i-1."+apex); !errors.Is(err, gone) || errors.Is(err, greenroom.ErrUnavailable) || s.Calls() > 0 {
+			t.Errorf("%v after %d calls", err, s.Calls())
+		}
+	})
 	t.Run("TokenRights", func(t *testing.T) {
 		t.Parallel()
 		s := cloudflareorigintest.Start(t, apex, token)
@@ -135,6 +144,41 @@ func TestFailures(t *testing.T) {
 		s.SetToken("another")
 		wantSentence(t, a.CheckToken(t.Context()), greenroom.ErrPermanent, "SSL and Certificates, Edit")
 	})
+}
+
+func TestTokenIsCheckedForTheZoneThatIsServed(t *testing.T) {
+	t.Parallel()
+	moved, twin := cloudflareorigintest.Zone{ID: "0123456789abcdef0123456789abcdef", Status: "moved"}, cloudflareorigintest.Zone{ID: "fedcba9876543210fedcba9876543210", Status: "active"}
+	for name, test := range map[string]struct {
+		others []cloudflareorigintest.Zone
+		status string
+		named  bool // by dns.zone_id
+		kind   error
+		says   string
+	}{
+		"moved away in another account":   {[]cloudflareorigintest.Zone{moved}, "active", false, nil, ""},
+		"two are active":                  {[]cloudflareorigintest.Zone{twin}, "active", false, greenroom.ErrPermanent, "set dns.zone_id"},
+		"two are active and one is named": {[]cloudflareorigintest.Zone{twin}, "active", true, nil, ""},
+		"pending":                         {nil, "pending", false, greenroom.ErrNotFound, "is pending, not active"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := cloudflareorigintest.Start(t, apex, token)
+			s.Others, s.Status = test.others, test.status
+			o := options(s)
+			if test.named {
+				o.ZoneID = s.ZoneID
+			}
+			err := open(t, o).CheckToken(t.Context())
+			if test.kind == nil {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			wantSentence(t, err, test.kind, test.says)
+		})
+	}
 }
 
 func TestRevoke(t *testing.T) {

@@ -10,8 +10,6 @@ import (
 	"regexp"
 	"time"
 
-	"github.com/cloudflare/cloudflare-go/v6/option"
-
 	"greenroom"
 	"greenroom/internal/certs"
 )
@@ -66,10 +64,7 @@ func (a *Authority) revoke(ctx context.Context, hostname string, e os.DirEntry) 
 	if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > life {
 		return nil
 	}
-	err := a.call(ctx, "revoke the certificate of "+hostname, func(auth option.RequestOption) error {
-		_, err := a.api.Delete(ctx, e.Name(), auth)
-		return err
-	})
+	err := a.call(ctx, "revoke the certificate of "+hostname, func(ctx context.Context) error { return a.api.Revoke(ctx, e.Name()) })
 	if errors.Is(err, greenroom.ErrNotFound) { // somebody else has revoked it
 		return nil
 	}

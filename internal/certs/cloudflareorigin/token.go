@@ -2,37 +2,50 @@ package cloudflareorigin
 
 import (
 	"context"
-
-	"github.com/cloudflare/cloudflare-go/v6/option"
-	origin "github.com/cloudflare/cloudflare-go/v6/origin_ca_certificates"
-	"github.com/cloudflare/cloudflare-go/v6/zones"
+	"strings"
 
 	"greenroom"
+	"greenroom/internal/cloudflare"
 )
 
 // CheckToken says what is wrong with the token, as far as it can be seen without having anything signed.
 func (a *Authority) CheckToken(ctx context.Context) error {
-	var named zones.ZoneListParams
-	named.Name.Value, named.Name.Present = a.o.Apex, true
-	id := ""
-	err := a.call(ctx, "find the zone "+a.o.Apex, func(auth option.RequestOption) error {
-		list, err := zones.NewZoneService(append([]option.RequestOption{auth}, a.api.Options...)...).List(ctx, named)
-		if err == nil && len(list.Result) == 1 {
-			id = list.Result[0].ID
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
+	id := a.o.ZoneID
 	if id == "" {
-		return userError(greenroom.ErrNotFound, "Cloudflare accepts the token of certificates.token, but shows it no zone %s: give it the rights \"Zone, Zone, Read\" and \"Zone, SSL and Certificates, Edit\" for that zone.", a.o.Apex)
+		var zones []cloudflare.Zone
+		err := a.call(ctx, "find the zone "+a.o.Apex, func(ctx context.Context) (err error) {
+			zones, err = a.api.Zones(ctx, a.o.Apex)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if id, err = a.choose(zones); err != nil {
+			return err
+		}
 	}
-	var ask origin.OriginCACertificateListParams
-	ask.ZoneID.Value, ask.ZoneID.Present = id, true
-	ask.PerPage.Value, ask.PerPage.Present = 5, true
-	return a.call(ctx, "list certificates", func(auth option.RequestOption) error {
-		_, err := a.api.List(ctx, ask, auth)
-		return err
-	})
+	return a.call(ctx, "list certificates", func(ctx context.Context) error { return a.api.MayListCertificates(ctx, id) })
 }
+
+// choose is the id of the one zone of the name that Cloudflare's edge serves.
+func (a *Authority) choose(zones []cloudflare.Zone) (string, error) {
+	var active, idle []string
+	for _, z := range zones {
+		if z.Status == cloudflare.Active {
+			active = append(active, z.ID)
+			continue
+		}
+		idle = append(idle, z.Status)
+	}
+	switch {
+	case len(active) == 1:
+		return active[0], nil
+	case len(active) > 1:
+		return "", userError(greenroom.ErrPermanent, "The token of certificates.token sees %d active zones %s at Cloudflare: set dns.zone_id to the id of the one that the world is served from: %s.", len(active), a.o.Apex, strings.Join(active[:min(len(active), mostNamed)], ", "))
+	case len(idle) > 0:
+		return "", userError(greenroom.ErrNotFound, "The zone %s at Cloudflare is %s, not active: let its registrar name Cloudflare's servers.", a.o.Apex, idle[0])
+	}
+	return "", userError(greenroom.ErrNotFound, "Cloudflare accepts the token of certificates.token, but shows it no zone %s: give it the rights \"Zone, Zone, Read\" and \"Zone, SSL and Certificates, Edit\" for that zone.", a.o.Apex)
+}
+
+const mostNamed = 5

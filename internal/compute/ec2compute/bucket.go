@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"greenroom"
+	"greenroom/internal/backoff"
 )
 
 // Rate is a token bucket of EC2's: it holds Burst tokens and gets PerSecond more at every whole second.
@@ -84,30 +85,28 @@ func latest(a, b time.Time) time.Time {
 	return a
 }
 
-// backoff is the silence after EC2 said that it was asked too often, longer each time in a row.
-type backoff struct {
-	pause time.Duration
-	until time.Time
+// silence is how long EC2 is not asked after it said that it was asked too often.
+var silence = backoff.Schedule{First: time.Second, Most: 30 * time.Second}
+
+// quiet is the silence of one kind of calls, longer each time in a row.
+type quiet struct {
+	refused int // in a row
+	until   time.Time
 }
 
-const (
-	shortestPause = time.Second
-	longestPause  = 30 * time.Second
-)
-
-func (b *backoff) throttled() {
-	b.pause = min(max(2*b.pause, shortestPause), longestPause)
-	b.until = time.Now().Add(b.pause)
+func (q *quiet) throttled() {
+	q.until = time.Now().Add(silence.After(q.refused))
+	q.refused++
 }
 
-func (b *backoff) went() { b.pause = 0 }
+func (q *quiet) went() { q.refused = 0 }
 
 // pacer lets calls through as the buckets allow, in the order in which they come. The first bucket counts calls, the second,
 // if there is one, what they are about.
 type pacer struct {
 	mu      sync.Mutex
 	buckets []*bucket
-	backoff
+	quiet
 }
 
 func newPacer(rates ...Rate) *pacer {

@@ -29,7 +29,7 @@ type house struct {
 func newHouse(p *ec2compute.Provider) *house {
 	s := memstore.New()
 	return &house{store: s, Advancer: &advance.Advancer{
-		Meetings: s, Providers: map[string]compute.Provider{"ec2": p}, Zone: "desk.test", Now: time.Now, Logger: slog.New(slog.DiscardHandler),
+		Meetings: s, Providers: map[greenroom.Provider]compute.Provider{"ec2": p}, Zone: "desk.test", Now: time.Now, Logger: slog.New(slog.DiscardHandler),
 		UserData: func(*greenroom.Meeting, *greenroom.Seat) ([]byte, error) { return []byte("{}"), nil },
 	}}
 }

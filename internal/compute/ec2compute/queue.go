@@ -22,7 +22,7 @@ type queue struct {
 	mu        sync.Mutex
 	requests  *bucket
 	instances *bucket
-	backoff
+	quiet
 	line  []*turn // in order
 	timer *time.Timer
 }

@@ -63,7 +63,7 @@ var _ compute.Provider = (*Provider)(nil)
 // Close, this process may take its place.
 func Open(ctx context.Context, o Options) (*Provider, error) {
 	if o.Port == 0 {
-		o.Port = 8443
+		o.Port = greenroom.DesktopPort
 	}
 	if o.OnChange == nil {
 		o.OnChange = func(string) {}

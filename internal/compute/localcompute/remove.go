@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"greenroom/internal/backoff"
 	"greenroom/internal/procs"
 )
 
@@ -20,10 +21,10 @@ func (h *host) remove(i *instance) {
 		return
 	case <-i.launched:
 	}
-	if !h.known(i) { // the launch went wrong: there is nothing
+	if !h.known(i) { // the launch failed: there is nothing
 		return
 	}
-	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 10*time.Second) {
+	for pause := backoff.Every(50*time.Millisecond, 10*time.Second); ; {
 		err := h.removeOnce(i)
 		if err == nil {
 			break
@@ -32,10 +33,8 @@ func (h *host) remove(i *instance) {
 			return
 		}
 		h.opts.Logger.Warn("removal is tried again", "instance", i.id, "err", err)
-		select {
-		case <-h.ctx.Done():
+		if !pause.Wait(h.ctx) {
 			return
-		case <-time.After(pause):
 		}
 	}
 	meeting := h.seen(i).Handle.Meeting

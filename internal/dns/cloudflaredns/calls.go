@@ -6,23 +6,16 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
-	"github.com/cloudflare/cloudflare-go/v6"
-	cfdns "github.com/cloudflare/cloudflare-go/v6/dns"
-	"github.com/cloudflare/cloudflare-go/v6/option"
-
 	"greenroom"
+	"greenroom/internal/cloudflare"
 	"greenroom/internal/dns"
 )
 
-// perPage is the most records of a page, and maxRecords of a zone: more would be a server that never ends.
-const (
-	perPage    = 5000
-	maxRecords = 2_000_000
-)
+// mostBytes of an answer hold a page of 5,000 records with long texts.
+const mostBytes = 32 << 20
 
 // Codes of errors that mean something here. Cloudflare documents few of them.
 const (
@@ -31,40 +24,21 @@ const (
 	codeQuota         = 81045
 	codeRecordExists  = 81057
 	codeSameExists    = 81058
+	codeNoAPI         = 1038 // Cloudflare lets nobody change zones of some top-level domains through its API
 	codeBadHeaders    = 6003
 	codeNoCredentials = 9106
 )
 
-// guard is around every request: it waits for the request's turn, gives it the token as it is now, and keeps the silence
-// that an answer asks for.
-func (z *Zone) guard(r *http.Request, next option.MiddlewareNext) (*http.Response, error) {
-	if err := z.pacer.Wait(r.Context()); err != nil {
-		return nil, err
+// answered keeps what the header of an answer says, and the silence that it asks for.
+func (z *Zone) answered(status int, h http.Header) {
+	z.note(h)
+	if status == http.StatusTooManyRequests {
+		silence, said := cloudflare.RetryAfter(h)
+		if !said {
+			silence = blockTime
+		}
+		z.pacer.Silence(time.Now().Add(silence))
 	}
-	token, err := z.o.Token(r.Context())
-	if err != nil {
-		return nil, err
-	}
-	r.Header.Set("Authorization", "Bearer "+token)
-	answer, err := next(r)
-	if err == nil {
-		z.note(answer.Header)
-	}
-	if err == nil && answer.StatusCode == http.StatusTooManyRequests {
-		z.pacer.Silence(time.Now().Add(retryAfter(answer.Header)))
-	}
-	return answer, err
-}
-
-func retryAfter(h http.Header) time.Duration {
-	v := h.Get("Retry-After")
-	if seconds, err := strconv.Atoi(v); err == nil && seconds >= 0 {
-		return time.Duration(seconds) * time.Second
-	}
-	if at, err := http.ParseTime(v); err == nil {
-		return time.Until(at)
-	}
-	return blockTime
 }
 
 // classify gives an error of the API its kind.
@@ -73,45 +47,32 @@ func (z *Zone) classify(err error) error {
 	if !ok {
 		return err
 	}
-	said := fmt.Errorf("Cloudflare answers %d %s", e.StatusCode, words(e)) //nolint:staticcheck // a name
 	switch {
-	case e.StatusCode == http.StatusTooManyRequests:
-		return &dns.ThrottledError{Until: z.pacer.Quiet(), Err: said}
-	case e.StatusCode == http.StatusUnauthorized || e.StatusCode == http.StatusForbidden || has(e, codeBadHeaders, codeNoCredentials):
+	case e.Status == http.StatusTooManyRequests:
+		return &dns.ThrottledError{Until: z.pacer.Quiet(), Err: e}
+	case e.Has(codeNoAPI):
+		return &greenroom.UserError{
+			Message: "Cloudflare does not permit changes in this zone through its API, whatever the token: use a zone below another top-level domain, or another DNS provider.",
+			Cause:   fmt.Errorf("%w: %w", greenroom.ErrForbidden, e),
+		}
+	case e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden || e.Has(codeBadHeaders, codeNoCredentials):
 		if z.o.Refused != nil {
 			z.o.Refused()
 		}
 		return &greenroom.UserError{
 			Message: "Cloudflare does not let this token (dns.token) change the zone: it needs the rights Zone Read and DNS Edit for it; look with greenroom doctor.",
-			Cause:   fmt.Errorf("%w: %w", greenroom.ErrForbidden, said),
+			Cause:   fmt.Errorf("%w: %w", greenroom.ErrForbidden, e),
 		}
-	case has(e, codeQuota):
-		return &greenroom.UserError{Message: "The zone at Cloudflare holds as many records as its plan allows: remove some, or choose a larger plan.", Cause: fmt.Errorf("%w: %w", greenroom.ErrCapacity, said)}
-	case has(e, codeHostExists, codeRecordExists, codeSameExists):
-		return fmt.Errorf("%w: %w", greenroom.ErrConflict, said)
-	case has(e, codeNoRecord):
-		return fmt.Errorf("%w: %w", greenroom.ErrNotFound, said)
-	case e.StatusCode >= 400 && e.StatusCode < 500 && e.StatusCode != http.StatusRequestTimeout:
-		return fmt.Errorf("%w: %w", greenroom.ErrPermanent, said)
+	case e.Has(codeQuota):
+		return &greenroom.UserError{Message: "The zone at Cloudflare holds as many records as its plan allows: remove some, or choose a larger plan.", Cause: fmt.Errorf("%w: %w", greenroom.ErrCapacity, e)}
+	case e.Has(codeHostExists, codeRecordExists, codeSameExists):
+		return fmt.Errorf("%w: %w", greenroom.ErrConflict, e)
+	case e.Has(codeNoRecord):
+		return fmt.Errorf("%w: %w", greenroom.ErrNotFound, e)
+	case e.Status >= 400 && e.Status < 500 && e.Status != http.StatusRequestTimeout:
+		return fmt.Errorf("%w: %w", greenroom.ErrPermanent, e)
 	}
-	return said
-}
-
-func has(e *cloudflare.Error, codes ...int64) bool {
-	for _, one := range e.Errors {
-		if slices.Contains(codes, one.Code) {
-			return true
-		}
-	}
-	return false
-}
-
-func words(e *cloudflare.Error) string {
-	var parts []string
-	for _, one := range e.Errors {
-		parts = append(parts, fmt.Sprintf("%s (%d)", one.Message, one.Code))
-	}
-	return strings.Join(parts, ", ")
+	return e
 }
 
 // look lists the zone if what is known of it is older than age; listMu is held.
@@ -120,38 +81,25 @@ func (z *Zone) look(ctx context.Context, age time.Duration) error {
 	if err != nil {
 		return err
 	}
-	if age > 0 && !z.listed.IsZero() && time.Since(z.listed) < age {
+	if age > 0 && z.within == info.ID && !z.listed.IsZero() && time.Since(z.listed) < age {
 		return nil
 	}
 	began := time.Now()
 	all := map[string][]known{}
-	params := cfdns.RecordListParams{ZoneID: cloudflare.F(info.ID), PerPage: cloudflare.F(float64(perPage))}
+	var filter cloudflare.Filter
 	if z.o.Zone != info.Name {
-		params.Name = cloudflare.F(cfdns.RecordListParamsName{Endswith: cloudflare.F("." + z.o.Zone)})
+		filter.NameEnd = "." + z.o.Zone
 	}
-	page, err := z.api.DNS.Records.List(ctx, params)
-	for n := 0; err == nil && page != nil && n < maxRecords; page, err = page.GetNextPage() {
-		if len(page.Result) == 0 {
-			break
-		}
-		for _, r := range page.Result {
-			z.learn(all, r)
-		}
-		n += len(page.Result)
-		if len(page.Result) < perPage {
-			break
-		}
-	}
-	if err != nil {
+	if err := z.api.Records(ctx, info.ID, filter, func(r cloudflare.Record) { z.learn(all, r) }); err != nil {
 		return fmt.Errorf("list records: %w", z.classify(err))
 	}
-	z.records, z.listed = all, began
+	z.records, z.listed, z.within = all, began, info.ID
 	return nil
 }
 
-func (z *Zone) learn(into map[string][]known, r cfdns.RecordResponse) {
+func (z *Zone) learn(into map[string][]known, r cloudflare.Record) {
 	name := strings.ToLower(r.Name)
-	into[name] = append(into[name], known{r.ID, string(r.Type), r.Content, r.Comment == dns.Mark(z.o.Owner)})
+	into[name] = append(into[name], known{r.ID, r.Type, r.Content, r.Comment == dns.Mark(z.o.Owner)})
 }
 
 func (z *Zone) forget(name, id string) {

@@ -8,18 +8,16 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cloudflare/cloudflare-go/v6"
-	cfdns "github.com/cloudflare/cloudflare-go/v6/dns"
-
 	"greenroom"
+	"greenroom/internal/cloudflare"
 	"greenroom/internal/dns"
 )
 
 // ops are the operations of one batch: all are done or none.
 type ops struct {
 	deletes map[string]string // names by id
-	patches []cfdns.BatchPatchUnionParam
-	posts   []cfdns.RecordBatchParamsPostUnion
+	patches []cloudflare.Record
+	posts   []cloudflare.Record
 	moved   map[string]string // names by id
 }
 
@@ -32,13 +30,15 @@ func (z *Zone) toSet(names []string, wanted map[string]netip.Addr) (ops, error) 
 		if err := z.foreign(name); err != nil {
 			return o, err
 		}
-		param, there := z.address(name, wanted[name]), false
+		record, there := z.address(name, wanted[name]), false
 		for _, r := range z.records[name] {
 			switch {
 			case there || r.kind != "A": // a second one can only be what is left of a failure
 				o.deletes[r.id] = name
 			case r.content != wanted[name].String():
-				o.patches = append(o.patches, cfdns.BatchPatchARecordParam{ID: cloudflare.F(r.id), ARecordParam: param})
+				patch := record
+				patch.ID = r.id
+				o.patches = append(o.patches, patch)
 				o.moved[r.id] = name
 				there = true
 			default:
@@ -46,30 +46,25 @@ func (z *Zone) toSet(names []string, wanted map[string]netip.Addr) (ops, error) 
 			}
 		}
 		if !there {
-			o.posts = append(o.posts, param)
+			o.posts = append(o.posts, record)
 		}
 	}
 	return o, nil
 }
 
-func (z *Zone) address(name string, address netip.Addr) cfdns.ARecordParam {
-	p := cfdns.ARecordParam{
-		Name: cloudflare.F(name), Type: cloudflare.F(cfdns.ARecordTypeA), Content: cloudflare.F(address.String()), TTL: cloudflare.F(z.ttl(z.o.TTL)),
-		Proxied: cloudflare.F(z.o.Proxied), Comment: cloudflare.F(dns.Mark(z.o.Owner)),
-	}
+func (z *Zone) address(name string, address netip.Addr) cloudflare.Record {
+	r := cloudflare.Record{Name: name, Type: "A", Content: address.String(), TTL: ttl(z.o.TTL), Proxied: z.o.Proxied, Comment: dns.Mark(z.o.Owner)}
 	if z.BatchSize() == largeBatch { // a paid plan
-		p.Tags = cloudflare.F([]cfdns.RecordTagsParam{"greenroom:" + z.o.Owner})
+		r.Tags = []string{"greenroom:" + z.o.Owner}
 	}
 	if z.o.Proxied {
-		p.TTL = cloudflare.F(cfdns.TTL1)
+		r.TTL = 1 // automatic
 	}
-	return p
+	return r
 }
 
-// ttl is at least what every plan allows.
-func (z *Zone) ttl(d time.Duration) cfdns.TTL {
-	return cfdns.TTL(min(max(d, time.Minute), 24*time.Hour).Seconds())
-}
+// ttl is at least what every plan allows, in seconds.
+func ttl(d time.Duration) int { return int(min(max(d, time.Minute), 24*time.Hour).Seconds()) }
 
 // toDelete is what removes our records of the names.
 func (z *Zone) toDelete(names []string) (ops, error) {
@@ -123,6 +118,9 @@ func (c *changes) some(ctx context.Context, names []string) error {
 		}
 		err = c.send(ctx, o)
 	}
+	if errors.Is(err, greenroom.ErrConflict) {
+		return c.unseen(err, names)
+	}
 	if errors.Is(err, greenroom.ErrCapacity) {
 		// Some of a batch may yet fit; when not even one does, no other call is needed to know.
 		if len(names) == 1 {
@@ -134,27 +132,28 @@ func (c *changes) some(ctx context.Context, names []string) error {
 	return err
 }
 
+// unseen makes of a conflict in a zone that was just listed what it is: the plan has found no record of somebody else's, so it
+// must not be called one. The record of many that is in the way has yet to be found.
+func (c *changes) unseen(conflict error, names []string) error {
+	said, _ := errors.AsType[*cloudflare.Error](conflict)
+	if len(names) > 1 {
+		return fmt.Errorf("%w: %w", greenroom.ErrPermanent, said)
+	}
+	c.listed = time.Time{} // or it was made since
+	return &greenroom.UserError{Message: fmt.Sprintf("Cloudflare refuses the record %s, although the zone lists none that is in its way: %s.", names[0], said.Words()), Cause: said}
+}
+
 // send makes one batch call and takes note of what it did.
 func (c *changes) send(ctx context.Context, o ops) error {
 	info, err := c.Info(ctx)
 	if err != nil {
 		return err
 	}
-	params := cfdns.RecordBatchParams{ZoneID: cloudflare.F(info.ID)}
-	var deletes []cfdns.RecordBatchParamsDelete
+	batch := cloudflare.Batch{Patches: o.patches, Posts: o.posts}
 	for id := range o.deletes {
-		deletes = append(deletes, cfdns.RecordBatchParamsDelete{ID: cloudflare.F(id)})
+		batch.Deletes = append(batch.Deletes, cloudflare.Reference{ID: id})
 	}
-	if len(deletes) > 0 {
-		params.Deletes = cloudflare.F(deletes)
-	}
-	if len(o.patches) > 0 {
-		params.Patches = cloudflare.F(o.patches)
-	}
-	if len(o.posts) > 0 {
-		params.Posts = cloudflare.F(o.posts)
-	}
-	done, err := c.api.DNS.Records.Batch(ctx, params)
+	done, err := c.api.Batch(ctx, info.ID, batch)
 	if err != nil {
 		if err = c.classify(err); dns.Shared(err) && !errors.Is(err, greenroom.ErrThrottled) {
 			c.listed = time.Time{} // it may have been done all the same
@@ -167,14 +166,14 @@ func (c *changes) send(ctx context.Context, o ops) error {
 	for id, name := range o.moved {
 		c.forget(name, id)
 	}
-	for _, r := range append(done.Patches, done.Posts...) {
+	for _, r := range done {
 		c.learn(c.records, r)
 	}
 	return nil
 }
 
 // AddText adds a TXT record; see dns.Texts.
-func (z *Zone) AddText(ctx context.Context, name, text string, ttl time.Duration) error {
+func (z *Zone) AddText(ctx context.Context, name, text string, lifetime time.Duration) error {
 	if !dns.Below(z.o.Zone, name) {
 		return fmt.Errorf("not a name below %s: %w", z.o.Zone, greenroom.ErrPermanent)
 	}
@@ -182,10 +181,8 @@ func (z *Zone) AddText(ctx context.Context, name, text string, ttl time.Duration
 	if err != nil {
 		return err
 	}
-	_, err = z.api.DNS.Records.New(ctx, cfdns.RecordNewParams{ZoneID: cloudflare.F(info.ID), Body: cfdns.TXTRecordParam{
-		Name: cloudflare.F(name), Type: cloudflare.F(cfdns.TXTRecordTypeTXT), Content: cloudflare.F(quoted(text)), TTL: cloudflare.F(z.ttl(ttl)), Comment: cloudflare.F(dns.Mark(z.o.Owner)),
-	}})
-	if e, ok := errors.AsType[*cloudflare.Error](err); ok && has(e, codeRecordExists, codeSameExists) {
+	err = z.api.AddRecord(ctx, info.ID, cloudflare.Record{Name: name, Type: "TXT", Content: quoted(text), TTL: ttl(lifetime), Comment: dns.Mark(z.o.Owner)})
+	if e, ok := errors.AsType[*cloudflare.Error](err); ok && e.Has(codeRecordExists, codeSameExists) {
 		return nil
 	}
 	return z.classify(err)
@@ -197,18 +194,17 @@ func (z *Zone) RemoveText(ctx context.Context, name, text string) error {
 	if err != nil {
 		return err
 	}
-	page, err := z.api.DNS.Records.List(ctx, cfdns.RecordListParams{
-		ZoneID: cloudflare.F(info.ID), Type: cloudflare.F(cfdns.RecordListParamsTypeTXT), Name: cloudflare.F(cfdns.RecordListParamsName{Exact: cloudflare.F(name)}),
+	var ours []string
+	err = z.api.Records(ctx, info.ID, cloudflare.Filter{Name: name, Type: "TXT"}, func(r cloudflare.Record) {
+		if r.Comment == dns.Mark(z.o.Owner) && strings.Trim(r.Content, `"`) == text {
+			ours = append(ours, r.ID)
+		}
 	})
 	if err != nil {
 		return z.classify(err)
 	}
-	for _, r := range page.Result {
-		if r.Comment != dns.Mark(z.o.Owner) || strings.Trim(r.Content, `"`) != text {
-			continue
-		}
-		_, err := z.api.DNS.Records.Delete(ctx, r.ID, cfdns.RecordDeleteParams{ZoneID: cloudflare.F(info.ID)})
-		if err = z.classify(err); err != nil && !errors.Is(err, greenroom.ErrNotFound) {
+	for _, id := range ours {
+		if err := z.classify(z.api.DeleteRecord(ctx, info.ID, id)); err != nil && !errors.Is(err, greenroom.ErrNotFound) {
 			return err
 		}
 	}

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cloudflare/cloudflare-go/v6/user"
-
 	"greenroom"
 	"greenroom/internal/dns"
 )
@@ -37,6 +35,11 @@ var remaining = regexp.MustCompile(`;r=([0-9]{1,9});t=([0-9]{1,9})`)
 // the zone shows only when it is changed.
 func (z *Zone) Inspect(ctx context.Context) (dns.Facts, []error) {
 	info, err := z.Info(ctx)
+	if e, ok := errors.AsType[*unserved](err); ok {
+		facts := z.facts(e.Info)
+		facts.Pending = e.Error()
+		return facts, nil
+	}
 	if err != nil {
 		return z.facts(Info{Name: z.o.Zone}), []error{z.whyNoZone(ctx, err)}
 	}
@@ -76,12 +79,12 @@ func (z *Zone) whyNoZone(ctx context.Context, err error) error {
 	if !errors.Is(err, greenroom.ErrForbidden) {
 		return err
 	}
-	state, failed := user.NewTokenService(z.api.Options...).Verify(ctx)
+	state, failed := z.api.TokenStatus(ctx)
 	switch {
-	case failed == nil && state.Status == user.TokenVerifyResponseStatusActive:
+	case failed == nil && state == "active":
 		return &greenroom.UserError{Message: "Cloudflare accepts the token (dns.token), and it may not see " + z.o.Zone + ": give it the right Zone, Zone, Read for that zone, and Zone, DNS, Edit.", Cause: err}
 	case failed == nil:
-		return &greenroom.UserError{Message: fmt.Sprintf("The token (dns.token) is %s: make a new one.", state.Status), Cause: err}
+		return &greenroom.UserError{Message: fmt.Sprintf("The token (dns.token) is %.20s: make a new one.", state), Cause: err}
 	case errors.Is(z.classify(failed), greenroom.ErrForbidden):
 		return &greenroom.UserError{Message: "Cloudflare does not know the token (dns.token): make one with the rights Zone, Zone, Read and Zone, DNS, Edit for " + z.o.Zone + ", and see that it is whole.", Cause: err}
 	}

@@ -10,16 +10,11 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/cloudflare/cloudflare-go/v6"
-	cfdns "github.com/cloudflare/cloudflare-go/v6/dns"
-	"github.com/cloudflare/cloudflare-go/v6/option"
-	"github.com/cloudflare/cloudflare-go/v6/zones"
-
 	"greenroom"
+	"greenroom/internal/cloudflare"
 	"greenroom/internal/dns"
 )
 
@@ -64,18 +59,14 @@ type Zone struct {
 	pacer  *dns.Pacer
 	listMu sync.Mutex // held from a look to what follows from it, so that one change follows the other
 
-	mu   sync.Mutex
-	info *Info
-	said dns.Facts // what answers say beside their results
+	mu    sync.Mutex
+	info  *Info
+	found time.Time // when info was so
+	said  dns.Facts // what answers say beside their results
 
 	records map[string][]known // by name; listMu is held
 	listed  time.Time
-}
-
-// Info is what Cloudflare says of the zone.
-type Info struct {
-	ID, Name, Plan, Status string
-	NameServers            []string
+	within  string // id of the zone that they were listed in
 }
 
 // known is a record as it was when last looked at.
@@ -93,12 +84,7 @@ var (
 func New(o Options) *Zone {
 	o.TTL = cmp.Or(o.TTL, time.Minute)
 	z := &Zone{o: o, pacer: dns.NewPacer(requestsPerSecond, requestsAtOnce)}
-	// The client must not read the environment's credentials, nor repeat a call by itself.
-	opts := []option.RequestOption{option.WithMaxRetries(0), option.WithMiddleware(z.guard), option.WithBaseURL(cmp.Or(o.BaseURL, "https://api.cloudflare.com/client/v4") + "/")}
-	if o.HTTP != nil {
-		opts = append(opts, option.WithHTTPClient(o.HTTP))
-	}
-	z.api = &cloudflare.Client{Options: opts, DNS: cfdns.NewDNSService(opts...), Zones: zones.NewZoneService(opts...)}
+	z.api = cloudflare.New(cloudflare.Options{BaseURL: o.BaseURL, HTTP: o.HTTP, Token: o.Token, Turn: z.pacer.Wait, Answered: z.answered, MostBytes: mostBytes})
 	return z
 }
 
@@ -117,56 +103,6 @@ func (z *Zone) NextCall() time.Time { return z.pacer.Next() }
 
 // Settle does not wait: Cloudflare does not tell. The proof of a desktop asks its servers.
 func (z *Zone) Settle(context.Context) error { return nil }
-
-// Info asks once for what Cloudflare says of the zone, and remembers it.
-func (z *Zone) Info(ctx context.Context) (Info, error) {
-	z.mu.Lock()
-	found := z.info
-	z.mu.Unlock()
-	if found != nil {
-		return *found, nil
-	}
-	info, err := z.find(ctx)
-	if err != nil {
-		return Info{}, err
-	}
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	z.info = &info
-	return info, nil
-}
-
-func (z *Zone) find(ctx context.Context) (Info, error) {
-	if z.o.ZoneID != "" {
-		got, err := z.api.Zones.Get(ctx, zones.ZoneGetParams{ZoneID: cloudflare.F(z.o.ZoneID)})
-		if err != nil {
-			return Info{}, fmt.Errorf("look for zone %s: %w", z.o.ZoneID, z.classify(err))
-		}
-		if !dns.Below(got.Name, z.o.Zone) {
-			return Info{}, &greenroom.UserError{Message: fmt.Sprintf("The zone %s at Cloudflare (dns.zone_id) is %s, and %s is not within it.", z.o.ZoneID, got.Name, z.o.Zone), Cause: greenroom.ErrPermanent}
-		}
-		return info(*got), nil
-	}
-	for name := z.o.Zone; strings.Contains(name, "."); _, name, _ = strings.Cut(name, ".") {
-		page, err := z.api.Zones.List(ctx, zones.ZoneListParams{Name: cloudflare.F(name)})
-		if err != nil {
-			return Info{}, fmt.Errorf("look for zone %s: %w", name, z.classify(err))
-		}
-		for _, got := range page.Result {
-			if got.Name == name {
-				return info(got), nil
-			}
-		}
-	}
-	return Info{}, &greenroom.UserError{
-		Message: fmt.Sprintf("This token sees no zone at Cloudflare that %s is within: give it the right Zone Read for that zone, or set dns.zone_id.", z.o.Zone), Cause: greenroom.ErrForbidden,
-	}
-}
-
-func info(z zones.Zone) Info {
-	//nolint:staticcheck // its plan is deprecated for changes; the other way to read it needs a right about bills
-	return Info{ID: z.ID, Name: z.Name, Plan: z.Plan.LegacyID, Status: string(z.Status), NameServers: z.NameServers}
-}
 
 // SetRecords makes the records so; see dns.Zone.
 func (z *Zone) SetRecords(ctx context.Context, records []dns.Record) error {

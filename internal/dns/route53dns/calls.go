@@ -33,7 +33,7 @@ func call[T any](ctx context.Context, z *Zone, do func() (T, error)) (T, error) 
 	}
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	z.backoff = 0
+	z.refused = 0
 	return out, nil
 }
 
@@ -93,8 +93,8 @@ func isBatch(err error) bool {
 func (z *Zone) backOff() time.Time {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	z.backoff = min(max(2*z.backoff, shortBackoff), longBackoff)
-	until := time.Now().Add(z.backoff)
+	until := time.Now().Add(silence.After(z.refused))
+	z.refused++
 	z.pacer.Silence(until)
 	return until
 }

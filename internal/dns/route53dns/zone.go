@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/route53/types"
 
 	"greenroom"
+	"greenroom/internal/backoff"
 	"greenroom/internal/dns"
 )
 
@@ -47,11 +48,8 @@ const (
 	maxPages   = 4000
 )
 
-// Backing off: Route 53 does not say how long.
-const (
-	shortBackoff = time.Second
-	longBackoff  = 30 * time.Second
-)
+// silence is how long Route 53 is not asked after it said that it was asked too often; it does not say how long.
+var silence = backoff.Schedule{First: time.Second, Most: 30 * time.Second}
 
 // Zone is a hosted zone. It makes no call before it is used.
 type Zone struct {
@@ -69,7 +67,7 @@ type Zone struct {
 	id      string
 	newest  string // the change accepted last
 	insync  string // the newest that every server knew
-	backoff time.Duration
+	refused int    // calls in a row that were too many
 }
 
 // name is what a name was when last seen: ours, with its records, or somebody else's.

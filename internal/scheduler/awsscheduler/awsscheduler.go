@@ -15,7 +15,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -27,6 +26,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"greenroom"
+	"greenroom/internal/backoff"
 )
 
 // meetings is what is needed of the store. It must answer as the last save left it.
@@ -87,10 +87,7 @@ func New(o Options) *Scheduler {
 	}
 	retryer := retry.NewStandard(func(r *retry.StandardOptions) {
 		r.MaxAttempts = attempts
-		r.Backoff = retry.BackoffDelayerFunc(func(attempt int, _ error) (time.Duration, error) {
-			most := min(50*time.Millisecond<<min(attempt, 10), 2*time.Second)
-			return most/2 + rand.N(most/2), nil //nolint:gosec // no secret
-		})
+		r.Backoff = retry.BackoffDelayerFunc(backoff.Schedule{First: 50 * time.Millisecond, Most: 2 * time.Second}.Delay)
 	})
 	return &Scheduler{
 		Options:   o,

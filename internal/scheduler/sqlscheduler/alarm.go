@@ -2,10 +2,11 @@ package sqlscheduler
 
 import (
 	"container/heap"
-	"math/rand/v2"
+	"math"
 	"sync"
 	"time"
 
+	"greenroom/internal/backoff"
 	"greenroom/internal/store"
 )
 
@@ -13,10 +14,10 @@ import (
 const horizon = 5 * lookEvery
 
 // Backoff of a meeting whose passes go wrong.
-const (
-	firstRetry   = 500 * time.Millisecond
-	longestRetry = time.Minute
-)
+var retries = backoff.Schedule{First: 500 * time.Millisecond, Most: time.Minute}
+
+// never is longer than anything that is waited for.
+const never = time.Duration(math.MaxInt64)
 
 // alarm knows which meetings want a pass and when: one entry for each that is near, runs or failed. It calls
 // nobody; its methods do not block.
@@ -24,6 +25,7 @@ type alarm struct {
 	changed chan struct{} // holds a token when take may give something new
 
 	mu      sync.Mutex
+	now     func() time.Time
 	entries map[string]*entry
 	queue   queue
 	running int
@@ -35,7 +37,7 @@ type entry struct {
 	wake     time.Time // the promise; zero is none, or beyond the horizon
 	kicked   time.Time // first of the kicks that no pass has answered
 	retry    time.Time // when failures > 0
-	failures int       // passes in a row that went wrong
+	failures int       // passes in a row that failed
 	running  bool
 	place    int // in the queue
 }
@@ -48,16 +50,23 @@ type call struct {
 }
 
 func newAlarm() *alarm {
-	return &alarm{changed: make(chan struct{}, 1), entries: map[string]*entry{}}
+	return &alarm{changed: make(chan struct{}, 1), now: time.Now, entries: map[string]*entry{}}
+}
+
+// read lets the alarm have its time from a clock.
+func (a *alarm) read(clock func() time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.now = clock
 }
 
 // promised takes note of what the save with that revision promised; a zero At is nothing.
-func (a *alarm) promised(w store.Wake, rev int64, now time.Time) {
-	if w.At.After(now.Add(horizon)) {
-		w.At = time.Time{}
-	}
+func (a *alarm) promised(w store.Wake, rev int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if w.At.After(a.now().Add(horizon)) {
+		w.At = time.Time{}
+	}
 	if a.entries[w.Meeting] == nil && w.At.IsZero() {
 		return
 	}
@@ -88,26 +97,27 @@ func (a *alarm) remind(w store.Wake) {
 	a.arrange(e)
 }
 
-func (a *alarm) kick(meeting string, now time.Time) {
+func (a *alarm) kick(meeting string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	e := a.entry(meeting)
 	if e.kicked.IsZero() {
-		e.kicked = now
+		e.kicked = a.now()
 	}
 	a.arrange(e)
 }
 
-// take gives what is due, earliest first, so that at most limit passes run at once, and the time to ask again:
-// zero if only a change can make a difference.
-func (a *alarm) take(now time.Time, limit int) ([]call, time.Time) {
+// take gives what is due, earliest first, so that at most limit passes run at once, and in how long to ask again:
+// never, if only a change can make a difference.
+func (a *alarm) take(limit int) ([]call, time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	now := a.now()
 	var calls []call
 	for len(a.queue) > 0 && a.running < limit {
 		e := a.queue[0]
 		if at := e.due(); at.After(now) {
-			return calls, at
+			return calls, at.Sub(now)
 		}
 		c := call{meeting: e.meeting}
 		if e.kicked.IsZero() && e.failures == 0 {
@@ -118,11 +128,11 @@ func (a *alarm) take(now time.Time, limit int) ([]call, time.Time) {
 		a.arrange(e)
 		calls = append(calls, c)
 	}
-	return calls, time.Time{}
+	return calls, never
 }
 
-// finished ends a pass. It returns how long the meeting is left alone if the pass went wrong, else 0.
-func (a *alarm) finished(meeting string, well bool, now time.Time) time.Duration {
+// finished ends a pass. It returns how long the meeting is left alone if the pass failed, else 0.
+func (a *alarm) finished(meeting string, well bool) time.Duration {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	e := a.entries[meeting]
@@ -132,19 +142,13 @@ func (a *alarm) finished(meeting string, well bool, now time.Time) time.Duration
 	if well {
 		e.failures = 0
 	} else {
-		wait = backoff(e.failures)
+		wait = retries.Spread(e.failures)
 		e.failures++
-		e.retry = now.Add(wait)
+		e.retry = a.now().Add(wait)
 	}
 	a.arrange(e)
 	a.tell() // there is room for another pass
 	return wait
-}
-
-// backoff doubles with each failure, and spreads so that meetings that failed together do not come back together.
-func backoff(failures int) time.Duration {
-	d := min(firstRetry<<min(failures, 16), longestRetry)
-	return d*3/4 + rand.N(d/4) //nolint:gosec // no secret
 }
 
 func (a *alarm) entry(meeting string) *entry {

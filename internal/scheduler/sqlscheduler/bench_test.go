@@ -197,7 +197,7 @@ func BenchmarkScheduled(b *testing.B) {
 		r.start(b)
 		runtime.GC()
 		var after runtime.MemStats
-		time.Sleep(12 * time.Second) // two looks of River's scheduler
+		time.Sleep(12 * time.Second) // some looks for what is overdue
 		runtime.GC()
 		runtime.ReadMemStats(&after)
 		b.ReportMetric(float64(after.HeapAlloc)/(1<<20), "heap-MiB")

@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -73,8 +74,14 @@ func openSide(b *testing.B, o rigOptions, now time.Time) *side {
 func BenchmarkGrowth(b *testing.B) {
 	now := time.Now()
 	b.Run("SQLite", func(b *testing.B) {
-		small, large := openSide(b, rigOptions{}, now), openSide(b, rigOptions{}, now)
-		growth(b, small, large, large.store.DB(), fills["SQLite"], now)
+		path := filepath.Join(b.TempDir(), "greenroom.db")
+		small, large := openSide(b, rigOptions{}, now), openSide(b, rigOptions{path: path}, now)
+		db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)")
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer db.Close()
+		growth(b, small, large, db, fills["SQLite"], now)
 	})
 	b.Run("PostgreSQL", func(b *testing.B) {
 		url := pgtest.Start(b)

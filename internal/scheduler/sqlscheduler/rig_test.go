@@ -37,7 +37,7 @@ func openRig(t testing.TB, o rigOptions) *rig {
 		o.path = filepath.Join(t.TempDir(), "greenroom.db")
 	}
 	wakes := sqlscheduler.NewWakes()
-	so := sqlstore.Options{Path: o.path, URL: o.url, Wakes: wakes, OnCommit: wakes.Committed}
+	so := sqlstore.Options{Path: o.path, URL: o.url, OnCommit: wakes.Committed}
 	if o.deaf {
 		so.OnCommit = nil
 	}
@@ -47,7 +47,7 @@ func openRig(t testing.TB, o rigOptions) *rig {
 		t.Fatal(err)
 	}
 	r.scheduler = sqlscheduler.New(sqlscheduler.Options{
-		Wakes: wakes, DB: r.store.DB(), Store: r.store, Logger: slog.New(slog.DiscardHandler), Lateness: o.lateness,
+		Wakes: wakes, Store: r.store, Logger: slog.New(slog.DiscardHandler), Lateness: o.lateness,
 		Advance: func(ctx context.Context, id string) error { return r.advance(ctx, id) },
 	})
 	t.Cleanup(func() { r.stop(t) })

@@ -96,29 +96,6 @@ func TestOneReplicaAnswers(t *testing.T) {
 	})
 }
 
-// TestDeadReplicasWakes lets the replica die that has saved a wake: another answers a few seconds later, once.
-func TestDeadReplicasWakes(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s := memstore.New()
-		dead, a, b := startReplica(t, s), startReplica(t, s), startReplica(t, s)
-		time.Sleep(2 * time.Second) // what the others see at their start is no test
-		m := create(t, s, 10*time.Second)
-		dead.wakes.Committed(m)
-		dead.stop()
-		time.Sleep(time.Minute)
-		a.stop()
-		b.stop()
-		passes := append(a.passes, b.passes...)
-		if len(dead.passes) != 0 || len(passes) != 1 {
-			t.Fatalf("the dead made %d passes, the others %d and %d", len(dead.passes), len(a.passes), len(b.passes))
-		}
-		if late := passes[0].Sub(m.WakeAt); late < 0 || late > 4*time.Second {
-			t.Errorf("answered %v late", late)
-		}
-	})
-}
-
 // TestHandedOver drops a wake that another replica has replaced, and only that.
 func TestHandedOver(t *testing.T) {
 	t.Parallel()

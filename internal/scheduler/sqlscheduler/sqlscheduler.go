@@ -1,14 +1,13 @@
-// Package sqlscheduler keeps the promise of every wake: at its time, or soon after, the meeting is advanced.
+// Package sqlscheduler answers wakes in a process that runs all the time.
 //
-// Two mechanisms share the work and need not know of each other. The alarm, a queue in memory, is punctual and
-// dies with its process. The second bell, a River job made in the transaction of the save, is durable and a little
-// later; in normal life the save that follows the alarm's pass deletes it before it is due. Advancing a meeting
-// once too often is harmless, once too rarely is not.
+// The wake is a column of the meeting's row: durable with the save, and indexed. The alarm, a queue in memory, makes it
+// punctual: it is told of every commit of this process. What it was not told of, because another process saved it or died,
+// it finds by looking at the index: all that is near at the start and every minute, and every second what is overdue.
+// Advancing a meeting once too often is harmless, once too rarely is not.
 package sqlscheduler
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -31,9 +30,6 @@ type meetings interface {
 type Options struct {
 	// Wakes is the one the store was opened with. It is told of every commit.
 	Wakes *Wakes
-	// DB is the database of the store, where Wakes keeps its jobs. Nil does without the second bell: that is for
-	// stores in memory.
-	DB    *sql.DB
 	Store meetings
 	// Advance moves one meeting. It is never called for a meeting while it still runs for it.
 	Advance func(ctx context.Context, meetingID string) error
@@ -45,6 +41,9 @@ type Options struct {
 
 	// TakeOver says that nobody else is at work on the database: what a process was busy with when it died goes on at once.
 	TakeOver bool
+
+	// Now is the wall clock, which may be set forward and back; nil is time.Now.
+	Now func() time.Time
 
 	// Workers bounds the passes at once; 0 is DefaultWorkers.
 	Workers int
@@ -63,8 +62,8 @@ const (
 	lookEvery      = time.Minute
 	lookAgainAfter = time.Second // when there was more than it could take in, or the store did not answer
 	lookLimit      = 20_000
-	// In a shared database: a wake that is this late has lost its process, and is looked for this often. Those that
-	// find it spread over this time; the first of them answers.
+	// A wake that is this late has lost its process, and is looked for this often. Processes that share a database
+	// spread over this time when they find it; the first of them answers.
 	overdueAfter = 2 * time.Second
 	overdueEvery = time.Second
 	overdueLimit = 1000
@@ -90,12 +89,16 @@ func New(o Options) *Scheduler {
 	if o.StopTimeout <= 0 {
 		o.StopTimeout = 10 * time.Second
 	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	o.Wakes.alarm.read(o.Now)
 	return &Scheduler{Options: o, alarm: o.Wakes.alarm}
 }
 
 // Kick asks for a pass of the meeting as soon as possible. It never blocks. Kicks are hints: many before a pass
 // are one, and one during a pass is another pass afterwards.
-func (s *Scheduler) Kick(meetingID string) { s.alarm.kick(meetingID, time.Now()) }
+func (s *Scheduler) Kick(meetingID string) { s.alarm.kick(meetingID) }
 
 // HandedOver says that another process has saved the meeting with that revision, and looks after it now. Like a
 // kick it is a hint.
@@ -107,18 +110,11 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	passes, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	var services, running sync.WaitGroup
-	stopBell := func() {}
-	defer func() { stopBell() }()
-	if s.DB != nil {
-		services.Go(func() { stopBell = s.hangBell(ctx, passes) })
-	}
 	if s.TakeOver {
 		s.takeOver(ctx)
 	}
 	services.Go(func() { s.look(ctx) })
-	if s.Shared {
-		services.Go(func() { s.lookForOverdue(ctx) })
-	}
+	services.Go(func() { s.lookForOverdue(ctx) })
 	s.ring(ctx, passes, &running)
 	services.Wait()
 	s.finish(&running, cancel)
@@ -144,31 +140,28 @@ func (s *Scheduler) ring(ctx, passes context.Context, running *sync.WaitGroup) {
 		case <-timer.C:
 		case <-s.alarm.changed:
 		}
-		now := time.Now()
-		calls, next := s.alarm.take(now, s.Workers)
+		calls, next := s.alarm.take(s.Workers)
 		for _, c := range calls {
 			running.Go(func() { s.pass(passes, c) })
 		}
-		if !next.IsZero() {
-			timer.Reset(min(time.Until(next), readClockEvery))
-		}
+		timer.Reset(min(next, readClockEvery))
 	}
 }
 
 func (s *Scheduler) pass(ctx context.Context, c call) {
 	if s.answered(ctx, c) {
-		s.alarm.finished(c.meeting, true, time.Now())
+		s.alarm.finished(c.meeting, true)
 		return
 	}
 	if s.Lateness != nil && !c.wake.IsZero() {
-		s.Lateness(time.Since(c.wake))
+		s.Lateness(s.Now().Sub(c.wake))
 	}
 	err := s.advance(ctx, c.meeting)
 	if errors.Is(err, greenroom.ErrNotFound) {
 		err = nil // nobody is there to be moved; if somebody is, the next look finds them
 	}
-	if wait := s.alarm.finished(c.meeting, err == nil, time.Now()); wait > 0 && ctx.Err() == nil {
-		s.Logger.Warn("pass went wrong", "meeting", c.meeting, "err", err, "again_in", wait)
+	if wait := s.alarm.finished(c.meeting, err == nil); wait > 0 && ctx.Err() == nil {
+		s.Logger.Warn("pass failed", "meeting", c.meeting, "err", err, "again_in", wait)
 	}
 }
 
@@ -178,7 +171,7 @@ func (s *Scheduler) answered(ctx context.Context, c call) bool {
 		return false
 	}
 	m, err := s.Store.Meeting(ctx, c.meeting)
-	return err == nil && (m.Closed || m.WakeAt.IsZero() || m.WakeAt.After(time.Now()))
+	return err == nil && (m.Closed || m.WakeAt.IsZero() || m.WakeAt.After(s.Now()))
 }
 
 // advance turns a panic into an error: one meeting's trouble is not the others'.
@@ -194,7 +187,7 @@ func (s *Scheduler) advance(ctx context.Context, meetingID string) (err error) {
 // look tells the alarm what is due soon: at the start everything that was missed, later what came near since.
 func (s *Scheduler) look(ctx context.Context) {
 	every(ctx, func() time.Duration {
-		found, err := s.remind(ctx, time.Now().Add(horizon), lookLimit)
+		found, err := s.remind(ctx, s.Now().Add(horizon), lookLimit)
 		if err != nil || found == lookLimit {
 			return lookAgainAfter
 		}
@@ -204,7 +197,7 @@ func (s *Scheduler) look(ctx context.Context) {
 
 // takeOver begins at once with what the process before this one was busy with when it died.
 func (s *Scheduler) takeOver(ctx context.Context) {
-	due, err := s.Store.Due(ctx, time.Now().Add(leftBehind), lookLimit)
+	due, err := s.Store.Due(ctx, s.Now().Add(leftBehind), lookLimit)
 	if err != nil {
 		return // the first look says so
 	}
@@ -213,10 +206,10 @@ func (s *Scheduler) takeOver(ctx context.Context) {
 	}
 }
 
-// lookForOverdue tells the alarm what other processes should have answered.
+// lookForOverdue tells the alarm what should have been answered: by another process, or by this one.
 func (s *Scheduler) lookForOverdue(ctx context.Context) {
 	every(ctx, func() time.Duration {
-		_, _ = s.remind(ctx, time.Now().Add(-overdueAfter), overdueLimit)
+		_, _ = s.remind(ctx, s.Now().Add(-overdueAfter), overdueLimit)
 		return overdueEvery
 	})
 }
@@ -227,7 +220,7 @@ func (s *Scheduler) remind(ctx context.Context, before time.Time, limit int) (in
 	if err != nil && ctx.Err() == nil {
 		s.Logger.Warn("cannot look for what is due", "err", err)
 	}
-	now := time.Now()
+	now := s.Now()
 	for _, w := range due {
 		if s.Shared { // all processes know it by now, and one is enough
 			w.At = later(w.At, now).Add(rand.N(spread)) //nolint:gosec // no secret

@@ -10,7 +10,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"sync"
 	"time"
@@ -22,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"greenroom/internal/backoff"
 	"greenroom/internal/store"
 )
 
@@ -46,12 +46,10 @@ var _ store.Store = (*Store)(nil)
 
 // How long a caller may wait, and how hard is tried meanwhile.
 const (
-	patience     = 15 * time.Second // of one call, all attempts together
-	attemptTime  = 4 * time.Second  // of one attempt, after which its answer counts as lost
-	maxAttempts  = 12
-	firstBackoff = 25 * time.Millisecond
-	maxBackoff   = time.Second
-	connections  = 64 // kept open: a list asks all of its partitions at once
+	patience    = 15 * time.Second // of one call, all attempts together
+	attemptTime = 4 * time.Second  // of one attempt, after which its answer counts as lost
+	maxAttempts = 12
+	connections = 64 // kept open: a list asks all of its partitions at once
 )
 
 // New returns the store in a table. It asks nothing of AWS: a function that has just been started shall answer soon.
@@ -75,15 +73,13 @@ func retryer() aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
 		o.MaxAttempts = maxAttempts
 		o.RateLimiter = ratelimit.None // attempts and time are bounded for each call
-		o.Backoff = retry.BackoffDelayerFunc(backoff)
+		o.Backoff = retry.BackoffDelayerFunc(retries.Delay)
 		o.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(inTheWay)}, o.Retryables...)
 	})
 }
 
-func backoff(attempt int, _ error) (time.Duration, error) {
-	most := min(firstBackoff<<min(attempt, 10), maxBackoff)
-	return most/2 + rand.N(most/2), nil //nolint:gosec // no secret
-}
+// retries are the pauses between the attempts of a call, and between reads of a stream that cannot be read.
+var retries = backoff.Schedule{First: 25 * time.Millisecond, Most: time.Second}
 
 // inTheWay reports that another transaction held one of the items.
 func inTheWay(err error) aws.Ternary {

@@ -116,8 +116,7 @@ func (r *reading) read(ctx context.Context, shard string) {
 				r.Logger.Warn("cannot read the stream", "shard", shard, "err", err)
 			}
 			failures++
-			pause, _ := backoff(failures, nil)
-			wait(ctx, pause)
+			wait(ctx, retries.Spread(failures))
 			continue
 		}
 		failures = 0
@@ -163,8 +162,7 @@ func (r *reading) follow(ctx context.Context, records []types.Record) {
 		again, err := Follow(ctx, changes, r.Follow)
 		if changes = again.from(changes); len(changes) > 0 && ctx.Err() == nil {
 			r.Logger.Warn("changes could not be followed", "changes", len(changes), "err", err)
-			pause, _ := backoff(attempt, nil)
-			wait(ctx, pause)
+			wait(ctx, retries.Spread(attempt))
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"greenroom"
+	"greenroom/internal/backoff"
 	"greenroom/internal/store"
 )
 
@@ -209,16 +210,14 @@ func (s *Store) batch(ctx context.Context, writes []types.WriteRequest) error {
 
 // untilDone calls f until it is done, with a growing pause between, as DynamoDB asks of those whose batches it takes in parts.
 func (s *Store) untilDone(ctx context.Context, f func() (bool, error)) error {
-	for attempt := range maxAttempts {
+	pause := backoff.Pause{Schedule: retries}
+	for range maxAttempts {
 		done, err := f()
 		if err != nil || done {
 			return err
 		}
-		pause, _ := backoff(attempt, nil)
-		select {
-		case <-ctx.Done():
+		if !pause.Wait(ctx) {
 			return ctx.Err()
-		case <-time.After(pause):
 		}
 	}
 	return throttled(s.Table, errors.New("it took a part of a batch only"))

@@ -36,14 +36,13 @@ type database struct {
 	migrator *sql.DB // until the schema is up to date
 	writer   *sql.DB // one connection
 	readers  *sql.DB
-	jobs     *sql.DB // the engine's
-	lock     *lock   // SQLite's
+	lock     *lock // SQLite's
 }
 
 func (d *database) release() error {
 	var errs []error
 	closed := map[*sql.DB]bool{nil: true}
-	for _, db := range []*sql.DB{d.migrator, d.readers, d.jobs, d.writer} { // the last connection to close tidies SQLite's log away
+	for _, db := range []*sql.DB{d.migrator, d.readers, d.writer} { // the last connection to close tidies SQLite's log away
 		if !closed[db] {
 			errs = append(errs, db.Close())
 		}

@@ -10,7 +10,7 @@ import (
 	"greenroom"
 )
 
-// lock keeps a second process off the database: the read cache and the alarm of the engine are right only
+// lock keeps a second process off the database: the read cache and the alarm of the scheduler are right only
 // while one process owns the file. The kernel lets go of it when the process ends, however it ends.
 type lock struct{ file *os.File }
 

@@ -22,9 +22,9 @@ var migrations embed.FS
 // word, into schema_compatible_of. Without its word none but itself can.
 const selectLowest = `select l.value from settings l, settings o where l.name = 'schema_compatible' and o.name = 'schema_compatible_of' and o.value = ?`
 
-// migrate brings the schema up to this program's, the files', and lets then make what else is to be made. A schema ahead
-// of the program's is left alone if it says that it suits the program, and refused if not, before anything is changed.
-func (dl *dialect) migrate(ctx context.Context, d *database, files fs.FS, then func() error) error {
+// migrate brings the schema up to this program's, the files'. A schema ahead of the program's is left alone if it says
+// that it suits the program, and refused if not, before anything is changed.
+func (dl *dialect) migrate(ctx context.Context, d *database, files fs.FS) error {
 	newer, err := dl.judge(ctx, d, files)
 	if err != nil || newer {
 		return err
@@ -40,7 +40,7 @@ func (dl *dialect) migrate(ctx context.Context, d *database, files fs.FS, then f
 		if _, err := p.Up(ctx); err != nil {
 			return fmt.Errorf("migrate: %w", err)
 		}
-		return then()
+		return nil
 	})
 }
 

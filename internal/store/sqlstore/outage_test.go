@@ -91,7 +91,7 @@ func TestOutage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := pgtest.NewServer(t)
-			s := open(t, sqlstore.Options{URL: server.NewDatabase(t), Wakes: &jobs{}})
+			s := open(t, sqlstore.Options{URL: server.NewDatabase(t)})
 			m := create(t, s)
 			outage.begin(server)
 			wantAway(t, s, m)
@@ -123,7 +123,7 @@ func TestCallerWhoGivesUpIsToldSo(t *testing.T) {
 func TestAnsweredWritesSurviveCrashesOfTheServer(t *testing.T) {
 	t.Parallel()
 	server := pgtest.NewServer(t)
-	s := open(t, sqlstore.Options{URL: server.NewDatabase(t), Wakes: &jobs{}})
+	s := open(t, sqlstore.Options{URL: server.NewDatabase(t)})
 	ctx, cancel := context.WithCancel(t.Context())
 	type saver struct {
 		meeting greenroom.Meeting

@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"strconv"
@@ -39,7 +38,6 @@ var postgresDialect = &dialect{
 const (
 	dialTimeout     = 3 * time.Second
 	postgresReaders = 8
-	jobConnections  = 4
 	oldestPostgres  = 13
 )
 
@@ -75,14 +73,10 @@ func openPostgres(_ context.Context, o Options) (*database, error) {
 	d.migrator = stdlib.OpenDB(*slow)
 	d.writer = stdlib.OpenDB(*config, stdlib.OptionAfterConnect(durably))
 	d.writer.SetMaxOpenConns(1)
-	d.readers, d.jobs = stdlib.OpenDB(*config), stdlib.OpenDB(*config)
+	d.readers = stdlib.OpenDB(*config)
 	d.readers.SetMaxOpenConns(postgresReaders)
 	d.readers.SetMaxIdleConns(postgresReaders)
-	d.jobs.SetMaxOpenConns(jobConnections)
-	d.jobs.SetMaxIdleConns(jobConnections)
-	for _, db := range []*sql.DB{d.readers, d.jobs} {
-		db.SetConnMaxIdleTime(5 * time.Minute)
-	}
+	d.readers.SetConnMaxIdleTime(5 * time.Minute)
 	return d, nil
 }
 

@@ -16,9 +16,8 @@ const (
 	insertMeeting = `insert into meetings (id, rev, state, starts_at, wake_at, last_seq, closed, doc) values (?, 1, ?, ?, ?, ?, ?, ?)
 		on conflict (id) do nothing`
 	updateMeeting = `update meetings set rev = ?, state = ?, starts_at = ?, wake_at = ?, last_seq = ?, closed = ?, doc = ? where id = ?`
-	selectHead    = `select rev, coalesce(wake_at, 0), wake_job, last_seq from meetings where id = ?`
+	selectHead    = `select rev, last_seq from meetings where id = ?`
 	selectMeeting = `select doc from meetings where id = ?`
-	updateJob     = `update meetings set wake_job = ? where id = ?`
 	selectLive    = `select doc from meetings where id > ? and state <> 'scheduled' and state <> 'ended' order by id limit ?`
 	selectDue     = `select id, wake_at from meetings where wake_at is not null and not closed and wake_at < ? order by wake_at, id limit ?`
 
@@ -53,7 +52,7 @@ const (
 
 // writes lists what the writer runs: prepared once, on its one connection.
 var writes = []string{
-	insertMeeting, updateMeeting, selectHead, selectMeeting, updateJob, insertEvent, insertKey, selectKey, deleteKeys,
+	insertMeeting, updateMeeting, selectHead, selectMeeting, insertEvent, insertKey, selectKey, deleteKeys,
 	insertSetting, selectSetting, upsertRecord, deleteRecord, upsertText, deleteText, deleteTexts, upsertPulse, savepoint, releaseSavepoint, rollbackSavepoint,
 }
 

@@ -22,8 +22,6 @@ func TestReplicasThatStartAtOnceShareADatabase(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range stores {
 		wg.Go(func() {
-			o := o
-			o.Wakes = &jobs{}
 			var err error
 			if stores[i], err = sqlstore.Open(t.Context(), o); err != nil {
 				t.Error(err)
@@ -84,8 +82,6 @@ func TestReplicasSaveTheSameMeetings(t *testing.T) {
 	o := onServer(t)
 	var replicas []*sqlstore.Store
 	for range 3 {
-		o := o
-		o.Wakes = &jobs{last: int64(len(replicas)) * 1_000_000}
 		replicas = append(replicas, open(t, o))
 	}
 	var ids []string
@@ -126,7 +122,6 @@ func TestReplicasSaveTheSameMeetings(t *testing.T) {
 	}
 	wg.Wait()
 	revs := int64(0)
-	kept := replicas[0].DB()
 	for _, id := range ids {
 		m, err := replicas[1].Meeting(t.Context(), id)
 		if err != nil {
@@ -137,17 +132,9 @@ func TestReplicasSaveTheSameMeetings(t *testing.T) {
 		if err != nil || int64(len(events)) != m.Rev-1 {
 			t.Errorf("meeting %s has revision %d and %d events, %v", id, m.Rev, len(events), err)
 		}
-		var jobs int
-		if err := kept.QueryRowContext(t.Context(), `select count(*) from jobs where meeting = $1 and at = $2`, id, m.WakeAt.UnixMicro()).Scan(&jobs); err != nil || jobs != 1 {
-			t.Errorf("meeting %s has %d jobs at its wake, %v", id, jobs, err)
-		}
 	}
 	if want := int64(len(replicas) * each * len(ids)); revs != want {
 		t.Errorf("%d saves were answered, %d are stored", want, revs)
-	}
-	var all int
-	if err := kept.QueryRowContext(t.Context(), `select count(*) from jobs`).Scan(&all); err != nil || all != len(ids) {
-		t.Errorf("%d jobs are left for %d meetings, %v", all, len(ids), err)
 	}
 }
 

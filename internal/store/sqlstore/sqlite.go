@@ -48,7 +48,7 @@ func openSQLite(_ context.Context, o Options) (_ *database, err error) {
 		return d, err
 	}
 	d.writer.SetMaxOpenConns(1)
-	d.migrator, d.jobs = d.writer, d.writer
+	d.migrator = d.writer
 	if d.readers, err = sql.Open("sqlite", dsn(d.where, "query_only(true)")); err != nil {
 		return d, err
 	}

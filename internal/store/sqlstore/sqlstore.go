@@ -7,7 +7,6 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"io/fs"
 	"sync"
@@ -24,25 +23,9 @@ type Options struct {
 	// URL of a PostgreSQL database, postgres://…, which several processes may use at once. It goes before Path.
 	URL string
 
-	// Wakes makes the promise of a wake durable in the transaction of the save. Nil promises nothing: then only Due
-	// tells of wakes.
-	Wakes Wakes
-
 	// OnCommit is told of each meeting after its save is durable and before the saver is answered, in the order of
 	// the saves. It must be quick, and must neither change nor keep what the meeting points at. Nil is fine.
 	OnCommit func(m greenroom.Meeting)
-}
-
-// Wakes keeps jobs in the same database. It is implemented by the engine.
-type Wakes interface {
-	// Attach tells which kind of database it is. It is called once, before all else.
-	Attach(db *sql.DB) error
-	// Prepare makes the tables it needs. It is called before any write, by one process at a time; not if the schema is
-	// newer than the program.
-	Prepare(ctx context.Context, db *sql.DB) error
-	// Replace makes one job for each wake within tx and deletes the previous ones, 0 being none. It returns the new
-	// jobs' ids, 0 for a wake whose At is zero. ctx is never cancelled midway: that would undo the writes of others.
-	Replace(ctx context.Context, tx *sql.Tx, wakes []store.Wake, previous []int64) ([]int64, error)
 }
 
 // Store is a store.Store on an SQL database.
@@ -100,21 +83,7 @@ func (s *Store) open(ctx context.Context, files fs.FS) (err error) {
 	if s.dialect.cached > 0 {
 		s.cache = newCache(s.dialect.cached)
 	}
-	if s.options.Wakes != nil {
-		if err := s.options.Wakes.Attach(s.jobs); err != nil {
-			return fmt.Errorf("attach wakes: %w", err)
-		}
-	}
-	err = s.dialect.migrate(ctx, s.database, files, func() error {
-		if s.options.Wakes == nil {
-			return nil
-		}
-		if err := s.options.Wakes.Prepare(ctx, s.migrator); err != nil {
-			return fmt.Errorf("prepare wakes: %w", err)
-		}
-		return nil
-	})
-	if err != nil {
+	if err := s.dialect.migrate(ctx, s.database, files); err != nil {
 		return err
 	}
 	if s.migrator != s.writer {
@@ -132,10 +101,6 @@ func (s *Store) open(ctx context.Context, files fs.FS) (err error) {
 	go s.writeAll(stmts)
 	return nil
 }
-
-// DB is for the engine that keeps its jobs beside the meetings. With SQLite it is the one connection that writes: whoever
-// uses it makes everybody's writes wait. With PostgreSQL it is a small pool of its own.
-func (s *Store) DB() *sql.DB { return s.jobs }
 
 // Close finishes the writes that were accepted and closes the database. Later calls fail.
 func (s *Store) Close() error {

@@ -33,14 +33,6 @@ func (f *form) wakeAt() sql.NullInt64 {
 	return sql.NullInt64{Int64: m.WakeAt.UnixMicro(), Valid: !m.WakeAt.IsZero() && !m.Closed}
 }
 
-func (f *form) wake() store.Wake {
-	w := store.Wake{Meeting: f.meeting.ID}
-	if f.wakeAt().Valid {
-		w.At = f.meeting.WakeAt
-	}
-	return w
-}
-
 // Create implements store.Store.
 func (s *Store) Create(ctx context.Context, m greenroom.Meeting, events []greenroom.Event, idem store.Idempotency) (greenroom.Meeting, bool, error) {
 	ctx, leave, err := s.admit(ctx)
@@ -101,9 +93,6 @@ func (t *turn) create(ctx context.Context, f *form, idem store.Idempotency) erro
 			return err
 		}
 	}
-	if f.wakeAt().Valid {
-		t.wake = &wakeChange{Wake: f.wake()}
-	}
 	t.saved = m
 	return t.append(ctx, m.ID, 0, f.events)
 }
@@ -129,8 +118,8 @@ func (s *Store) Update(ctx context.Context, m greenroom.Meeting, events []greenr
 
 func (t *turn) update(ctx context.Context, f *form) error {
 	m := &f.meeting
-	var rev, wakeAt, job, seq int64
-	err := t.queryRow(ctx, selectHead, m.ID).Scan(&rev, &wakeAt, &job, &seq)
+	var rev, seq int64
+	err := t.queryRow(ctx, selectHead, m.ID).Scan(&rev, &seq)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return greenroom.ErrNotFound
@@ -139,12 +128,8 @@ func (t *turn) update(ctx context.Context, f *form) error {
 	case rev != m.Rev-1:
 		return fmt.Errorf("its revision is %d, not %d: %w", rev, m.Rev-1, greenroom.ErrConflict)
 	}
-	next := f.wakeAt()
-	if err := t.later(ctx, updateMeeting, m.Rev, m.State(), m.StartsAt.UnixMicro(), next, seq+int64(len(f.events)), m.Closed, f.doc, m.ID); err != nil {
+	if err := t.later(ctx, updateMeeting, m.Rev, m.State(), m.StartsAt.UnixMicro(), f.wakeAt(), seq+int64(len(f.events)), m.Closed, f.doc, m.ID); err != nil {
 		return err
-	}
-	if (next.Valid && next.Int64 != wakeAt) || (!next.Valid && wakeAt != 0) {
-		t.wake = &wakeChange{Wake: f.wake(), previous: job}
 	}
 	t.saved = m
 	return t.append(ctx, m.ID, seq, f.events)

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"greenroom"
-	"greenroom/internal/store"
 )
 
 const (
@@ -47,12 +46,6 @@ type turn struct {
 	pipe  *pipeline
 
 	saved *greenroom.Meeting // by this write
-	wake  *wakeChange        // that the save brought with it
-}
-
-type wakeChange struct {
-	store.Wake       // At is zero if no wake is wanted any more
-	previous   int64 // job to delete
 }
 
 func (t *turn) exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
@@ -231,9 +224,6 @@ func (s *Store) attempt(ctx context.Context, batch []*write, stmts statements, e
 	if len(done) == 0 {
 		return nil
 	}
-	if err := s.replaceWakes(ctx, common, done); err != nil {
-		return err
-	}
 	if err := common.pipe.flush(ctx); err != nil {
 		return s.undo(err, each)
 	}
@@ -305,40 +295,4 @@ func savedBy(done []*write) []greenroom.Meeting {
 		}
 	}
 	return saved
-}
-
-// replaceWakes makes the promises of a batch durable, all of them at once: a statement per job would cost more
-// than all the rest of the transaction.
-func (s *Store) replaceWakes(ctx context.Context, t turn, done []*write) error {
-	if s.options.Wakes == nil {
-		return nil
-	}
-	var wakes []store.Wake
-	var previous []int64
-	at := map[string]int{} // place of a meeting in wakes: of two saves in one batch the later counts
-	for _, w := range done {
-		c := w.turn.wake
-		if c == nil {
-			continue
-		}
-		if i, ok := at[c.Meeting]; ok {
-			wakes[i] = c.Wake
-			continue
-		}
-		at[c.Meeting] = len(wakes)
-		wakes, previous = append(wakes, c.Wake), append(previous, c.previous)
-	}
-	if len(wakes) == 0 {
-		return nil
-	}
-	jobs, err := s.options.Wakes.Replace(ctx, t.tx, wakes, previous)
-	if err != nil {
-		return fmt.Errorf("replace wakes: %w", err)
-	}
-	for i, job := range jobs {
-		if err := t.later(ctx, updateJob, job, wakes[i].Meeting); err != nil {
-			return fmt.Errorf("note the job of a wake: %w", err)
-		}
-	}
-	return nil
 }

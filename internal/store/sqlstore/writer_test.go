@@ -1,104 +1,17 @@
 package sqlstore_test
 
 import (
-	"context"
-	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
-	"github.com/jackc/pgx/v5/stdlib"
 
 	"greenroom"
 	"greenroom/internal/store"
 	"greenroom/internal/store/sqlstore"
 	"greenroom/internal/store/storetest"
 )
-
-// jobs is an engine's part in the writes: a table of jobs, with a memory of what it was asked and faults on demand.
-type jobs struct {
-	mu      sync.Mutex
-	Calls   [][]store.Wake
-	NextErr error
-	last    int64
-
-	postgres bool
-}
-
-func (j *jobs) Attach(db *sql.DB) error {
-	_, j.postgres = db.Driver().(*stdlib.Driver)
-	return nil
-}
-
-func (j *jobs) Prepare(ctx context.Context, db *sql.DB) error {
-	_, err := db.ExecContext(ctx, `create table if not exists jobs (id bigint primary key, meeting text, at bigint)`)
-	return err
-}
-
-// exec numbers the placeholders if the database wants it.
-func (j *jobs) exec(ctx context.Context, tx *sql.Tx, query string, args ...any) error {
-	if j.postgres {
-		for i := range args {
-			query = strings.Replace(query, "?", fmt.Sprintf("$%d", i+1), 1)
-		}
-	}
-	_, err := tx.ExecContext(ctx, query, args...)
-	return err
-}
-
-func (j *jobs) Replace(ctx context.Context, tx *sql.Tx, wakes []store.Wake, previous []int64) ([]int64, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.Calls = append(j.Calls, append([]store.Wake(nil), wakes...))
-	if err := j.NextErr; err != nil {
-		j.NextErr = nil
-		return nil, err
-	}
-	ids := make([]int64, len(wakes))
-	for i, w := range wakes {
-		if previous[i] != 0 {
-			if err := j.exec(ctx, tx, `delete from jobs where id = ?`, previous[i]); err != nil {
-				return nil, err
-			}
-		}
-		if w.At.IsZero() {
-			continue
-		}
-		j.last++
-		ids[i] = j.last
-		if err := j.exec(ctx, tx, `insert into jobs values (?, ?, ?)`, j.last, w.Meeting, w.At.UnixMicro()); err != nil {
-			return nil, err
-		}
-	}
-	return ids, nil
-}
-
-// kept returns the wakes that have a job.
-func (j *jobs) kept(t *testing.T, s *sqlstore.Store) map[string]time.Time {
-	t.Helper()
-	rows, err := s.DB().QueryContext(t.Context(), `select meeting, at from jobs`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rows.Close()
-	out := map[string]time.Time{}
-	for rows.Next() {
-		var meeting string
-		var at int64
-		if err := rows.Scan(&meeting, &at); err != nil {
-			t.Fatal(err)
-		}
-		if _, twice := out[meeting]; twice {
-			t.Errorf("meeting %s has two jobs", meeting)
-		}
-		out[meeting] = time.UnixMicro(at).UTC()
-	}
-	return out
-}
 
 // hold keeps the writer waiting until the returned function is called: what is submitted meanwhile is one batch
 // or two.
@@ -118,20 +31,6 @@ func create(t *testing.T, s *sqlstore.Store) greenroom.Meeting {
 		t.Fatal(err)
 	}
 	return m
-}
-
-func TestConformanceWithWakes(t *testing.T) {
-	t.Parallel()
-	for name, options := range databases {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			storetest.Run(t, func(t *testing.T) store.Store {
-				o := options(t)
-				o.Wakes, o.OnCommit = &jobs{}, func(greenroom.Meeting) {}
-				return open(t, o)
-			})
-		})
-	}
 }
 
 func TestBatch(t *testing.T) {
@@ -184,16 +83,17 @@ func TestBatch(t *testing.T) {
 
 	t.Run("LostTransactionFailsAll", func(t *testing.T) {
 		t.Parallel()
-		j, o := &jobs{}, inTemp(t)
+		o := inTemp(t)
 		var told []string
-		o.Wakes, o.OnCommit = j, func(m greenroom.Meeting) { told = append(told, m.ID) }
+		o.OnCommit = func(m greenroom.Meeting) { told = append(told, m.ID) }
 		s := open(t, o)
 		first := create(t, s)
+		if _, err := s.DB().ExecContext(t.Context(), `create trigger lose before insert on events when new.kind = 'ended'
+			begin select raise(rollback, 'lost'); end`); err != nil {
+			t.Fatal(err)
+		}
 		release := hold(t, s)
 		defer release()
-		j.mu.Lock()
-		j.NextErr = errors.New("no jobs today")
-		j.mu.Unlock()
 		var mu sync.Mutex
 		failed := map[string]bool{}
 		var wg sync.WaitGroup
@@ -202,8 +102,12 @@ func TestBatch(t *testing.T) {
 		for i := range n {
 			m := storetest.Meeting(time.Now())
 			ids[i] = m.ID
+			var events []greenroom.Event
+			if i == n/2 {
+				events = []greenroom.Event{{Kind: greenroom.EventEnded}} // takes the whole transaction with it
+			}
 			wg.Go(func() {
-				_, _, err := s.Create(t.Context(), m, nil, store.Idempotency{})
+				_, _, err := s.Create(t.Context(), m, events, store.Idempotency{})
 				mu.Lock()
 				defer mu.Unlock()
 				failed[m.ID] = err != nil
@@ -264,57 +168,12 @@ func TestBatch(t *testing.T) {
 	})
 }
 
-func TestWakesArePartOfTheWrite(t *testing.T) {
-	t.Parallel()
-	onEach(t, wakesArePartOfTheWrite)
-}
-
-func wakesArePartOfTheWrite(t *testing.T, o sqlstore.Options) {
-	j := &jobs{}
-	o.Wakes = j
-	s := open(t, o)
-	m := create(t, s)
-	at := m.WakeAt
-	step := func(name string, change func(m *greenroom.Meeting), calls int, want map[string]time.Time) {
-		t.Helper()
-		change(&m)
-		var err error
-		if m, err = s.Update(t.Context(), m, nil); err != nil {
-			t.Fatal(err)
-		}
-		if len(j.Calls) != calls {
-			t.Errorf("%s: %d calls, want %d", name, len(j.Calls), calls)
-		}
-		if diff := cmp.Diff(want, j.kept(t, s)); diff != "" {
-			t.Errorf("%s: %s", name, diff)
-		}
-	}
-	step("same wake", func(m *greenroom.Meeting) { m.Title = "x" }, 1, map[string]time.Time{m.ID: at})
-	step("later", func(m *greenroom.Meeting) { m.WakeAt = at.Add(time.Hour) }, 2, map[string]time.Time{m.ID: at.Add(time.Hour)})
-	step("none", func(m *greenroom.Meeting) { m.WakeAt = time.Time{} }, 3, map[string]time.Time{})
-	step("still none", func(m *greenroom.Meeting) { m.Title = "y" }, 3, map[string]time.Time{})
-	step("again", func(m *greenroom.Meeting) { m.WakeAt = at }, 4, map[string]time.Time{m.ID: at})
-	step("closed", func(m *greenroom.Meeting) { m.Closed = true }, 5, map[string]time.Time{})
-
-	stale := m.Clone()
-	stale.Rev--
-	stale.WakeAt, stale.Closed = at, false
-	if _, err := s.Update(t.Context(), stale, nil); !errors.Is(err, greenroom.ErrConflict) {
-		t.Error(err)
-	}
-	if len(j.Calls) != 5 {
-		t.Error("a refused save asked for a wake")
-	}
-}
-
 func TestManySavesInOneBatchKeepTheLastWake(t *testing.T) {
 	t.Parallel()
 	onEach(t, manySavesInOneBatchKeepTheLastWake)
 }
 
 func manySavesInOneBatchKeepTheLastWake(t *testing.T, o sqlstore.Options) {
-	j := &jobs{}
-	o.Wakes = j
 	s := open(t, o)
 	var mu sync.Mutex
 	want := map[string]time.Time{}
@@ -339,11 +198,18 @@ func manySavesInOneBatchKeepTheLastWake(t *testing.T, o sqlstore.Options) {
 		}
 	}
 	wg.Wait()
-	got := j.kept(t, s)
+	due, err := s.Due(t.Context(), time.Now().Add(1000*time.Hour), 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]time.Time{}
+	for _, w := range due {
+		got[w.Meeting] = w.At
+	}
 	for id := range want {
 		m, err := s.Meeting(t.Context(), id)
 		if err != nil || !got[id].Equal(m.WakeAt) {
-			t.Errorf("meeting %s wakes at %s, its job rings at %s; %v", id, m.WakeAt, got[id], err)
+			t.Errorf("meeting %s wakes at %s, the index says %s; %v", id, m.WakeAt, got[id], err)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 // Package cloudflare gives tests a server that speaks as much of Cloudflare's API v4 as greenroom uses, as strictly as the
 // documentation and the official client's types say: tokens and their rights, zones, DNS records one by one and in batches,
-// quotas by plan, pages, the error envelope, and the rate with its block. Other endpoints can be added with Handle.
+// quotas by plan, pages, the error envelope, and the rate with its block. Other endpoints can be added with Handle. Routes,
+// methods, parameters and fields that it does not know are refused, also where Cloudflare would pass over them.
 package cloudflare
 
 import (
@@ -57,11 +58,15 @@ type Record struct {
 
 // Server is the stand-in. Its fields are set before it is used.
 type Server struct {
-	Zone   string // name of the one zone
+	Zone   string // name of the one zone with records
 	ZoneID string
+	Status string // of that zone
+	Others []Zone // that the token sees, too; they are listed first
 	Plan   Plan
 	Token  string
 	Rights []Right
+
+	PageSize int // most records of a page, whatever is asked for
 
 	// Rate: so many requests in a window, and a block when there are more.
 	Requests      int
@@ -86,7 +91,7 @@ type Server struct {
 func New(tb testing.TB, zone string) *Server {
 	tb.Helper()
 	s := &Server{
-		Zone: zone, ZoneID: id(), Plan: Pro, Token: "token-" + id(), Rights: []Right{ZoneRead, DNSEdit, SSLEdit},
+		Zone: zone, ZoneID: id(), Status: "active", PageSize: maxPage, Plan: Pro, Token: "token-" + id(), Rights: []Right{ZoneRead, DNSEdit, SSLEdit},
 		Requests: 1200, Window: 5 * time.Minute, Block: 5 * time.Minute, mux: http.NewServeMux(),
 	}
 	s.routes()
@@ -203,22 +208,11 @@ func (s *Server) routes() {
 	s.Handle("GET /user/tokens/verify", "", func(w http.ResponseWriter, _ *http.Request) {
 		OK(w, map[string]any{"id": id(), "status": "active"}, nil)
 	})
-	s.Handle("GET /zones", ZoneRead, func(w http.ResponseWriter, r *http.Request) {
-		zones := []any{}
-		if name := r.URL.Query().Get("name"); name == "" || name == s.Zone {
-			zones = append(zones, s.zone())
-		}
-		OK(w, zones, &Page{Page: 1, PerPage: 20, Count: len(zones), Total: len(zones), Pages: 1})
+	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		Fail(w, http.StatusBadRequest, 7000, "No route for %s %s", r.Method, r.URL.Path)
 	})
-	s.Handle("GET /zones/{zone}", ZoneRead, s.inZone(func(w http.ResponseWriter, _ *http.Request) { OK(w, s.zone(), nil) }))
+	s.zoneRoutes()
 	s.recordRoutes()
-}
-
-func (s *Server) zone() any {
-	return map[string]any{
-		"id": s.ZoneID, "name": s.Zone, "status": "active", "type": "full", "name_servers": []string{"ada.ns.cloudflare.com", "bob.ns.cloudflare.com"},
-		"plan": map[string]any{"legacy_id": s.Plan.ID, "name": s.Plan.ID},
-	}
 }
 
 // inZone lets requests for the zone pass.

@@ -2,11 +2,11 @@ package cloudflare
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -32,7 +32,12 @@ func (s *Server) recordRoutes() {
 
 func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	page, perPage := atoi(q.Get("page"), 1), min(atoi(q.Get("per_page"), 100), maxPage)
+	page, perPage, err := Paging(q, 1, 5_000_000, 100, "type", "name.exact", "name.endswith", "comment.exact", "content.exact")
+	if err != nil {
+		Fail(w, http.StatusBadRequest, 1004, "DNS Validation Error: %v", err)
+		return
+	}
+	perPage = min(perPage, s.PageSize)
 	var all []Record
 	for _, one := range s.Records() {
 		if is(q.Get("type"), one.Type) && is(q.Get("name.exact"), one.Name) && strings.HasSuffix(one.Name, q.Get("name.endswith")) && is(q.Get("comment.exact"), one.Comment) && is(q.Get("content.exact"), one.Content) {
@@ -42,13 +47,6 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 	from := min((page-1)*perPage, len(all))
 	some := append([]Record{}, all[from:min(from+perPage, len(all))]...)
 	OK(w, some, &Page{Page: page, PerPage: perPage, Count: len(some), Total: len(all), Pages: (len(all) + perPage - 1) / perPage})
-}
-
-func atoi(s string, otherwise int) int {
-	if f, err := strconv.ParseFloat(s, 64); err == nil && f >= 1 {
-		return int(f)
-	}
-	return otherwise
 }
 
 func is(wanted, got string) bool { return wanted == "" || wanted == got }
@@ -86,8 +84,8 @@ func failf(code int, format string, args ...any) error {
 
 func (s *Server) batch(w http.ResponseWriter, r *http.Request) {
 	var b batch
-	if err := json.NewDecoder(r.Body).Decode(&b); err != nil {
-		Fail(w, http.StatusBadRequest, 9207, "Request body is invalid.")
+	if err := decode(r, &b); err != nil {
+		Fail(w, http.StatusBadRequest, 9207, "Request body is invalid: %v", err)
 		return
 	}
 	if n := len(b.Deletes) + len(b.Patches) + len(b.Puts) + len(b.Posts); n == 0 || n > s.Plan.Batch {
@@ -108,8 +106,8 @@ func (s *Server) single(w http.ResponseWriter, r *http.Request, b batch) {
 			continue
 		}
 		if r.Method != http.MethodDelete {
-			if err := json.NewDecoder(r.Body).Decode(&list[0]); err != nil {
-				Fail(w, http.StatusBadRequest, 9207, "Request body is invalid.")
+			if err := decode(r, &list[0]); err != nil {
+				Fail(w, http.StatusBadRequest, 9207, "Request body is invalid: %v", err)
 				return
 			}
 		}
@@ -125,6 +123,22 @@ func (s *Server) single(w http.ResponseWriter, r *http.Request, b batch) {
 			OK(w, list[0], nil)
 		}
 	}
+}
+
+// decode reads a body of JSON with known fields alone.
+func decode(r *http.Request, into any) error {
+	if t := r.Header.Get("Content-Type"); t != "application/json" {
+		return fmt.Errorf("the content type is %q", t)
+	}
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return err
+	}
+	if d.More() {
+		return errors.New("more than one value")
+	}
+	return nil
 }
 
 func refuse(w http.ResponseWriter, err error) {
@@ -175,6 +189,9 @@ func (z *change) find(id string) (int, error) {
 }
 
 func (z *change) remove(p patch) (Record, error) {
+	if p.Name != nil || p.Type != nil || p.Content != nil || p.TTL != nil || p.Proxied != nil || p.Comment != nil || p.Tags != nil {
+		return Record{}, failf(9207, "Request body is invalid: a record is deleted by its id alone.")
+	}
 	i, err := z.find(p.ID)
 	if err != nil {
 		return Record{}, err

@@ -21,6 +21,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"greenroom/internal/testenv/cloudflare"
 )
 
 // Server is a running authority. It signs below Apex, for who brings Token.
@@ -28,6 +30,8 @@ type Server struct {
 	URL    string
 	Apex   string
 	ZoneID string
+	Status string // of the zone
+	Others []Zone // of the same name, that the token sees, too
 	Roots  *x509.CertPool
 
 	root *x509.Certificate
@@ -39,6 +43,9 @@ type Server struct {
 	calls      int
 	live, gone []string
 }
+
+// Zone is a zone of another account.
+type Zone struct{ ID, Status string }
 
 // Start starts one that ends with the test.
 func Start(tb testing.TB, apex, token string) *Server {
@@ -53,7 +60,7 @@ func Start(tb testing.TB, apex, token string) *Server {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s := &Server{Apex: apex, ZoneID: "023e105f4ecef8ad9ca31a8372d0c353", Roots: x509.NewCertPool(), key: key, token: token}
+	s := &Server{Apex: apex, ZoneID: "023e105f4ecef8ad9ca31a8372d0c353", Status: "active", Roots: x509.NewCertPool(), key: key, token: token}
 	if s.root, err = x509.ParseCertificate(der); err != nil {
 		tb.Fatal(err)
 	}
@@ -158,6 +165,10 @@ func (s *Server) issue(w http.ResponseWriter, csr *x509.CertificateRequest, name
 }
 
 func (s *Server) list(w http.ResponseWriter, r *http.Request) {
+	if _, _, err := cloudflare.Paging(r.URL.Query(), 5, 50, 20, "zone_id"); err != nil {
+		refuse(w, http.StatusBadRequest, 1004, err.Error())
+		return
+	}
 	if r.URL.Query().Get("zone_id") != s.ZoneID {
 		refuse(w, http.StatusForbidden, 1016, "User is not authorized to perform this action")
 		return
@@ -170,9 +181,15 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) zones(w http.ResponseWriter, r *http.Request) {
+	if _, _, err := cloudflare.Paging(r.URL.Query(), 5, 50, 20, "name"); err != nil {
+		refuse(w, http.StatusBadRequest, 1004, err.Error())
+		return
+	}
 	list := []any{}
 	if r.URL.Query().Get("name") == s.Apex {
-		list = append(list, map[string]any{"id": s.ZoneID, "name": s.Apex})
+		for _, z := range append(slices.Clone(s.Others), Zone{s.ZoneID, s.Status}) {
+			list = append(list, map[string]any{"id": z.ID, "name": s.Apex, "status": z.Status})
+		}
 	}
 	answer(w, list)
 }
