@@ -38,8 +38,9 @@ const (
 	EventProblemOver   EventKind = "problem_over" // it did
 	EventRefused       EventKind = "refused"      // something from a desktop was not accepted
 	EventKeyReissued   EventKind = "key_reissued"
-	EventParked        EventKind = "parked"  // an operator parked the meeting; until when and why are in Data
-	EventResumed       EventKind = "resumed" // by the operator, by its end, or because the time was over
+	EventReplaced      EventKind = "replaced" // the organiser asked for a new desktop; why is in Data
+	EventParked        EventKind = "parked"   // an operator parked the meeting; until when and why are in Data
+	EventResumed       EventKind = "resumed"  // by the operator, by its end, or because the time was over
 	EventInstanceLost  EventKind = "instance_lost"
 	EventSweptInstance EventKind = "swept" // an orphan of this meeting was removed
 )

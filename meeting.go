@@ -49,6 +49,10 @@ type Seat struct {
 	Failures    int          `json:"failures,omitempty"`    // desktops that failed in a row; a ready one resets it
 	SessionData *SessionData `json:"session_data,omitempty"`
 	Removed     bool         `json:"removed,omitempty"` // taken off by the organiser; stays until its desktop is gone
+	// ReplaceAttempt is the attempt that the organiser wants to have replaced, and ReplaceReason why. A later attempt is a new desktop.
+	ReplaceAttempt int    `json:"replace_attempt,omitempty"`
+	ReplaceReason  string `json:"replace_reason,omitempty"`
+	Rekeyed        int    `json:"rekeyed,omitempty"` // how often Key was replaced
 }
 
 // Requested reports whether the seat's person asked to enter after its desktop failed or its removal began.
@@ -81,6 +85,11 @@ func (m *Meeting) AnySeat(id string) *Seat {
 		}
 	}
 	return nil
+}
+
+// Replacing reports whether the organiser wants another desktop in place of the seat's current one.
+func (s *Seat) Replacing() bool {
+	return s.ReplaceAttempt != 0 && s.ReplaceAttempt == s.Desktop.Attempt
 }
 
 // Present returns the seats that are not removed.

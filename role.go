@@ -131,7 +131,7 @@ func (r Role) validate(prefix string, b Blueprint, e *InvalidError) {
 		validateScreen(prefix+".screen", r.Screen, e)
 	}
 	if b.Provider == "ec2" {
-		EC2{Image: r.Image, InstanceTypes: r.InstanceTypes, LaunchTemplate: "checked with the blueprint"}.validate(prefix, e)
+		EC2{Image: r.Image, InstanceTypes: r.InstanceTypes, LaunchTemplate: "lt" /* the blueprint has what a role leaves out */}.validate(prefix, e)
 		return
 	}
 	for _, f := range []struct {

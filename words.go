@@ -108,6 +108,7 @@ var removalWords = map[RemovalReason]RemovalWords{
 	RemovedNoShow: {"Your desktop was waiting and was removed because nobody used it. Ask for a new one: it takes a moment.",
 		"Removed because nobody used it in time. Who comes later gets a new one."},
 	RemovedRescheduled: {"The meeting was moved to a later time. A new desktop is started for it.", "Removed because the meeting moved to a later time."},
+	RemovedReplaced:    {"The organiser replaces your desktop. A new one is on its way; stay on this page.", "Removed because the organiser asked for a new one."},
 	RemovedSeat:        {"Your desktop was removed. Ask for a new one.", "Removed with its seat."},
 	RemovedKillTime:    {"Your desktop reached its maximum age and was removed. Ask for a new one.", "Removed because it reached the maximum age of a desktop."},
 	RemovedFailed:      {"Your desktop was removed. Ask for a new one.", "Removed because it failed."},

@@ -25,11 +25,8 @@ func (e *StaleError) Unwrap() error { return greenroom.ErrConflict }
 // the meeting's version, else StaleError.
 func (s *Service) Edit(ctx context.Context, id string, in Edit, ifMatch int64) (greenroom.Meeting, error) {
 	return s.change(ctx, id, func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error) {
-		if ifMatch != 0 && ifMatch != m.Version {
-			return nil, &StaleError{Want: ifMatch, Have: m.Version}
-		}
-		if m.EndReason != "" {
-			return nil, &greenroom.UserError{Message: "The meeting is over and can no longer be changed; schedule a new one.", Cause: greenroom.ErrEnded}
+		if err := editable(m, ifMatch); err != nil {
+			return nil, err
 		}
 		var bad greenroom.InvalidError
 		changes := s.apply(m, in, now, &bad)

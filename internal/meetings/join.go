@@ -89,7 +89,7 @@ func trim(tokens []greenroom.Token, now time.Time) []greenroom.Token {
 // wanted reports whether a person who comes now should get a new desktop.
 func wanted(m *greenroom.Meeting, seat *greenroom.Seat) bool {
 	p := seat.Desktop.Phase
-	return m.EndReason == "" && (p == greenroom.Gone || p == greenroom.Terminating || p == greenroom.Failed)
+	return m.EndReason == "" && !seat.Replacing() && (p == greenroom.Gone || p == greenroom.Terminating || p == greenroom.Failed)
 }
 
 // stand describes the seat for its participant.

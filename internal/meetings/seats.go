@@ -2,7 +2,6 @@ package meetings
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -169,19 +168,6 @@ func rename(seat *greenroom.Seat, name, email *string) bool {
 		seat.Email = strings.TrimSpace(*email)
 	}
 	return seat.Name != was.Name || seat.Email != was.Email
-}
-
-// ReissueKey gives a seat a new link; the old one stops working at once, entries made with it stay.
-func (s *Service) ReissueKey(ctx context.Context, id, seatID string) (greenroom.Meeting, error) {
-	return s.change(ctx, id, func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error) {
-		seat := m.Seat(seatID)
-		if seat == nil {
-			return nil, noSeat(seatID)
-		}
-		seat.Key = greenroom.NewSecret()
-		m.Version++
-		return []greenroom.Event{{At: now, Kind: greenroom.EventKeyReissued, Seat: seatID, Message: "The seat's link was replaced by a new one."}}, nil
-	})
 }
 
 func noSeat(id string) error { return fmt.Errorf("seat %q: %w", clip(id), greenroom.ErrNotFound) }

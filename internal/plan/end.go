@@ -140,7 +140,7 @@ func (p *planner) emptySince() time.Time {
 // givenUp reports whether a seat's desktop failed for good.
 func givenUp(s *greenroom.Seat) bool {
 	d := &s.Desktop
-	return d.Phase == greenroom.Failed && d.Cleared && (d.Permanent || s.Failures >= maxFailures)
+	return d.Phase == greenroom.Failed && d.Cleared && !s.Replacing() && (d.Permanent || s.Failures >= maxFailures)
 }
 
 func all(seats []*greenroom.Seat, holds func(*greenroom.Seat) bool) bool {

@@ -53,6 +53,8 @@ func (p *planner) unwanted(s *greenroom.Seat) (greenroom.RemovalReason, string) 
 		return "", ""
 	case p.due(d.KillAt, "the machine's greatest age"):
 		return greenroom.RemovedKillTime, fmt.Sprintf("The machine is %s old and must go.", p.m.Blueprint.Rules.KillAfter)
+	case s.Replacing():
+		return greenroom.RemovedReplaced, "The organiser asked for a new desktop: " + s.ReplaceReason
 	case !d.Connected() && !s.RequestedAt.After(d.Timings[greenroom.Planned]) && p.now.Before(p.m.LaunchAt().Add(-earlyRelease)):
 		return greenroom.RemovedRescheduled, "The meeting was moved to a later time."
 	}
@@ -307,9 +309,12 @@ func (p *planner) gone(s *greenroom.Seat) {
 	if p.m.EndReason != "" || s.Removed {
 		return
 	}
-	if s.Desktop.EndReason == greenroom.RemovedRescheduled {
+	switch {
+	case s.Replacing(), s.Desktop.EndReason == greenroom.RemovedReplaced:
+		p.again(s, "The desktop is replaced, as the organiser asked.")
+	case s.Desktop.EndReason == greenroom.RemovedRescheduled:
 		p.again(s, "A new desktop is planned for the new time.")
-	} else if s.Requested() {
+	case s.Requested():
 		p.again(s, nameOf(s)+" came and gets a new desktop.")
 	}
 }

@@ -318,6 +318,10 @@ func (l *life) checkTerminating(b *book, was, is *greenroom.Seat) {
 		if at.Before(d.KillAt) {
 			unlawful = "and is not old enough"
 		}
+	case greenroom.RemovedReplaced:
+		if is.ReplaceAttempt != d.Attempt || is.ReplaceReason == "" {
+			unlawful = "and nobody asked for another"
+		}
 	case greenroom.RemovedRescheduled:
 		if was.Desktop.Connected() {
 			unlawful = "and somebody is connected"

@@ -22,6 +22,7 @@ import (
 	"greenroom/internal/dns"
 	"greenroom/internal/dns/batch"
 	"greenroom/internal/meetings"
+	"greenroom/internal/store/dynamostore"
 	"greenroom/internal/probe"
 )
 
@@ -90,7 +91,8 @@ func (f *Functions) openCore(ctx context.Context) (*core, error) {
 	}
 	public := f.public()
 	c.service = meetings.New(meetings.Options{
-		Store: f.store, Blueprints: cfg.Blueprints, Kick: func(string) {}, // the stream follows every save
+		MaxSeats: min(cfg.MaxSeats, dynamostore.MaxSeats),
+		Store:    f.store, Blueprints: cfg.Blueprints, Kick: func(string) {}, // the stream follows every save
 		Explainer: c.advancer, Issuer: c.authority.issuer, Keys: meetings.Keys{Master: []byte(master)},
 		Links:  meetings.Links{PublicURL: public, ControlURL: f.control(), VideoURL: cfg.VideoURL, DesktopPort: f.port(), Zone: cfg.Zone},
 		Logger: f.Logger, Identify: identify, Account: accountOf(cfg.Serverless.QueueARN),

@@ -157,7 +157,8 @@ func (a *app) openCore(control, master string) error {
 		Prober: a.prober(),
 	}
 	a.service = meetings.New(meetings.Options{
-		Store: a.store, Blueprints: cfg.Blueprints, Kick: a.kick, Explainer: a.advancer, Issuer: a.certs.issuer,
+		MaxSeats: cfg.MaxSeats,
+		Store:    a.store, Blueprints: cfg.Blueprints, Kick: a.kick, Explainer: a.advancer, Issuer: a.certs.issuer,
 		Keys:   meetings.Keys{Master: []byte(master)},
 		Links:  meetings.Links{PublicURL: cfg.Public(a.listeners.http.Addr()), ControlURL: control, VideoURL: cfg.VideoURL, DesktopPort: a.desktopPort(), Zone: cfg.Zone},
 		Logger: a.Logger, Identify: identify,
