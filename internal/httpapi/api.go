@@ -38,6 +38,10 @@ type service interface {
 	ReissueKey(ctx context.Context, id, role string) (greenroom.Meeting, error)
 	Standing(ctx context.Context, id, role, key string) (meetings.Standing, error)
 	Enter(ctx context.Context, id, role, key, clientAddr string) (meetings.Standing, error)
+	AddSeats(ctx context.Context, id string, in []meetings.SeatInput, ifMatch int64) (greenroom.Meeting, []string, error)
+	EditSeat(ctx context.Context, id, seat string, in meetings.SeatEdit, ifMatch int64) (greenroom.Meeting, error)
+	RemoveSeat(ctx context.Context, id, seat string, force bool, ifMatch int64) (greenroom.Meeting, error)
+	ReplaceDesktop(ctx context.Context, id, seat, reason string, force bool, ifMatch int64) (greenroom.Meeting, error)
 	Visit(ctx context.Context, id, role, as string) (string, error)
 	SessionData(ctx context.Context, id, role, url string) error
 	Explain(ctx context.Context, id string) (meetings.Explanation, error)

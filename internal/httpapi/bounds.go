@@ -32,6 +32,12 @@ func publishBounds(h huma.API) {
 		{"SeatInput", "role", "pattern", "^[a-z][a-z0-9-]{0,31}$"},
 		{"SeatInput", "name", "maxLength", 100},
 		{"SeatInput", "email", "maxLength", 254},
+		{"NewSeats", "seats", "minItems", 1},
+		{"NewSeats", "seats", "maxItems", maxSeatList},
+		{"SeatEdit", "name", "maxLength", 100},
+		{"SeatEdit", "email", "maxLength", 254},
+		{"Replace", "reason", "minLength", 1},
+		{"Replace", "reason", "maxLength", 200},
 		{"Park", "reason", "maxLength", 200},
 		{"SessionData", "url", "maxLength", 2048},
 	} {

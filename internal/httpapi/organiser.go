@@ -82,7 +82,7 @@ func (a *api) organiserRoutes(h huma.API) {
 	huma.Register(h, op(http.MethodPost, meetingPath+"/end", "end", "End a meeting now", "A meeting that is over stays as it is."), a.end)
 	huma.Register(h, op(http.MethodGet, meetingPath+"/plan", "plan", "What would happen next, and why", "Plans without acting."), a.plan)
 	huma.Register(h, op(http.MethodGet, meetingPath+"/events", "events", "The timeline", "What happened, when, and on what evidence."), a.events)
-	huma.Register(h, op(http.MethodPost, seatPath+"/key", "reissue-key", "Give a seat a new link", "The old link stops working at once."), a.reissueKey)
+	a.seatRoutes(h)
 	huma.Register(h, op(http.MethodPost, seatPath+"/visit", "visit", "Enter a seat's desktop as its host or an observer",
 		"Gives an address with a token for one entry. DCV desktops with greenroom's agent only; a visit is no use of the desktop."), a.visit)
 	data := op(http.MethodPut, seatPath+"/session-data", "session-data", "Report a seat's session data", "This seat's session is over and its data is there. When every seat has reported, the meeting is completed.")
@@ -183,11 +183,6 @@ func (a *api) cancel(ctx context.Context, in *meetingInput) (*meetingOutput, err
 
 func (a *api) end(ctx context.Context, in *meetingInput) (*meetingOutput, error) {
 	m, err := a.service.End(ctx, in.ID)
-	return a.one(in.request, m, err)
-}
-
-func (a *api) reissueKey(ctx context.Context, in *seatInput) (*meetingOutput, error) {
-	m, err := a.service.ReissueKey(ctx, in.ID, in.Seat)
 	return a.one(in.request, m, err)
 }
 

@@ -170,4 +170,7 @@ func rename(seat *greenroom.Seat, name, email *string) bool {
 	return seat.Name != was.Name || seat.Email != was.Email
 }
 
-func noSeat(id string) error { return fmt.Errorf("seat %q: %w", clip(id), greenroom.ErrNotFound) }
+// noSeat tells the organiser that the meeting has no seat of that id.
+func noSeat(id string) error {
+	return &greenroom.UserError{Message: fmt.Sprintf("The meeting has no seat %q.", clip(id)), Cause: greenroom.ErrNotFound}
+}

@@ -22,8 +22,8 @@ import (
 	"greenroom/internal/dns"
 	"greenroom/internal/dns/batch"
 	"greenroom/internal/meetings"
-	"greenroom/internal/store/dynamostore"
 	"greenroom/internal/probe"
+	"greenroom/internal/store/dynamostore"
 )
 
 // Times of a life without processes.

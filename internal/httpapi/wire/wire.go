@@ -25,6 +25,32 @@ type SeatInput struct {
 	Email string `json:"email,omitempty" doc:"Of the participant." example:"teacher@example.com"`
 }
 
+// NewSeats asks for one seat more, or many.
+type NewSeats struct {
+	Seats []SeatInput `json:"seats,omitempty" doc:"Many; without role, name and email beside them."`
+	Role  string      `json:"role,omitempty" doc:"Of one seat: one of the blueprint's roles." example:"student"`
+	Name  string      `json:"name,omitempty" doc:"Of the participant, in one line." example:"Student One"`
+	Email string      `json:"email,omitempty" doc:"Of the participant."`
+}
+
+// AddedSeats is a meeting that has got more seats.
+type AddedSeats struct {
+	Meeting
+	Added []string `json:"added" nullable:"false" doc:"The ids of the new seats, in the order they were given."`
+}
+
+// SeatEdit changes a seat's participant. What is absent stays.
+type SeatEdit struct {
+	Name  *string `json:"name,omitempty" doc:"In one line; empty for none."`
+	Email *string `json:"email,omitempty" doc:"Empty for none."`
+}
+
+// Replace asks for a new desktop.
+type Replace struct {
+	Reason string `json:"reason" doc:"For the timeline, in one line." example:"the screen is frozen"`
+	Force  bool   `json:"force,omitempty" doc:"Also when the seat's participant is connected: they are cut off."`
+}
+
 // Edit changes a meeting. What is absent stays.
 type Edit struct {
 	Title    *string     `json:"title,omitempty" doc:"A new title."`

@@ -1,0 +1,117 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"greenroom/internal/httpapi/wire"
+	"greenroom/internal/httpx"
+	"greenroom/internal/meetings"
+)
+
+// IfMatch is the precondition of a change. It is exported because huma reads no parameters out of embedded types that are not.
+type IfMatch struct {
+	Version string `header:"If-Match" doc:"The version the change is meant for, as in ETag; \"*\" is any."`
+}
+
+// version reads the precondition; 0 is any version.
+func (i IfMatch) version() (int64, error) {
+	v, ok := parseETag(i.Version)
+	if !ok {
+		return 0, httpx.InvalidInput.Fields(httpx.FieldProblem{Field: "If-Match", Message: `must be one version such as "3", or *`})
+	}
+	return v, nil
+}
+
+// seatRoutes are the organiser's calls about single seats.
+func (a *api) seatRoutes(h huma.API) {
+	add := op(http.MethodPost, meetingPath+"/seats", "add-seats", "Add seats", "One or many. The desktops of a meeting that has begun are started at once.")
+	add.DefaultStatus = http.StatusCreated
+	huma.Register(h, add, a.addSeats)
+	huma.Register(h, op(http.MethodPatch, seatPath, "edit-seat", "Change a seat's participant", "The link and the desktop stay."), a.editSeat)
+	huma.Register(h, op(http.MethodDelete, seatPath, "remove-seat", "Take a seat off the meeting", "Its desktop is removed, and its link opens nothing any more. Its id is never given to another seat."), a.removeSeat)
+	huma.Register(h, op(http.MethodPost, seatPath+"/key", "reissue-key", "Give a seat a new link", "The old link stops working at once, and so do the tokens that were given with it."), a.reissueKey)
+	huma.Register(h, op(http.MethodPost, seatPath+"/replace", "replace-desktop", "Give a seat a new desktop", "The one that is there is removed first, with everything on it."), a.replaceDesktop)
+}
+
+func (a *api) addSeats(ctx context.Context, in *struct {
+	caller
+	MeetingPath
+	IfMatch
+	Body wire.NewSeats
+}) (*struct {
+	ETag string `header:"ETag" doc:"The meeting's version."`
+	Body wire.AddedSeats
+}, error) {
+	version, err := in.version()
+	if err != nil {
+		return nil, err
+	}
+	b := in.Body
+	wanted := seats(b.Seats)
+	if b.Role != "" || b.Name != "" || b.Email != "" {
+		if b.Seats != nil {
+			return nil, httpx.InvalidInput.Fields(httpx.FieldProblem{Field: "seats", Message: "give one seat, or a list of seats, not both"})
+		}
+		wanted = []meetings.SeatInput{{Role: b.Role, Name: b.Name, Email: b.Email}}
+	}
+	m, added, err := a.service.AddSeats(ctx, in.ID, wanted, version)
+	if err != nil {
+		return nil, a.problem(in.request, err)
+	}
+	out := &struct {
+		ETag string `header:"ETag" doc:"The meeting's version."`
+		Body wire.AddedSeats
+	}{ETag: etag(m)}
+	out.Body = wire.AddedSeats{Meeting: a.meeting(m), Added: added}
+	return out, nil
+}
+
+func (a *api) editSeat(ctx context.Context, in *struct {
+	caller
+	SeatPath
+	IfMatch
+	Body wire.SeatEdit
+}) (*meetingOutput, error) {
+	version, err := in.version()
+	if err != nil {
+		return nil, err
+	}
+	m, err := a.service.EditSeat(ctx, in.ID, in.Seat, meetings.SeatEdit{Name: in.Body.Name, Email: in.Body.Email}, version)
+	return a.one(in.request, m, err)
+}
+
+func (a *api) removeSeat(ctx context.Context, in *struct {
+	caller
+	SeatPath
+	IfMatch
+	Force bool `query:"force" doc:"Also when the seat's participant is connected: they are cut off."`
+}) (*meetingOutput, error) {
+	version, err := in.version()
+	if err != nil {
+		return nil, err
+	}
+	m, err := a.service.RemoveSeat(ctx, in.ID, in.Seat, in.Force, version)
+	return a.one(in.request, m, err)
+}
+
+func (a *api) reissueKey(ctx context.Context, in *seatInput) (*meetingOutput, error) {
+	m, err := a.service.ReissueKey(ctx, in.ID, in.Seat)
+	return a.one(in.request, m, err)
+}
+
+func (a *api) replaceDesktop(ctx context.Context, in *struct {
+	caller
+	SeatPath
+	IfMatch
+	Body wire.Replace
+}) (*meetingOutput, error) {
+	version, err := in.version()
+	if err != nil {
+		return nil, err
+	}
+	m, err := a.service.ReplaceDesktop(ctx, in.ID, in.Seat, in.Body.Reason, in.Body.Force, version)
+	return a.one(in.request, m, err)
+}
