@@ -99,7 +99,10 @@ func (l *life) changeMind(t *thread, b *book) {
 	case 4, 5: // longer, or shorter
 		at := m.EndsAt.Add(l.between(-20*time.Minute, 30*time.Minute)).Format(time.RFC3339)
 		edit.EndsAt = &at
-	case 6, 7, 8: // other seats
+	case 6:
+		l.changeSeat(t, b)
+		return
+	case 7, 8: // other seats
 		for _, s := range m.Present() {
 			if l.rng.IntN(2) == 0 {
 				edit.Seats = append(edit.Seats, meetings.SeatInput{ID: s.ID, Role: s.Role, Name: s.Name})
@@ -127,6 +130,32 @@ func (l *life) changeMind(t *thread, b *book) {
 		return err
 	})
 	l.log("organiser of %s: edit %s: %v", b.id, title, err)
+}
+
+// changeSeat adds a seat, takes one off, or gives one a new desktop.
+func (l *life) changeSeat(t *thread, b *book) {
+	present := b.now.Present()
+	if len(present) == 0 {
+		return
+	}
+	seat, what := present[l.rng.IntN(len(present))].ID, l.rng.IntN(3)
+	role := l.blueprint.Seats[l.rng.IntN(len(l.blueprint.Seats))]
+	force := l.rng.IntN(2) == 0
+	err := t.do("edit", b, func(p *process) (err error) {
+		switch what {
+		case 0:
+			var added []string
+			if _, added, err = p.service.AddSeats(context.Background(), b.id, []meetings.SeatInput{{Role: role}}, 0); err == nil {
+				seat = added[0]
+			}
+		case 1:
+			_, err = p.service.RemoveSeat(context.Background(), b.id, seat, force, 0)
+		default:
+			_, err = p.service.ReplaceDesktop(context.Background(), b.id, seat, "no picture", force, 0)
+		}
+		return err
+	})
+	l.log("organiser of %s: %s of seat %s: %v", b.id, []string{"addition", "removal", "replacement"}[what], seat, err)
 }
 
 // park lets an operator hold the meeting for a while, who may let go before it is over.
