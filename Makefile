@@ -28,7 +28,7 @@ agents: ## Build bin/agents/: greenroom-agent for Linux and Windows, amd64 and a
 		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch go build -trimpath -ldflags '-s -w' -o $$out ./cmd/greenroom-agent; \
 	done; done
 
-aws-package: assets ## Build dist/greenroom-lambda-arm64.zip and -amd64.zip for deploy/aws; CONFIG=dir puts its files into them
+aws-package: assets ## Build dist/greenroom-lambda-ARCH.zip and -http-ARCH.zip for deploy/aws; CONFIG=dir puts its files into them
 	@scripts/aws_package.sh $(if $(CONFIG),'$(CONFIG)')
 
 assets: ## Bundle the pages' scripts and styles

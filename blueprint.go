@@ -39,7 +39,7 @@ type Rules struct {
 	Grace         Duration           `json:"grace"`
 	Overtime      Duration           `json:"overtime"`
 	KillAfter     Duration           `json:"kill_after"`
-	WrapUp        Duration           `json:"wrap_up"` // the most that end hooks get before a used desktop goes
+	WrapUp        Duration           `json:"wrap_up"` // maximum time for end hooks before a used desktop is removed
 	StageDeadline map[Phase]Duration `json:"stage_deadline"`
 }
 

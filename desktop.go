@@ -23,6 +23,7 @@ type Desktop struct {
 	TurnAt    time.Time     `json:"turn_at,omitzero"`     // when the launch's turn at the provider comes, as last told: waiting for it is no failure
 	Tried     []string      `json:"tried,omitempty"`      // places without capacity for this attempt and those right before it
 
+	Released       bool      `json:"released,omitempty"`        // the organiser moved the meeting knowing that somebody is in
 	MissingSince   time.Time `json:"missing_since,omitzero"`    // first look that did not find the instance
 	Unpublished    bool      `json:"unpublished,omitempty"`     // the record's removal is confirmed
 	RemovalAskedAt time.Time `json:"removal_asked_at,omitzero"` // the provider accepted the removal
@@ -126,6 +127,14 @@ func (d *Desktop) Used() bool {
 // counts before it has become InUse.
 func (d *Desktop) Connected() bool {
 	return d.Enterable() && d.Agent.Connections > 0
+}
+
+// AwaySince is since when the person of a desktop in use is not connected to it. Zero if they are, or if nobody can know.
+func (d *Desktop) AwaySince() time.Time {
+	if d.Phase != InUse || d.Agent.Connections > 0 {
+		return time.Time{}
+	}
+	return d.Agent.DisconnectedAt
 }
 
 // Enterable reports whether a person may be let into the desktop, and be in it, now.

@@ -13,6 +13,37 @@ type Event struct {
 	Data    map[string]string `json:"data,omitempty"` // the evidence: instants, durations, addresses; never a secret
 }
 
+// MaxRepeats is how many entries that people and programs can cause at will a timeline keeps. More are counted.
+const MaxRepeats = 1000
+
+// Repeats reports whether people and programs outside can cause entries of the kind at will. What greenroom does by itself is always
+// on the timeline.
+func (k EventKind) Repeats() bool {
+	switch k {
+	case EventChanged, EventEntered, EventVerified, EventConnected, EventDisconnected, EventRequested, EventSessionData,
+		EventProblem, EventProblemOver, EventRefused, EventKeyReissued, EventParked, EventResumed:
+		return true
+	}
+	return false
+}
+
+// Bound returns the events that the meeting's timeline has room for, and counts the others.
+func (m *Meeting) Bound(events []Event) []Event {
+	var kept []Event
+	for _, e := range events {
+		switch {
+		case !e.Kind.Repeats():
+		case m.Repeats >= MaxRepeats:
+			m.Unlisted++
+			continue
+		default:
+			m.Repeats++
+		}
+		kept = append(kept, e)
+	}
+	return kept
+}
+
 // EventKind names what happened.
 type EventKind string
 

@@ -30,6 +30,9 @@ type Meeting struct {
 	ParkedUntil  time.Time `json:"parked_until,omitzero"`   // the meeting is parked: no action before then
 	ParkedAt     time.Time `json:"parked_at,omitzero"`      // since when it is parked
 	ParkedReason string    `json:"parked_reason,omitempty"` // the operator's reason
+
+	Repeats  int `json:"repeats,omitempty"`  // timeline entries that count against MaxRepeats
+	Unlisted int `json:"unlisted,omitempty"` // entries that the timeline had no room for
 }
 
 // Seat is one participant's place.
@@ -42,11 +45,13 @@ type Seat struct {
 	Email       string       `json:"email,omitempty"`
 	Key         string       `json:"key"` // the secret of the join link
 	Desktop     Desktop      `json:"desktop"`
-	UsedAt      time.Time    `json:"used_at,omitzero"`      // first connection to any of the seat's desktops
-	RequestedAt time.Time    `json:"requested_at,omitzero"` // last time its person asked to enter without a desktop being there
-	EnteredAt   time.Time    `json:"entered_at,omitzero"`   // last time its person was given the entry URL
-	LeftAt      time.Time    `json:"left_at,omitzero"`      // last time its person's last connection ended
-	Failures    int          `json:"failures,omitempty"`    // desktops that failed in a row; a ready one resets it
+	UsedAt      time.Time    `json:"used_at,omitzero"`       // first connection to any of the seat's desktops
+	RequestedAt time.Time    `json:"requested_at,omitzero"`  // last time its person asked to enter without a desktop being there
+	EnteredAt   time.Time    `json:"entered_at,omitzero"`    // last time its person was given the entry URL, as the timeline tells it
+	EnteredBy   string       `json:"entered_by,omitempty"`   // the client address of that
+	EnteredMore int          `json:"entered_more,omitempty"` // how often it was given again since, to the same address
+	LeftAt      time.Time    `json:"left_at,omitzero"`       // last time its person's last connection ended
+	Failures    int          `json:"failures,omitempty"`     // desktops that failed in a row; a ready one resets it
 	SessionData *SessionData `json:"session_data,omitempty"`
 	Removed     bool         `json:"removed,omitempty"` // taken off by the organiser; stays until its desktop is gone
 	// ReplaceAttempt is the attempt that the organiser wants to have replaced, and ReplaceReason why. A later attempt is a new desktop.
@@ -124,7 +129,7 @@ func (m *Meeting) State() State {
 		}
 		return Ended
 	}
-	state, ready := Scheduled, 0
+	state, ready, gone, lost := Scheduled, 0, 0, 0
 	seats := m.Present()
 	for _, s := range seats {
 		switch {
@@ -132,18 +137,60 @@ func (m *Meeting) State() State {
 			return InProgress
 		case s.Desktop.Phase == Ready:
 			ready++
-			state = Preparing
-		case s.Desktop.Phase != Planned:
+		case s.Desktop.Phase == Gone:
+			gone++
+		case s.Desktop.Phase == Failed && s.Desktop.Cleared:
+			lost++
+		}
+		if s.Desktop.Phase != Planned {
 			state = Preparing
 		}
 	}
-	if len(seats) > 0 && ready == len(seats) {
+	switch {
+	case len(seats) > 0 && ready == len(seats):
 		return AllReady
+	case gone > 0 && gone+lost == len(seats):
+		return Waiting
 	}
 	if state == Scheduled && slices.ContainsFunc(m.Seats, func(s Seat) bool { return s.Desktop.MayExist() }) {
 		return Preparing // a seat that was taken off still has its desktop
 	}
 	return state
+}
+
+// KeptUntil is until when the seat's person keeps the desktop without being connected: a reload and a lost network change nothing
+// within empty_after of the last connection, or of the last way in that was given. Zero if nobody was there.
+func (m *Meeting) KeptUntil(s *Seat) time.Time {
+	d := &s.Desktop
+	ready, ok := d.Entered(Ready)
+	if !ok || d.Phase != Ready && d.Phase != InUse {
+		return time.Time{}
+	}
+	last := d.Agent.DisconnectedAt
+	if s.EnteredAt.After(last) && !s.EnteredAt.Before(ready) {
+		last = s.EnteredAt
+	}
+	if last.IsZero() {
+		return last
+	}
+	return last.Add(time.Duration(m.Blueprint.Rules.EmptyAfter))
+}
+
+// Away is for how long the seat's person, who keeps the desktop, has not been connected to it; 0 while they are, or if nobody
+// can know.
+func (m *Meeting) Away(s *Seat, now time.Time) time.Duration {
+	until := m.KeptUntil(s)
+	if s.Desktop.Connected() || !m.Blueprint.Reports() || until.IsZero() {
+		return 0
+	}
+	return max(now.Sub(until.Add(-time.Duration(m.Blueprint.Rules.EmptyAfter))), 0)
+}
+
+// Keeps reports whether the seat's person has the desktop now: connected, or kept for them. Of a desktop that cannot report
+// nobody knows whether they have left.
+func (m *Meeting) Keeps(s *Seat, now time.Time) bool {
+	d := &s.Desktop
+	return d.Connected() || d.Phase == InUse && !m.Blueprint.Reports() || now.Before(m.KeptUntil(s))
 }
 
 // Used reports whether anybody was ever connected to a desktop of the meeting.

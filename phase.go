@@ -62,14 +62,17 @@ const (
 	Preparing  State = "preparing"
 	AllReady   State = "ready"
 	InProgress State = "in_progress"
+	Waiting    State = "waiting" // every desktop was removed and nobody is in: it holds no machine, and whoever comes gets one
 	Ending     State = "ending"
 	Ended      State = "ended"
 )
 
 // States lists every state in order.
-func States() []State { return []State{Scheduled, Preparing, AllReady, InProgress, Ending, Ended} }
+func States() []State {
+	return []State{Scheduled, Preparing, AllReady, InProgress, Waiting, Ending, Ended}
+}
 
-// Live reports whether a meeting in s may have desktops.
+// Live reports whether a meeting in s may have desktops, or has had some and may have new ones at any moment.
 func (s State) Live() bool { return s != Scheduled && s != Ended }
 
 // EndReason says why a meeting is over.

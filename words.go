@@ -39,9 +39,9 @@ var stateLabels = map[State]string{
 	Scheduled:  "Scheduled",
 	Preparing:  "Preparing",
 	AllReady:   "Ready",
-	InProgress: "In progress",
-	Ending:     "Ending",
-	Ended:      "Ended",
+	InProgress: "In progress", Waiting: "Waiting",
+	Ending: "Ending",
+	Ended:  "Ended",
 }
 
 // Label is the name of s for people; empty for a state that is not one.

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Builds the packages of deploy/aws: dist/greenroom-lambda-arm64.zip and -amd64.zip, each with the program as "bootstrap" and,
-# if a directory is given, the files in it. The same tree, Go and files make the same bytes. Usage: scripts/aws_package.sh [DIR]
+# Builds the packages of deploy/aws, for arm64 and amd64: dist/greenroom-lambda-ARCH.zip with the functions that serve no pages,
+# and dist/greenroom-lambda-http-ARCH.zip with the function http. Each holds its program as "bootstrap" and, if a directory is
+# given, the files in it. The same tree, Go and files make the same bytes. Usage: scripts/aws_package.sh [DIR]
 set -euo pipefail
 
-most=$((25 << 20)) # bytes of one package
-main=./cmd/greenroom-lambda
+programs="greenroom-lambda:8 greenroom-lambda-http:20" # each with the MiB that its package may have
 dist=${DIST:-dist}
 die() { printf 'aws-package: %s\n' "$*" >&2; exit 1; }
 
@@ -19,11 +19,11 @@ command -v python3 >/dev/null || die "Python 3 is needed to write the zips"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$dist"
-for arch in arm64 amd64; do
-  mkdir "$work/$arch"
-  CGO_ENABLED=0 GOOS=linux GOARCH=$arch go build -trimpath -tags lambda.norpc -ldflags '-s -w' -o "$work/$arch/bootstrap" "$main"
-  out=$dist/greenroom-lambda-$arch.zip
-  python3 - "$out" "$work/$arch/bootstrap" "$config" <<'PYTHON'
+pack() { # program, MiB, architecture
+  local program=$work/$1-$3 out=$dist/$1-$3.zip most=$(($2 << 20)) size
+  # lambda.norpc leaves out a runtime that needs net/rpc.
+  CGO_ENABLED=0 GOOS=linux GOARCH=$3 go build -tags lambda.norpc -trimpath -ldflags '-s -w' -o "$program" "./cmd/$1"
+  python3 - "$out" "$program" "$config" <<'PYTHON'
 import os, sys, zipfile
 out, program, config = sys.argv[1:]
 files = {"bootstrap": (program, 0o755)}
@@ -45,4 +45,9 @@ PYTHON
   size=$(stat -c %s "$out" 2>/dev/null || stat -f %z "$out")
   [ "$size" -le "$most" ] || die "$out has $size bytes, more than the $most that a package may have"
   printf '%s: %d.%02d MiB, sha256 %s\n' "$out" $((size >> 20)) $(((size & 1048575) * 100 >> 20)) "$(python3 -c 'import hashlib,sys;print(hashlib.sha256(open(sys.argv[1],"rb").read()).hexdigest())' "$out")"
+}
+for arch in arm64 amd64; do
+  for program in $programs; do
+    pack "${program%:*}" "${program#*:}" "$arch"
+  done
 done

@@ -19,6 +19,7 @@ PLAIN = {
     "greenroom/e2e/serverless": "drives the built program",
     "greenroom/internal/app/components": "wires",
     "greenroom/internal/app/lambda": "wires",
+    "greenroom/internal/app/lambda/httpfunction": "wires",
     "greenroom/internal/app/server": "wires",
     "greenroom/internal/doctor": "asks one question after another",
     "greenroom/internal/sim/mutations": "drives programs that it built",

@@ -22,6 +22,7 @@ if [ "$want" = test ] || [ "$want" = bench ]; then
   if ! { type -P postgres || compgen -G '/usr/lib/postgresql/*/bin/postgres' || compgen -G '/usr/pgsql-*/bin/postgres'; } >/dev/null; then
     programs+=(postgres:postgresql)
   fi
+  PATH=$PATH:/usr/sbin type -P pgbouncer >/dev/null || programs+=(pgbouncer:pgbouncer) # tests start poolers of their own
   if [ "$want" = test ] && ! { type -P chromium || type -P chromium-browser || type -P google-chrome; } >/dev/null; then
     # Ubuntu's package of that name only points at a snap, which cannot see the tests' home directories.
     ! grep -qs '^ID=ubuntu' /etc/os-release || die "Ubuntu has no Chromium package: install Google Chrome (https://www.google.com/chrome/), then run this again"
@@ -90,6 +91,11 @@ fi
 # What judges deploy/aws.
 if [ "$want" = test ] && ! [ -x .cache/cfn-lint/bin/python3 ]; then
   pythons cfn-lint cfn-lint cfn-lint==1.58.0
+fi
+
+# What holds the API against its own schema.
+if [ "$want" = test ] && ! [ -x .cache/schemathesis/bin/python3 ]; then
+  pythons schemathesis Schemathesis schemathesis==4.32.0
 fi
 
 # Amazon's DynamoDB Local, which the store on DynamoDB is tested on. What does not have the pinned sums is not kept.

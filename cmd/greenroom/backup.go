@@ -109,7 +109,7 @@ func oneFile(cmd *cobra.Command, args []string) error {
 func databaseFlag(cmd *cobra.Command) *string {
 	value := new(string)
 	if f := cmd.Flags().Lookup("database"); f == nil {
-		cmd.Flags().StringVar(value, "database", "", "postgres://… is not backed up here, but told how to")
+		cmd.Flags().StringVar(value, "database", "", "postgres://… is not backed up; prints the pg_dump command")
 	}
 	return value
 }

@@ -28,7 +28,7 @@ func (p *program) doctor() *cobra.Command {
 	var roles map[string]string
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Look whether this machine has what greenroom needs",
+		Short: "Check that this machine has what greenroom needs",
 		Long:  "Looks at this machine, and at the zone and the certificates that the configuration names, for a minute at most. In a zone of a DNS provider it writes a record greenroom-doctor-… and removes it again.",
 		Args:  none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -196,7 +196,7 @@ func (p *program) agent() *cobra.Command {
 }
 
 func (p *program) version() *cobra.Command {
-	return &cobra.Command{Use: "version", Short: "Tell the version of this program", Args: none, RunE: func(*cobra.Command, []string) error {
+	return &cobra.Command{Use: "version", Short: "Print the version of this program", Args: none, RunE: func(*cobra.Command, []string) error {
 		v := version.Get()
 		return p.print(v, func(w io.Writer) {
 			built := ""

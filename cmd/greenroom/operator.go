@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,12 +18,12 @@ import (
 
 func (p *program) park() *cobra.Command {
 	var in wire.Park
-	cmd := p.one("park", "Stop greenroom's hands from one meeting for a while", func(c *client.Client, ctx context.Context, id string) (wire.Meeting, error) {
+	cmd := p.one("park", "Stop all actions on one meeting for a while", func(c *client.Client, ctx context.Context, id string) (wire.Meeting, error) {
 		return c.Park(ctx, id, in)
 	})
-	cmd.Long = "greenroom does nothing for a parked meeting: nothing is launched, replaced, removed or ended by a rule. Desktops that\n" +
-		"are there go on, and who has a way in keeps it. It resumes by itself when the time is over, with \"greenroom resume\",\n" +
-		"and at once when the meeting is ended or cancelled. Parking again moves the time."
+	cmd.Long = "greenroom does nothing for a parked meeting: nothing is launched, replaced, removed or ended by a rule. Running\n" +
+		"desktops keep running, and participants keep access. It resumes by itself when the time is over, with \"greenroom resume\",\n" +
+		"and at once when the meeting is ended or cancelled. Parking again changes the end of parking."
 	cmd.Example = "  greenroom park k3v9m2x7c4p8q1r5 --for 30m --reason \"looking at the provider\""
 	run := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -39,11 +38,11 @@ func (p *program) park() *cobra.Command {
 }
 
 func (p *program) resume() *cobra.Command {
-	return p.one("resume", "Let go of a parked meeting", (*client.Client).Resume)
+	return p.one("resume", "Resume a parked meeting", (*client.Client).Resume)
 }
 
 func (p *program) plan() *cobra.Command {
-	return &cobra.Command{Use: "plan ID", Short: "Tell what would happen next to a meeting, and why", Args: oneID, RunE: func(cmd *cobra.Command, args []string) error {
+	return &cobra.Command{Use: "plan ID", Short: "Show what would happen next to a meeting, and why", Args: oneID, RunE: func(cmd *cobra.Command, args []string) error {
 		c, err := p.client()
 		if err != nil {
 			return err
@@ -58,7 +57,7 @@ func (p *program) plan() *cobra.Command {
 
 func printPlan(w io.Writer, plan wire.Plan, now time.Time) {
 	if plan.ParkedUntil != nil {
-		fmt.Fprintf(w, "Parked until %s%s. Let go of it with: greenroom resume %s\n\n", when(*plan.ParkedUntil, now), because(plan.ParkedReason), plan.Meeting)
+		fmt.Fprintf(w, "Parked until %s%s. Resume it with: greenroom resume %s\n\n", when(*plan.ParkedUntil, now), because(plan.ParkedReason), plan.Meeting)
 	}
 	for i, s := range plan.Steps {
 		if i == 0 {
@@ -81,17 +80,20 @@ func printPlan(w io.Writer, plan wire.Plan, now time.Time) {
 		if s.At != nil {
 			at = when(*s.At, now)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", clean(s.Seat), strings.ReplaceAll(string(s.Phase), "_", " "), since, at, clean(s.Next))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", clean(s.Seat), spaced(s.Phase), since, at, clean(s.Next))
 		if s.Error != nil {
 			fmt.Fprintf(w, "\t\t\t\tlast error: %s\n", clean(*s.Error))
 		}
 	}
 	fmt.Fprintln(w)
+	if plan.EndAt != nil {
+		fmt.Fprintf(w, "End, as it looks now: %s%s\n", when(*plan.EndAt, now), because(plan.EndWhy))
+	}
 	if plan.WakeAt == nil {
 		fmt.Fprintln(w, "Nothing more will happen to this meeting.")
 		return
 	}
-	fmt.Fprintf(w, "Next look: %s%s\n", when(*plan.WakeAt, now), because(plan.Why))
+	fmt.Fprintf(w, "Next check: %s%s\n", when(*plan.WakeAt, now), because(plan.Why))
 }
 
 // when writes a time near now: with the day if that is another, and how far off it is.

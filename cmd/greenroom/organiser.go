@@ -150,7 +150,7 @@ func (p *program) list() *cobra.Command {
 			return p.printList(page)
 		},
 	}
-	cmd.Flags().StringVar(&state, "state", "", "only meetings in this state: scheduled, preparing, ready, in_progress, ending, ended")
+	cmd.Flags().StringVar(&state, "state", "", "only meetings in this state: scheduled, preparing, ready, in_progress, waiting, ending, ended")
 	cmd.Flags().IntVar(&f.Limit, "limit", 50, "how many, 1 to 500")
 	cmd.Flags().BoolVar(&all, "all", false, "all pages")
 	return cmd

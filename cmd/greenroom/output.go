@@ -66,7 +66,7 @@ func stateText(m wire.Meeting) string {
 
 // colours of the states. All codes have the same length, so that columns stay aligned.
 var colours = map[greenroom.State]string{
-	greenroom.Scheduled: "39", greenroom.Preparing: "33", greenroom.AllReady: "32", greenroom.InProgress: "36", greenroom.Ending: "33", greenroom.Ended: "90",
+	greenroom.Scheduled: "39", greenroom.Preparing: "33", greenroom.AllReady: "32", greenroom.InProgress: "36", greenroom.Waiting: "39", greenroom.Ending: "33", greenroom.Ended: "90",
 }
 
 // colour paints text where people look at a terminal.
@@ -119,6 +119,9 @@ func printSeat(w io.Writer, s wire.Seat) {
 	if s.Desktop.Connected {
 		phase += ", connected"
 	}
+	if s.Desktop.AwaySince != nil {
+		phase += ", away since " + s.Desktop.AwaySince.Local().Format("15:04")
+	}
 	fmt.Fprintf(w, "desktop\t%s\n", phase)
 	if s.Desktop.InstanceID != "" {
 		fmt.Fprintf(w, "instance\t%s\n", clean(s.Desktop.InstanceID))
@@ -142,7 +145,7 @@ func printSeat(w io.Writer, s wire.Seat) {
 func printAgent(w io.Writer, a *wire.Agent) {
 	words := []string{clean(a.Version)}
 	if a.ReportedAt != nil {
-		words = append(words, "last word "+a.ReportedAt.Local().Format("15:04"))
+		words = append(words, "last report "+a.ReportedAt.Local().Format("15:04"))
 	}
 	if a.LastActiveAt != nil {
 		words = append(words, "last input "+a.LastActiveAt.Local().Format("15:04"))

@@ -78,13 +78,15 @@ func deploy(t *testing.T, given map[string]string) *stack {
 		t.Fatal(err)
 	}
 	parameters := map[string]string{
-		"CodeBucket": s.name, "CodeKey": "greenroom.zip", "Zone": "desk.example.com", "Image": aws.ToString(images.Images[0].ImageId), "VpcId": aws.ToString(network.Subnets[0].VpcId),
+		"CodeBucket": s.name, "CodeKey": "greenroom.zip", "HttpCodeKey": "http.zip", "Zone": "desk.example.com", "Image": aws.ToString(images.Images[0].ImageId), "VpcId": aws.ToString(network.Subnets[0].VpcId),
 		"Subnets": aws.ToString(network.Subnets[0].SubnetId) + "," + aws.ToString(network.Subnets[1].SubnetId), "DnsZoneId": "Z0123456789ABCDEFGHIJ",
 	}
 	maps.Copy(parameters, given)
 	const here = `<CreateBucketConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><LocationConstraint>eu-west-1</LocationConstraint></CreateBucketConfiguration>`
 	s.call(t, http.MethodPut, "/"+s.name, "s3", here)
-	s.call(t, http.MethodPut, "/"+s.name+"/greenroom.zip", "s3", "no program")
+	for _, key := range []string{"greenroom.zip", "http.zip"} {
+		s.call(t, http.MethodPut, "/"+s.name+"/"+key, "s3", "no program")
+	}
 	s.create(t, s.makeable(t), parameters)
 	return s
 }

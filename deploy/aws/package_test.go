@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,19 +13,23 @@ import (
 	"time"
 )
 
-// packages runs what make aws-package runs, with a stand-in for Go that builds a program of so many MiB, and returns one package.
-func packages(t *testing.T, mib, config string) ([]byte, string, error) {
+// packages runs what make aws-package runs, with a stand-in for Go that builds programs of so many MiB, and returns those for arm64
+// by the names of their programs.
+func packages(t *testing.T, mib, config string) (map[string][]byte, string, error) {
 	t.Helper()
 	tools, dist := t.TempDir(), t.TempDir()
-	const builder = "#!/bin/sh\n" + `while [ "$1" != -o ]; do shift; done; echo "$GOARCH" > "$2"; head -c "${SIZE}M" /dev/urandom >> "$2"` + "\n"
+	const builder = "#!/bin/sh\n" + `while [ "$1" != -o ]; do shift; done; echo "$GOARCH $3" > "$2"; head -c "${SIZE}M" /dev/urandom >> "$2"` + "\n"
 	if err := os.WriteFile(filepath.Join(tools, "go"), []byte(builder), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), "../../scripts/aws_package.sh", config)
 	cmd.Env = append(os.Environ(), "PATH="+tools+":"+os.Getenv("PATH"), "DIST="+dist, "SIZE="+mib)
 	out, err := cmd.CombinedOutput()
-	text, _ := os.ReadFile(filepath.Join(dist, "greenroom-lambda-arm64.zip"))
-	return text, string(out), err
+	all := map[string][]byte{}
+	for _, name := range []string{"greenroom-lambda", "greenroom-lambda-http"} {
+		all[name], _ = os.ReadFile(filepath.Join(dist, name+"-arm64.zip"))
+	}
+	return all, string(out), err
 }
 
 func TestPackage(t *testing.T) {
@@ -42,14 +47,27 @@ func TestPackage(t *testing.T) {
 	put("greenroom.yaml", "log_level: info\n", time.Hour)
 	put("aws-identity.pem", "a certificate\n", time.Minute)
 	first, out, err := packages(t, "0", config)
-	if err != nil || strings.Count(out, "MiB, sha256 ") != 2 {
+	if err != nil || strings.Count(out, "MiB, sha256 ") != 4 {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	in, err := zip.NewReader(bytes.NewReader(first), int64(len(first)))
+	for program, text := range first {
+		checkPackage(t, text, map[string]string{
+			"bootstrap": "arm64 ./cmd/" + program + "\n", "greenroom.yaml": "log_level: info\n", "aws-identity.pem": "a certificate\n",
+		})
+	}
+	put("greenroom.yaml", "log_level: info\n", 0)
+	if again, out, err := packages(t, "0", config); err != nil || !maps.EqualFunc(first, again, bytes.Equal) {
+		t.Errorf("the same files made another package: %v\n%s", err, out)
+	}
+}
+
+// checkPackage compares what a package holds with what it must hold.
+func checkPackage(t *testing.T, text []byte, want map[string]string) {
+	t.Helper()
+	in, err := zip.NewReader(bytes.NewReader(text), int64(len(text)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]string{"bootstrap": "arm64\n", "greenroom.yaml": "log_level: info\n", "aws-identity.pem": "a certificate\n"}
 	for _, f := range in.File {
 		r, err := f.Open()
 		if err != nil {
@@ -67,10 +85,6 @@ func TestPackage(t *testing.T) {
 	if len(want) > 0 {
 		t.Errorf("the package lacks %v", want)
 	}
-	put("greenroom.yaml", "log_level: info\n", 0)
-	if again, out, err := packages(t, "0", config); err != nil || !bytes.Equal(first, again) {
-		t.Errorf("the same files made another package: %v\n%s", err, out)
-	}
 }
 
 func TestPackageRefuses(t *testing.T) {
@@ -80,7 +94,7 @@ func TestPackageRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ name, mib, config, says string }{
-		{"TooLarge", "26", "", "more than the 26214400 that a package may have"},
+		{"TooLarge", "9", "", "more than the 8388608 that a package may have"},
 		{"NoDirectory", "0", "/nowhere", "is no directory: CONFIG names one"},
 		{"Directories", "0", nested, "put only files beside the program"},
 	} {

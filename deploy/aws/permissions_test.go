@@ -146,7 +146,7 @@ func TestRolesAreForOne(t *testing.T) {
 }
 
 // speakers are the packages of the functions that speak to AWS.
-var speakers = []string{"store/dynamostore", "schedules", "compute/ec2compute", "dns/route53dns", "secrets/awssecrets"}
+var speakers = []string{"store/dynamostore", "scheduler/awsscheduler", "compute/ec2compute", "dns/route53dns", "secrets/awssecrets"}
 
 // otherwise says what a call needs that has no action of its name, or is not made by functions.
 var otherwise = map[string]string{

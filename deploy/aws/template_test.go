@@ -47,7 +47,7 @@ func plain(t *testing.T, n *yaml.Node) any {
 		m := object{}
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			if _, twice := m[n.Content[i].Value]; twice {
-				t.Errorf("line %d: %s stands twice", n.Content[i].Line, n.Content[i].Value)
+				t.Errorf("line %d: duplicate key %s", n.Content[i].Line, n.Content[i].Value)
 			}
 			m[n.Content[i].Value] = plain(t, n.Content[i+1])
 		}
@@ -169,7 +169,7 @@ func filled(v any) any {
 	return v
 }
 
-// handlers are the functions, as cmd/greenroom-lambda knows them, in the order of their names.
+// handlers are the functions, as the two programs know them, in the order of their names.
 var handlers = []string{string(lambda.Change), string(lambda.HTTP), string(lambda.Instance), string(lambda.Sweep), string(lambda.Wake)}
 
 func TestFunctions(t *testing.T) {
@@ -180,6 +180,13 @@ func TestFunctions(t *testing.T) {
 		found = append(found, f["Handler"].(string))
 		if f["Runtime"] != "provided.al2023" {
 			t.Errorf("%s runs on %v", name, f["Runtime"])
+		}
+		key := "CodeKey"
+		if f["Handler"] == string(lambda.HTTP) {
+			key = "HttpCodeKey"
+		}
+		if diff := cmp.Diff(object{"S3Bucket": object{"Ref": "CodeBucket"}, "S3Key": object{"Ref": key}}, f["Code"]); diff != "" {
+			t.Errorf("%s runs another package:\n%s", name, diff)
 		}
 		environment := f["Environment"].(object)["Variables"].(object)
 		for _, address := range []string{"GREENROOM_PUBLIC_URL", "GREENROOM_CONTROL_URL"} {

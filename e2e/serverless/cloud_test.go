@@ -188,7 +188,7 @@ func deploy(t *testing.T, env ...string) *cloud {
 		t.Fatal(err)
 	}
 	env = append([]string{
-		"AWS_REGION=" + region, "AWS_ACCESS_KEY_ID=" + creds.AccessKeyID, "AWS_SECRET_ACCESS_KEY=secret",
+		"AWS_REGION=us-west-1", "GREENROOM_AWS_REGION=" + region, "AWS_ACCESS_KEY_ID=" + creds.AccessKeyID, "AWS_SECRET_ACCESS_KEY=secret",
 		"AWS_ENDPOINT_URL=" + c.counted(motoURL), "AWS_ENDPOINT_URL_DYNAMODB=" + c.counted(*c.table.BaseEndpoint), "GREENROOM_AWS_ENDPOINT=" + c.counted(machines.URL),
 		"GREENROOM_SERVERLESS_TABLE=" + c.name, "GREENROOM_SERVERLESS_QUEUE=" + c.queue, "GREENROOM_SERVERLESS_QUEUE_ARN=" + arnOf(c.name),
 		"GREENROOM_SERVERLESS_DEAD_LETTERS=" + arnOf(c.name+"-dead"), "GREENROOM_SERVERLESS_SCHEDULE_GROUP=" + c.name,
@@ -199,7 +199,11 @@ func deploy(t *testing.T, env ...string) *cloud {
 		"GREENROOM_BLUEPRINTS_DEFAULT_INSTANCE_TYPES=t3.large", "GREENROOM_BLUEPRINTS_DEFAULT_SUBNETS=" + ec2test.SubnetA, "GREENROOM_BLUEPRINTS_DEFAULT_SECURITY_GROUPS=" + ec2test.Group,
 	}, env...)
 	for name, seconds := range map[string]int{"http": 60, "wake": 120, "instance": 60, "change": 60, "sweep": 60} {
-		c.functions[name] = lambdatest.New(t, name, program, time.Duration(seconds)*time.Second, env...)
+		runs := program
+		if name == "http" {
+			runs = httpProgram
+		}
+		c.functions[name] = lambdatest.New(t, name, runs, time.Duration(seconds)*time.Second, env...)
 	}
 	if c.api, err = client.New(c.site.URL, token); err != nil {
 		t.Fatal(err)

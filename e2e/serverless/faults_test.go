@@ -71,7 +71,7 @@ func TestForeignEvents(t *testing.T) {
 	t.Parallel()
 	c := deploy(t)
 	said := map[string]string{
-		"http": "no request in payload format 2.0", "wake": "no wake of greenroom's", "change": "none of the stream of greenroom's table", "instance": "no change of a machine's state",
+		"http": "not a request in payload format 2.0", "wake": "not a wake of greenroom's", "change": "not from the stream of greenroom's table", "instance": "not a change of a machine's state",
 	}
 	events := []string{
 		``, `null`, `[]`, `{}`, `"text"`, `{"Records":[]}`, `{"Records":[{"eventSource":"aws:s3","s3":{"bucket":{"name":"x"}}}]}`,

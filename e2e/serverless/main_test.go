@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// program is the functions' program, built once.
-var program string
+// The functions' programs, built once as make aws-package builds them, for this machine.
+var program, httpProgram string
 
 func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
 
@@ -22,8 +22,8 @@ func buildAndRun(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	program = filepath.Join(dir, "bootstrap")
-	build := exec.Command("go", "build", "-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", program, "greenroom/cmd/greenroom-lambda")
+	program, httpProgram = filepath.Join(dir, "greenroom-lambda"), filepath.Join(dir, "greenroom-lambda-http")
+	build := exec.Command("go", "build", "-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", dir+"/", "greenroom/cmd/greenroom-lambda", "greenroom/cmd/greenroom-lambda-http")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)

@@ -175,6 +175,9 @@ func (c *cloud) pumpQueue(ctx context.Context) {
 // aMinute is that of recurring schedules: waiting for whole ones shows nothing more.
 const aMinute = 10 * time.Second
 
+// deletedAfter is how long a schedule that has rung is still there: whoever changes it meanwhile loses the change.
+const deletedAfter = 5 * time.Second
+
 // pumpSchedules rings what is due, and each minute what says so. moto keeps schedules and never rings them.
 func (c *cloud) pumpSchedules(ctx context.Context) {
 	rung := map[string]time.Time{}
@@ -201,8 +204,10 @@ func (c *cloud) pumpSchedules(ctx context.Context) {
 			if err != nil {
 				c.t.Errorf("the schedule %s is %q", *s.Name, *got.ScheduleExpression)
 			}
-			if time.Now().After(at) {
+			if first, ok := rung[*s.Name]; !ok && time.Now().After(at) {
+				rung[*s.Name] = time.Now()
 				c.ring(ctx, *got.Target.Input)
+			} else if ok && time.Since(first) > deletedAfter {
 				_, _ = c.scheduler.DeleteSchedule(ctx, &scheduler.DeleteScheduleInput{GroupName: aws.String(c.name), Name: s.Name})
 			}
 		}

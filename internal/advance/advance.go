@@ -26,7 +26,7 @@ type prober interface {
 	Probe(ctx context.Context, hostname string, address netip.Addr) greenroom.Proof
 }
 
-// Advancer moves meetings. All fields before Told are required and are not changed once it is in use.
+// Advancer moves meetings. All fields before PushEvents are required and are not changed once it is in use.
 type Advancer struct {
 	Meetings  store.Meetings
 	Providers map[greenroom.Provider]compute.Provider // by the name that blueprints use
@@ -36,10 +36,13 @@ type Advancer struct {
 	UserData  func(m *greenroom.Meeting, s *greenroom.Seat) ([]byte, error)
 	Now       func() time.Time // time.Now, but in a simulation
 	Logger    *slog.Logger
-	// Told says that providers tell of changes, by events that lead to Advance: looks are only for what was not told.
-	Told bool
-	// Rarely leaves machines alone that nothing is wanted of: whoever hears that one has changed, or misses one, calls Look.
-	Rarely bool
+	// PushEvents says that the provider sends an event when a machine changes its state, and that the event leads to Look. The
+	// plan then polls a machine that boots less often: polling only makes up for lost events.
+	PushEvents bool
+	// ObserveOnDemand makes Advance list a meeting's machines only while the plan waits for one to run or to be gone. Otherwise
+	// every pass lists them. Whoever receives an event of a machine, or misses a machine in the sweep, calls Look, which always
+	// lists them.
+	ObserveOnDemand bool
 	// Lease is how long a process that is busy with a meeting's effects is left alone; 0 is five seconds. It renews
 	// it; if it dies, the meeting's wake comes when the lease is over.
 	Lease time.Duration
@@ -55,7 +58,9 @@ const (
 
 // Advance takes the meeting as far as it can go now. It returns nil when nothing is left to do before the
 // wake that it saved.
-func (a *Advancer) Advance(ctx context.Context, id string) error { return a.pass(ctx, id, !a.Rarely) }
+func (a *Advancer) Advance(ctx context.Context, id string) error {
+	return a.pass(ctx, id, !a.ObserveOnDemand)
+}
 
 // Look is Advance that begins with a look at the meeting's machines, whatever is wanted of them.
 func (a *Advancer) Look(ctx context.Context, id string) error { return a.pass(ctx, id, true) }
@@ -81,7 +86,7 @@ func (a *Advancer) Explain(ctx context.Context, id string) (plan.Decision, error
 	if err != nil {
 		return plan.Decision{}, err
 	}
-	return plan.Plan(snapshot, a.now()), nil
+	return plan.Plan(snapshot, a.now())
 }
 
 func (a *Advancer) lease() time.Duration { return cmp.Or(a.Lease, usualLease) }
@@ -109,7 +114,7 @@ func (p *pass) run(ctx context.Context) error {
 		case err != nil:
 			return err
 		}
-		conflicts, p.look = 0, !p.Rarely
+		conflicts, p.look = 0, !p.ObserveOnDemand
 		p.start(ctx, step)
 		if len(p.inFlight) == 0 {
 			return nil

@@ -240,12 +240,33 @@ func TestLife(t *testing.T) {
 			}
 			l.run(25 * time.Minute)
 			l.phases(greenroom.Gone, greenroom.Gone)
-			if m := l.meeting(); m.EndReason != greenroom.NoShow || !m.Closed {
-				t.Errorf("ended %q, closed %t", m.EndReason, m.Closed)
+			if m := l.meeting(); m.State() != greenroom.Waiting || !m.WakeAt.Equal(m.EndsAt) {
+				t.Errorf("state %s, wake %v", m.State(), m.WakeAt)
 			}
 			if len(l.instances)+len(l.names) != 0 {
 				t.Errorf("left: %v %v", l.instances, l.names)
 			}
+			launches := len(l.Launches)
+			l.run(time.Hour)
+			if m := l.meeting(); m.EndReason != greenroom.NoShow || !m.Closed || !m.EndedAt.Equal(m.EndsAt) || len(l.Launches) != launches {
+				t.Errorf("ended %q at %v, closed %t, %d more launches", m.EndReason, m.EndedAt, m.Closed, len(l.Launches)-launches)
+			}
+		})
+	})
+	t.Run("WhoComesLateGetsADesktopUntilTheEnd", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLife(t, time.Minute)
+			l.run(30 * time.Minute)
+			l.phases(greenroom.Gone, greenroom.Gone)
+			m := l.meeting()
+			m.Seats[1].RequestedAt, m.WakeAt = time.Now(), time.Now()
+			if _, err := l.store.Update(t.Context(), m, nil); err != nil {
+				t.Fatal(err)
+			}
+			l.run(time.Minute)
+			l.phases(greenroom.Gone, greenroom.Ready)
+			l.run(16 * time.Minute)
+			l.phases(greenroom.Gone, greenroom.Gone) // each desktop by itself, and again
 		})
 	})
 	t.Run("ALostAnswerFindsTheSameMachine", func(t *testing.T) {
@@ -263,10 +284,10 @@ func TestLife(t *testing.T) {
 			}
 		})
 	})
-	t.Run("WhoIsToldLooksOnlyAtMachinesThatSomethingIsWantedOf", func(t *testing.T) {
+	t.Run("ObserveOnDemandLooksOnlyAtMachinesThatSomethingIsWantedOf", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			l := newLife(t, time.Minute)
-			l.advancer.Told, l.advancer.Rarely = true, true
+			l.advancer.PushEvents, l.advancer.ObserveOnDemand = true, true
 			l.run(30 * time.Second)
 			l.phases(greenroom.Ready, greenroom.Ready)
 			before := l.Looks
@@ -341,7 +362,7 @@ func TestLife(t *testing.T) {
 				t.Fatal(err)
 			}
 			sweeper := &advance.Sweeper{Store: l.store, Providers: map[greenroom.Provider]compute.Provider{"local": l.cloud}, Records: l.cloud,
-				Kick: func(id string) { l.advance() }, Logger: l.advancer.Logger}
+				Kick: func(id string) { l.advance() }, Now: time.Now, Logger: l.advancer.Logger}
 			if err := sweeper.Sweep(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -453,7 +474,7 @@ func TestSweepKeepsTheNameOfASeatThatWasTakenOff(t *testing.T) {
 			if l.names[kept] == (netip.Addr{}) {
 				t.Fatalf("%q was never named", kept)
 			}
-			sweeper := &advance.Sweeper{Store: l.store, Providers: map[greenroom.Provider]compute.Provider{"local": l.cloud}, Records: l.cloud, Kick: func(string) {}, Logger: l.advancer.Logger}
+			sweeper := &advance.Sweeper{Store: l.store, Providers: map[greenroom.Provider]compute.Provider{"local": l.cloud}, Records: l.cloud, Kick: func(string) {}, Now: time.Now, Logger: l.advancer.Logger}
 			if name == "in no list" {
 				sweeper.Store = listless{l.store}
 			}
@@ -478,7 +499,7 @@ func TestSweep(t *testing.T) {
 	l.Launch(t.Context(), []compute.Request{{Handle: ghost}})
 	_ = l.SetRecords(t.Context(), []dns.Record{{Name: "ghost.desk.localhost", Address: netip.MustParseAddr("127.0.1.7")}})
 	sweeper := &advance.Sweeper{Store: l.store, Providers: map[greenroom.Provider]compute.Provider{"local": l.cloud}, Records: l.cloud,
-		Kick: func(string) {}, Logger: l.advancer.Logger}
+		Kick: func(string) {}, Now: time.Now, Logger: l.advancer.Logger}
 	for look, want := range []int{3, 2, 2} {
 		if err := sweeper.Sweep(t.Context()); err != nil {
 			t.Fatal(err)

@@ -74,7 +74,7 @@ func (a *Advancer) tell(o plan.Outcome, took time.Duration) {
 	}
 	if o.Err != nil {
 		h := o.Effect.Handle
-		a.Logger.Warn("effect went wrong", "meeting", h.Meeting, "seat", h.Seat, "attempt", h.Attempt, "effect", string(o.Effect.Do), "err", o.Err)
+		a.Logger.Warn("effect failed", "meeting", h.Meeting, "seat", h.Seat, "attempt", h.Attempt, "effect", string(o.Effect.Do), "err", o.Err)
 	}
 }
 

@@ -16,14 +16,14 @@ import (
 type Step struct {
 	Meeting greenroom.Meeting
 	Effects []plan.Effect
-	// Deadline is after which none of the effects may take hold any more. It counts from before the look, so that a
+	// Deadline is after which none of the effects may happen any more. It counts from before the look, so that a
 	// process that was stopped on the way cannot act on what it saw long ago.
 	Deadline time.Time
 }
 
 // Step loads the meeting, observes, plans and saves once.
 func (a *Advancer) Step(ctx context.Context, id string) (Step, error) {
-	return a.step(ctx, id, !a.Rarely)
+	return a.step(ctx, id, !a.ObserveOnDemand)
 }
 
 func (a *Advancer) step(ctx context.Context, id string, look bool) (Step, error) {
@@ -37,7 +37,12 @@ func (a *Advancer) step(ctx context.Context, id string, look bool) (Step, error)
 		return s, err
 	}
 	now := a.now()
-	decision := plan.Plan(snapshot, now)
+	decision, err := plan.Plan(snapshot, now)
+	if err != nil {
+		a.tellFaults(id, []error{err})
+		return s, fmt.Errorf("plan: %w", err)
+	}
+	a.tellFaults(id, decision.Faults)
 	next := decision.Meeting
 	next.WakeAt = promise(s.Meeting.WakeAt, decision, now, a.lease())
 	if decision.Changed || !next.WakeAt.Equal(s.Meeting.WakeAt) {
@@ -64,12 +69,28 @@ func promise(saved time.Time, d plan.Decision, now time.Time, lease time.Duratio
 // Settle saves what came of effects that were begun for m.
 func (a *Advancer) Settle(ctx context.Context, m greenroom.Meeting, outcomes []plan.Outcome) error {
 	_, err := store.ChangeFrom(ctx, a.Meetings, m, func(m *greenroom.Meeting) ([]greenroom.Event, error) {
-		return plan.Settle(m, a.Zone, outcomes, a.now()), nil
+		events, faults := plan.Settle(m, a.Zone, outcomes, a.now())
+		a.tellFaults(m.ID, faults)
+		return events, nil
 	})
 	if err != nil {
 		return fmt.Errorf("save outcomes: %w", err)
 	}
 	return nil
+}
+
+// tellFaults logs and counts faults of the rules themselves: moves that the phase table forbids, and rules that contradict each other.
+func (a *Advancer) tellFaults(meeting string, faults []error) {
+	for _, err := range faults {
+		if a.Measure != nil {
+			a.Measure(plan.Planning, 0, err)
+		}
+		if move, ok := errors.AsType[*plan.ForbiddenMoveError](err); ok {
+			a.Logger.Error("forbidden move was not made", "meeting", meeting, "seat", move.Seat, "attempt", move.Attempt, "from", string(move.From), "to", string(move.To))
+			continue
+		}
+		a.Logger.Error("nothing was decided", "meeting", meeting, "err", err)
+	}
 }
 
 // moment is how long after a call its effect is not to be seen yet.
@@ -89,7 +110,7 @@ func wanted(d *greenroom.Desktop, now time.Time) bool {
 
 // observe asks the provider for the meeting's instances, if any may exist; without look, if something is wanted of one.
 func (a *Advancer) observe(ctx context.Context, m greenroom.Meeting, look bool) (plan.Snapshot, error) {
-	s := plan.Snapshot{Meeting: m, Zone: a.Zone, Told: a.Told}
+	s := plan.Snapshot{Meeting: m, Zone: a.Zone, PushEvents: a.PushEvents}
 	exists := false
 	for i := range m.Seats {
 		d := &m.Seats[i].Desktop

@@ -28,6 +28,7 @@ type Sweeper struct {
 	Providers map[greenroom.Provider]compute.Provider
 	Records   dns.Zone
 	Kick      func(meetingID string)
+	Now       func() time.Time // time.Now, but in a simulation
 	Logger    *slog.Logger
 
 	// Seen is what the last sweep took for an orphan; nil before the first. Who sweeps from another process each time keeps
@@ -55,7 +56,7 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 	s.Alive = len(owned.byToken) > 0
 	seen := map[string]bool{}
 	machines := map[string]greenroom.Handle{}
-	errs := []error{s.Store.Forget(ctx, time.Now().Add(-keyMemory))}
+	errs := []error{s.Store.Forget(ctx, s.Now().Add(-keyMemory))}
 	for name, provider := range s.Providers {
 		errs = append(errs, s.instances(ctx, name, provider, owned, machines, seen))
 	}
@@ -155,6 +156,6 @@ func (s *Sweeper) orphan(ctx context.Context, what string, h greenroom.Handle, s
 			return false
 		}
 	}
-	s.Logger.Warn("orphan is removed", "what", what, "meeting", h.Meeting)
+	s.Logger.Warn("removing orphan", "what", what, "meeting", h.Meeting)
 	return true
 }

@@ -9,8 +9,8 @@ import (
 
 // AWS says how Amazon's services are reached, and how fast this account may call them.
 type AWS struct {
-	Region   string // empty: that of the AWS configuration
-	Endpoint string // of EC2's API; empty is Amazon's own
+	Region   string // of every client of AWS; empty: that of the AWS configuration
+	Endpoint string // of EC2's API; empty means Amazon's own
 
 	RunInstances       Rate // calls
 	RunInstancesTotal  Rate // machines
@@ -42,9 +42,9 @@ func defaultAWS() AWS {
 
 func (a *AWS) keys() []key {
 	return []key{
-		{"aws.region", "Region of the machines; empty is that of the AWS configuration (`AWS_REGION`, profile). Credentials come from there, too.", &a.Region},
-		{"aws.endpoint", "Address of EC2's API; empty is Amazon's own.", &a.Endpoint},
-		{"aws.run_instances", "Calls that start machines: so many at once, and so many more each second. What all replicas do together must fit into the account's limits: give each its share.", &a.RunInstances},
+		{"aws.region", "Region of everything at AWS: machines, secrets, table, queue. It takes precedence over `AWS_REGION` and the profile, which are used where it is empty. Credentials come from there, too. A secret named by its ARN is read in the ARN's region.", &a.Region},
+		{"aws.endpoint", "Address of EC2's API; empty means Amazon's own.", &a.Endpoint},
+		{"aws.run_instances", "Calls that start machines: burst and rate per second. The sum over all replicas must fit into the account's limits.", &a.RunInstances},
 		{"aws.run_instances_total", "Machines that these calls start.", &a.RunInstancesTotal},
 		{"aws.terminate_instances", "Calls that remove machines.", &a.TerminateInstances},
 		{"aws.terminate_instances_total", "Machines that these calls remove.", &a.TerminateTotal},
@@ -66,15 +66,15 @@ func (a AWS) judge(bad *greenroom.InvalidError) {
 func ec2Keys(e *greenroom.EC2) []key {
 	return []key{
 		{"image", "For `ec2`: the image that desktops start from, `ami-…`.", &e.Image},
-		{"launch_template", "For `ec2`: a launch template's id or name, `:` and a version if it is not the default one. What the blueprint says beats it.", &e.LaunchTemplate},
+		{"launch_template", "For `ec2`: a launch template's id or name, `:` and a version if it is not the default one. The blueprint overrides it.", &e.LaunchTemplate},
 		{"instance_types", "For `ec2`: instance types, the preferred first. The next is tried when there is no capacity in any subnet.", &e.InstanceTypes},
-		{"subnets", "For `ec2`: subnets, one per zone, the preferred first. Empty is the default network.", &e.Subnets},
+		{"subnets", "For `ec2`: subnets, one per zone, the preferred first. Empty means the default VPC.", &e.Subnets},
 		{"security_groups", "For `ec2`: security groups. They must let participants reach port 8443.", &e.SecurityGroups},
-		{"instance_profile", "For `ec2`: name of the instance profile whose role the desktop has; empty is none.", &e.InstanceProfile},
-		{"key_name", "For `ec2`: key pair for operators; empty is none.", &e.KeyName},
+		{"instance_profile", "For `ec2`: name of the instance profile whose role the desktop has; empty means none.", &e.InstanceProfile},
+		{"key_name", "For `ec2`: key pair for operators; empty means none.", &e.KeyName},
 		{"disk_gib", "For `ec2`: size of the disk in GiB; 0 is the image's.", &e.DiskGiB},
 		{"spot", "For `ec2`: use spot machines. They are cheaper, and Amazon may end one at two minutes' notice: the seat gets a new one.", &e.Spot},
-		{"public_address", "For `ec2`: `true` gives desktops public addresses, `false` private ones only; empty is what `access` needs.", &e.PublicAddress},
+		{"public_address", "For `ec2`: `true` gives desktops public addresses, `false` private ones only; empty means what `access` needs.", &e.PublicAddress},
 		{"separate_calls", "For `ec2`: start each desktop by a call of its own instead of one call for those that start together. Slower when many meetings start at once.", &e.SeparateCalls},
 	}
 }

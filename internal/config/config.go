@@ -28,12 +28,13 @@ type Config struct {
 	Zone             string   // desktops are named below it
 	Access           string   // "direct" or "gateway"
 	GatewayAddress   string   // IPv4 address that all desktops' names have with access by gateway; empty is that of DesktopListen
+	TrustedProxies   []string // networks whose forwarding headers and PROXY protocol are believed on Listen
 	ResolverNetworks []string // from where DCV connection gateways may ask for sessions; none: nobody may
 	MaxSeats         int      // of one meeting
-	VideoURL         string   // template with {id}; empty is none
-	APITokenFile     string   // organisers' tokens; empty is none
+	VideoURL         string   // template with {id}; empty means none
+	APITokenFile     string   // organisers' tokens; empty means none
 	LogLevel         string
-	IdentityCerts    string // file with AWS's certificates of instance identity documents; empty is none
+	IdentityCerts    string // file with AWS's certificates of instance identity documents; empty means none
 	DNS              DNS
 	Certificates     Certificates
 	AWS              AWS
@@ -54,7 +55,7 @@ type DNS struct {
 	NameServers   []string // embedded: name=address of each server that the zone is delegated to
 	TTL           greenroom.Duration
 	Servers       []string // host:port of the servers that a proof asks; empty: those that the zone is delegated to
-	Resolver      string   // host:port; asked last in a proof; empty is none
+	Resolver      string   // host:port; asked last in a proof; empty means none
 	Endpoint      string   // of route53's or cloudflare's API; empty: the provider's own
 }
 
@@ -64,7 +65,7 @@ type Certificates struct {
 	ChainFile    string // issuer files: PEM, leaf first
 	KeyFile      string // issuer files: PEM
 	RootsFile    string // PEM of the authorities to trust for the certificates; empty: the system's
-	DirectoryURL string // issuer acme; empty is Let's Encrypt
+	DirectoryURL string // issuer acme; empty means Let's Encrypt
 	Email        string // issuer acme; may be empty
 	EABKeyID     string // issuer acme, where the authority wants an external account
 	EABKey       Secret
@@ -138,9 +139,14 @@ func (c Config) Gateway() netip.Addr {
 }
 
 // Resolvers is ResolverNetworks as Validate has seen them.
-func (c Config) Resolvers() []netip.Prefix {
+func (c Config) Resolvers() []netip.Prefix { return networks(c.ResolverNetworks) }
+
+// Proxies is TrustedProxies as Validate has seen them.
+func (c Config) Proxies() []netip.Prefix { return networks(c.TrustedProxies) }
+
+func networks(list []string) []netip.Prefix {
 	var out []netip.Prefix
-	for _, s := range c.ResolverNetworks {
+	for _, s := range list {
 		if n, err := network(s); err == nil {
 			out = append(out, n)
 		}

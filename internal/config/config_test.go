@@ -160,7 +160,7 @@ func TestFaults(t *testing.T) {
 		{"UnknownKeyNamesItsLineAndWhatWasMeant", "listen: 127.0.0.1:1\nlistne: 127.0.0.1:1\n", "listne", "line 2: there is no such key; did you mean listen?"},
 		{"UnknownNestedKey", "dns:\n  colour: red\n", "dns.colour", "line 2: there is no such key"},
 		{"UnknownRule", "blueprints:\n  default:\n    rules: {laed: 1m}\n", "blueprints.default.rules.laed", "did you mean blueprints.default.rules.lead?"},
-		{"SameKeyTwice", "zone: a.test\nzone: b.test\n", "zone", "stands twice, on lines 1 and 2"},
+		{"SameKeyTwice", "zone: a.test\nzone: b.test\n", "zone", "duplicate key, on lines 1 and 2"},
 		{"BadDuration", "blueprints:\n  default:\n    rules: {lead: soon}\n", "blueprints.default.rules.lead", `"soon" is not`},
 		{"DurationOutOfBounds", "blueprints:\n  default:\n    rules: {no_show_after: 0s}\n", "blueprints.default.rules.no_show_after", "must be from 1s"},
 		{"ListWanted", "blueprints:\n  default:\n    seats: teacher\n", "blueprints.default.seats", "must be a list"},

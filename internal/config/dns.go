@@ -101,7 +101,7 @@ func (c Config) judgeNameServers(bad *greenroom.InvalidError) {
 		case err != nil:
 			bad.Add(key, "must be a name in lower case and its IPv4 address, such as ns1.desk.example.com=192.0.2.1, and is %q", text)
 		case seen[s.Name]:
-			bad.Add(key, "stands twice: a server with several addresses needs a name for each")
+			bad.Add(key, "duplicate name: a server with several addresses needs a name for each")
 		case s.Name == c.Zone:
 			bad.Add(key, "must not be the zone itself, but for instance ns1.%s", c.Zone)
 		}

@@ -11,9 +11,11 @@ func Markdown() string {
 	var b strings.Builder
 	b.WriteString(`# Configuration
 
-One YAML file, given with ` + "`--config`" + `. Every key is also an environment variable, and the common ones are flags of
-` + "`greenroom serve`" + `. A flag beats the environment, which beats the file, which beats the default. An unknown key is an error. In
-the environment a list is written with commas.
+One YAML file, given with ` + "`--config`" + `.
+Every key is also an environment variable, and the common ones are flags of ` + "`greenroom serve`" + `.
+A flag overrides the environment, which overrides the file, which overrides the default.
+An unknown key is an error.
+In the environment a list is written with commas.
 
 | key | default | environment | meaning |
 |---|---|---|---|
@@ -26,8 +28,8 @@ the environment a list is written with commas.
 		fmt.Fprintf(&b, "| `%s` | %s | `%s` | %s |\n", k.name, value, k.env(), k.about)
 	}
 	b.WriteString(`
-There can be more blueprints beside ` + "`default`" + `: what one does not say is as in the table. A meeting keeps the blueprint it was
-scheduled with, so a change here never moves the rules under a meeting.
+There can be more blueprints beside ` + "`default`" + `: keys that one does not set have the values of the table.
+A meeting keeps the blueprint it was scheduled with, so a change here never changes the rules of a meeting.
 
 ` + "```yaml" + `
 blueprints:
@@ -46,9 +48,9 @@ What a blueprint says of a role: its ` + "`count`" + ` is how many seats of it a
 and ` + "`instance_types`" + ` are for the desktops of that role, in place of the blueprint's. A number alone is the count.
 `)
 	b.WriteString(`
-A secret (database, and what the table calls one) is written as it is, or says where it is kept: ` + "`file:/path`" + `, or
-` + "`secret://aws/name-or-arn`" + ` for AWS Secrets Manager, with ` + "`#key`" + ` for one value of a JSON object. One that is rotated there is read again;
-the database's only at the start. [Certificates and secrets](certificates.md) says more.
+A secret (database, and what the table calls one) is written as it is, or says where it is kept: ` + "`file:/path`" + `, or ` + "`secret://aws/name-or-arn`" + ` for AWS Secrets Manager, with ` + "`#key`" + ` for one value of a JSON object.
+A rotated secret is read again; that of the database at the start only.
+See [certificates and secrets](certificates.md).
 `)
 	return b.String()
 }

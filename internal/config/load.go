@@ -17,7 +17,7 @@ import (
 // maxFile bounds the configuration file, in bytes.
 const maxFile = 1 << 20
 
-// Load builds the configuration: default, then the file at path ("" is none), then the environment, then flags by
+// Load builds the configuration: default, then the file at path ("" means none), then the environment, then flags by
 // key name. Every fault, of form or of meaning, is in one greenroom.InvalidError that names the keys.
 func Load(path string, getenv func(string) string, flags map[string]string) (Config, error) {
 	c := Default()
@@ -163,7 +163,7 @@ func (c *Config) applyFile(entries []entry, bad *greenroom.InvalidError) {
 	seen := map[string]int{}
 	for _, e := range entries {
 		if first, twice := seen[e.name]; twice {
-			bad.Add(e.name, "stands twice, on lines %d and %d", first, e.line)
+			bad.Add(e.name, "duplicate key, on lines %d and %d", first, e.line)
 			continue
 		}
 		seen[e.name] = e.line

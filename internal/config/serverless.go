@@ -18,18 +18,20 @@ type Serverless struct {
 	ScheduleRole  string // ARN of the role that lets it wake
 	APITokens     Secret // organisers' tokens, or where they are kept
 	KeepHistory   greenroom.Duration
+	CloudFront    bool // nobody reaches the functions but through CloudFront, which says who its viewer is
 }
 
 func (s *Serverless) keys() []key {
 	return []key{
-		{"serverless.table", "Table in DynamoDB. This and the keys below are for greenroom without servers ([serverless](serverless.md)); `deploy/aws` sets them, and `greenroom serve` knows nothing of them.", &s.Table},
+		{"serverless.table", "Table in DynamoDB. This and the keys below are for greenroom without servers ([serverless](serverless.md)); `deploy/aws` sets them, and `greenroom serve` ignores them.", &s.Table},
 		{"serverless.queue", "Address of the queue in SQS that delays wakes.", &s.Queue},
 		{"serverless.queue_arn", "ARN of the same queue.", &s.QueueARN},
-		{"serverless.dead_letters", "ARN of the queue for wakes that could not be delivered.", &s.DeadLetters},
+		{"serverless.dead_letters", "ARN of the dead-letter queue.", &s.DeadLetters},
 		{"serverless.schedule_group", "Group of EventBridge Scheduler that holds the schedules of meetings, and nothing else.", &s.ScheduleGroup},
 		{"serverless.schedule_role", "ARN of the role that lets EventBridge Scheduler send to the queue.", &s.ScheduleRole},
 		{"serverless.api_tokens", "Organisers' API tokens, one a line, as `greenroom token` prints them or writes them to a file. A secret.", &s.APITokens},
 		{"serverless.keep_history", "How long meetings and their timelines are kept after their end; 0s keeps them for ever.", &s.KeepHistory},
+		{"serverless.cloudfront", "Whether everybody comes through a CloudFront distribution whose origin request policy sends `CloudFront-Viewer-Address`: then that is the client's address. Set it only where the function's own address is closed to others.", &s.CloudFront},
 	}
 }
 

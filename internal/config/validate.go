@@ -53,7 +53,7 @@ func (c Config) judge(bad *greenroom.InvalidError) {
 	}
 	for _, u := range []struct{ key, value string }{{"public_url", c.PublicURL}, {"control_url", c.ControlURL}} {
 		if u.value != "" && !validURL(u.value) {
-			bad.Add(u.key, "must be http:// or https:// and a host, without a path, such as https://meet.example.com, and is %q", u.value)
+			bad.Add(u.key, "must be http:// or https:// and a host, without a path (greenroom needs a host name of its own), such as https://meet.example.com, and is %q", u.value)
 		}
 	}
 	if c.DesktopPort < 0 || c.DesktopPort > 65535 {
@@ -146,9 +146,19 @@ func (c Config) judgeAccess(bad *greenroom.InvalidError) {
 	} else if c.Access == "gateway" && !c.Gateway().Is4() {
 		bad.Add("gateway_address", "must be the IPv4 address under which browsers reach desktop_listen (%s), and is %q", c.DesktopListen, c.GatewayAddress)
 	}
-	for i, n := range c.ResolverNetworks {
-		if _, err := network(n); err != nil {
-			bad.Add(fmt.Sprintf("resolver_networks[%d]", i), "must be an address or a network, such as 10.0.1.0/24, and is %q", n)
+	for _, k := range []struct {
+		key  string
+		list []string
+	}{{"resolver_networks", c.ResolverNetworks}, {"trusted_proxies", c.TrustedProxies}} {
+		for i, n := range k.list {
+			if _, err := network(n); err != nil {
+				bad.Add(fmt.Sprintf("%s[%d]", k.key, i), "must be an address or a network, such as 10.0.1.0/24, and is %q", n)
+			}
+		}
+	}
+	for i, n := range c.Proxies() {
+		if n.Bits() == 0 {
+			bad.Add(fmt.Sprintf("trusted_proxies[%d]", i), "is every address, and then anybody could claim to be anybody: name the proxies' own networks")
 		}
 	}
 }

@@ -88,17 +88,17 @@ func (c Certificates) edge(now time.Time) Finding {
 	leaf, err := c.Edge()
 	switch {
 	case errors.Is(err, greenroom.ErrNotFound):
-		f.Note, f.Detail, f.Fix = true, "there is none yet", "start the server, which gets one; its log tells if that goes wrong"
+		f.Note, f.Detail, f.Fix = true, "there is none yet", "start the server, which gets one; its log says if that fails"
 		return f
 	case err != nil:
-		f.Detail, f.Fix = greenroom.Sentence(err, err.Error()), "mend the files that certificates.chain_file and certificates.key_file name"
+		f.Detail, f.Fix = greenroom.Sentence(err, err.Error()), "fix the files that certificates.chain_file and certificates.key_file name"
 		return f
 	}
 	left, life := leaf.NotAfter.Sub(now), leaf.NotAfter.Sub(leaf.NotBefore)
 	f.Detail = fmt.Sprintf("for %s, until %s", strings.Join(leaf.DNSNames, ", "), leaf.NotAfter.UTC().Format(time.RFC3339))
 	switch {
 	case left <= 0:
-		f.Detail, f.Fix = f.Detail+", which is over", "renew it: with issuer files put the new one into the same files, with acme look into the server's log"
+		f.Detail, f.Fix = f.Detail+", expired", "renew it: with issuer files put the new one into the same files, with acme look into the server's log"
 	case left < life/soon:
 		f.Note, f.Fix = true, "it should have been renewed already: with issuer files renew it now, with acme look into the server's log"
 	default:
@@ -113,7 +113,7 @@ func (c Certificates) authority(ctx context.Context) []Finding {
 	f := Finding{Check: "certificate authority"}
 	a, err := c.Authority(ctx)
 	if err != nil {
-		f.Detail, f.Fix = "cannot be reached: "+err.Error(), "look at certificates.directory_url and at this machine's way out"
+		f.Detail, f.Fix = "cannot be reached: "+err.Error(), "look at certificates.directory_url and at this machine's outbound network"
 		return []Finding{f}
 	}
 	f.OK, f.Detail = true, "answers; an account is registered"

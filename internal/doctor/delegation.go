@@ -36,7 +36,7 @@ func (n Names) delegation(ctx context.Context, facts dns.Facts) ([]string, []Fin
 	}
 	above, err := n.above(ctx, facts.Apex)
 	if err != nil {
-		f.Detail, f.Fix = "the zone above "+facts.Apex+" could not be asked: "+err.Error(), "look at this machine's resolver and its way out; "+fix
+		f.Detail, f.Fix = "the zone above "+facts.Apex+" could not be asked: "+err.Error(), "look at this machine's resolver and its outbound network; "+fix
 		return nil, []Finding{f}
 	}
 	wanted := n.wanted(facts)
@@ -177,7 +177,7 @@ func (n Names) authoritative(ctx context.Context, apex string, above parent) (se
 	}
 	f = Finding{Check: "name servers", OK: len(faults) == 0, Detail: fmt.Sprintf("all %d speak for %s", len(servers), apex)}
 	if !f.OK {
-		f.Detail, f.Fix = strings.Join(faults, "; "), "mend those servers, let UDP and TCP of port 53 through to them, or take them out of the delegation"
+		f.Detail, f.Fix = strings.Join(faults, "; "), "fix those servers, let UDP and TCP of port 53 through to them, or take them out of the delegation"
 	}
 	return servers, f
 }

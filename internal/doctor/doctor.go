@@ -277,7 +277,7 @@ func meetings(ctx context.Context, o Options) []Finding {
 	case err != nil:
 		return []Finding{{Check: "meetings", Note: true, Detail: "could not be asked for: " + err.Error(), Fix: "greenroom list shows whether the server answers"}}
 	case len(found) == 0:
-		return []Finding{{Check: "meetings", OK: true, Detail: "all of them move as they should"}}
+		return []Finding{{Check: "meetings", OK: true, Detail: "none is stuck"}}
 	}
 	return found
 }

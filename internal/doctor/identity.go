@@ -38,9 +38,9 @@ func (c Certificates) identity(now time.Time) Finding {
 	fix := "take the new ones from " + awsidentity.Published + "; the server reads the file again by itself"
 	switch {
 	case over == len(certs):
-		f.Detail, f.Fix = f.Detail+"; all are over, so no desktop on EC2 can enrol", fix
+		f.Detail, f.Fix = f.Detail+"; all have expired, so no desktop on EC2 can enrol", fix
 	case over > 0:
-		f.Note, f.Detail, f.Fix = true, fmt.Sprintf("%s; %d are over", f.Detail, over), fix
+		f.Note, f.Detail, f.Fix = true, fmt.Sprintf("%s; %d have expired", f.Detail, over), fix
 	case near > 0:
 		f.Note, f.Detail, f.Fix = true, fmt.Sprintf("%s; %d end soon", f.Detail, near), fix
 	default:

@@ -73,7 +73,7 @@ func (n Names) provider(ctx context.Context) (dns.Facts, []Finding) {
 	facts, errs := n.Inspect(ctx)
 	var out []Finding
 	for _, err := range errs {
-		out = append(out, Finding{Check: "DNS provider", Detail: greenroom.Sentence(err, err.Error()), Fix: "mend what is said; the keys below dns are in docs/config.md, the rights in docs/dns.md"})
+		out = append(out, Finding{Check: "DNS provider", Detail: greenroom.Sentence(err, err.Error()), Fix: "fix this error; the keys below dns are in docs/config.md, the rights in docs/dns.md"})
 	}
 	if len(errs) == 0 {
 		out = append(out, Finding{Check: "DNS provider", OK: true, Detail: strings.TrimSpace(fmt.Sprintf("lets us read the zone %s %s", facts.Apex, facts.Plan))})
@@ -162,7 +162,7 @@ func (n Names) testRecord(ctx context.Context, servers []string) []Finding {
 		err = zone.SetRecords(began, []dns.Record{record})
 		cancel()
 	}
-	fix := "mend what is said; the rights are in docs/dns.md"
+	fix := "fix this error; the rights are in docs/dns.md"
 	if err != nil {
 		f.Detail, f.Fix = "could not be written: "+sentence(err), fix
 		if zone == nil {

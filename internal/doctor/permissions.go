@@ -14,7 +14,7 @@ const (
 	funcSweep    = "sweep"
 )
 
-// Functions are their names: cmd/greenroom-lambda's handlers.
+// Functions are their names: the handlers of cmd/greenroom-lambda and cmd/greenroom-lambda-http.
 func Functions() []string { return []string{funcHTTP, funcWake, funcInstance, funcChange, funcSweep} }
 
 // Permission is one action of AWS that some of the functions take.
@@ -72,8 +72,6 @@ func Permissions() []Permission {
 
 		{"sqs:SendMessage", "${queue}", nil, asking},
 		{"scheduler:CreateSchedule", schedule, nil, timing},
-		{"scheduler:UpdateSchedule", schedule, nil, timing},
-		{"scheduler:DeleteSchedule", schedule, nil, timing},
 		{"scheduler:CreateSchedule", sweeps, nil, ending},
 		{"scheduler:DeleteSchedule", sweeps, nil, ending},
 		{"iam:PassRole", "${schedulerole}", passed("scheduler"), []string{funcWake, funcChange, funcSweep}},

@@ -27,15 +27,15 @@ type ServerlessOptions struct {
 
 	TableName    string
 	QueueARN     string
-	DeadLetters  string // ARN of the queue for what is given up
+	DeadLetters  string // ARN of the dead-letter queue
 	GroupName    string // of schedules
 	ScheduleRole string // ARN
 
 	Zone            string // desktops are named below it
 	Route53         string // id of the hosted zone; empty: somebody else serves the zone
 	APITokens       string // name of the secret with organisers' tokens
-	Cloudflare      string // name of the secret with Cloudflare's token; empty is none
-	InstanceProfile string // of desktops; empty is none
+	Cloudflare      string // name of the secret with Cloudflare's token; empty means none
+	InstanceProfile string // of desktops; empty means none
 
 	// Roles are the ARNs of the functions' roles, by function. With none, whoever asks is looked at, as if he were all of them.
 	Roles map[string]string
@@ -74,12 +74,12 @@ type serverless struct {
 
 // looked is what a look found. What may not be looked at may be well all the same.
 func looked(ctx context.Context, check, what, needs string, look func(context.Context) error) Finding {
-	f := Finding{Check: check, OK: true, Detail: what + " is as it must be"}
+	f := Finding{Check: check, OK: true, Detail: what + " is correct"}
 	if err := look(ctx); err != nil {
 		f.OK, f.Note = false, denied(err)
 		f.Detail, f.Fix = short(err), greenroom.Sentence(err, "see that the stack of deploy/aws is there, in this region")
 		if f.Note {
-			f.Fix = "allow " + needs + " for who asks, to have it looked at"
+			f.Fix = "allow " + needs + " for the caller, to check it"
 		}
 	}
 	return f
@@ -96,7 +96,7 @@ func (s serverless) scheduleRole(ctx context.Context) Finding {
 	out, err := s.iam.GetRole(ctx, &iam.GetRoleInput{RoleName: aws.String(nameOf(s.ScheduleRole))})
 	switch {
 	case err != nil && denied(err):
-		return Finding{Check: check, Note: true, Detail: short(err), Fix: "allow iam:GetRole for who asks, to have it looked at"}
+		return Finding{Check: check, Note: true, Detail: short(err), Fix: "allow iam:GetRole for the caller, to check it"}
 	case err != nil:
 		return Finding{Check: check, Detail: short(err), Fix: fix}
 	case aws.ToString(out.Role.Arn) != s.ScheduleRole:
@@ -137,7 +137,7 @@ func (s serverless) mappings(ctx context.Context) []Finding {
 	for marker := (*string)(nil); ; {
 		page, err := api.ListEventSourceMappings(ctx, &lambda.ListEventSourceMappingsInput{Marker: marker})
 		if err != nil {
-			return []Finding{{Check: "aws mappings", Note: true, Detail: short(err), Fix: "allow lambda:ListEventSourceMappings for who asks, to have it looked at"}}
+			return []Finding{{Check: "aws mappings", Note: true, Detail: short(err), Fix: "allow lambda:ListEventSourceMappings for the caller, to check it"}}
 		}
 		for _, m := range page.EventSourceMappings {
 			if source := aws.ToString(m.EventSourceArn); states[source] != "Enabled" {

@@ -150,7 +150,7 @@ func TestCheckServerless(t *testing.T) {
 		{name: "NoRedrive", check: "aws queue", says: "give it the redrive policy", spoil: func(_ *testing.T, i *installation) {
 			i.wakes.Queue, i.wakes.Target = i.wakes.Queue+"-dead", i.wakes.DeadLetters
 		}},
-		{name: "OtherDeadLetters", check: "aws queue", says: "mend serverless.dead_letters", spoil: func(_ *testing.T, i *installation) { i.wakes.DeadLetters += "s" }},
+		{name: "OtherDeadLetters", check: "aws queue", says: "fix serverless.dead_letters", spoil: func(_ *testing.T, i *installation) { i.wakes.DeadLetters += "s" }},
 		{name: "WrongGroup", check: "aws schedules", says: "group greenroom-of-nobody of schedules does not exist: make it with deploy/aws", spoil: func(_ *testing.T, i *installation) { i.wakes.Group = "greenroom-of-nobody" }},
 		{name: "NoScheduleRole", check: "aws schedule role", says: "from the outputs", spoil: func(_ *testing.T, i *installation) { i.options.ScheduleRole += "-of-nobody" }},
 		{name: "ScheduleRoleOfOthers", check: "aws schedule role", says: "let scheduler.amazonaws.com assume it", spoil: func(t *testing.T, i *installation) {

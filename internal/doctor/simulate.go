@@ -30,7 +30,7 @@ func (s serverless) permissions(ctx context.Context) []Finding {
 	if err != nil {
 		f := Finding{Check: "aws instance profile", Note: denied(err), Detail: short(err), Fix: "correct instance_profile: it names an instance profile of this account with one role"}
 		if f.Note {
-			f.Fix = "allow iam:GetInstanceProfile for who asks, to have it looked at"
+			f.Fix = "allow iam:GetInstanceProfile for the caller, to check it"
 		}
 		out = append(out, f)
 	}
@@ -93,7 +93,7 @@ func (s serverless) may(ctx context.Context, who subject) Finding {
 	case gone:
 		f.Detail, f.Fix = "there is no "+who.arn, "take the roles from the outputs of the stack of deploy/aws"
 	case err != nil:
-		f.Note, f.Detail, f.Fix = true, short(err), "allow iam:SimulatePrincipalPolicy for who asks, to have the permissions tried"
+		f.Note, f.Detail, f.Fix = true, short(err), "allow iam:SimulatePrincipalPolicy for the caller, to check the permissions"
 	case len(missing) > 0:
 		f.Detail, f.Fix = fmt.Sprintf("%s may not %s", who.arn, strings.Join(missing, ", nor ")), deployAgain
 	default:

@@ -4,12 +4,14 @@ package httpapi
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"strconv"
 	"sync"
 	"time"
@@ -18,6 +20,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"greenroom"
+	"greenroom/internal/access/connlimit"
 	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/httpx"
 	"greenroom/internal/meetings"
@@ -69,8 +72,10 @@ type Options struct {
 	Service service
 	Hub     hub // nil: nothing is streamed; who watches asks again and again
 	Logger  *slog.Logger
-	Version string // of the program, for the OpenAPI document
-	Limits  Limits // DefaultLimits if zero
+	Version string       // of the program, for the OpenAPI document
+	Joins   *httpx.Joins // in front of join links, the pages' own as well; nil: of the API alone
+
+	Watchers int // streams at once; 0 is DefaultWatchers
 
 	Metrics http.Handler                    // /metrics; nil: not there
 	Ready   func(ctx context.Context) error // why the server cannot serve now, for /readyz; nil: it can
@@ -79,26 +84,11 @@ type Options struct {
 	Resolvers []netip.Prefix // from where /resolveSession may be asked; nil: it is not there
 }
 
-// Limits bound how often callers may ask.
-type Limits struct {
-	JoinEvery   time.Duration // one entry per link and client, on average
-	JoinBurst   int
-	WrongEvery  time.Duration // one wrong link per client, on average
-	WrongBurst  int
-	VerifyEvery time.Duration // one verification per desktop and address, on average
-	VerifyBurst int
-	Watchers    int // streams at once
-}
+// looksAtOnce is how many streams read at once what is new: half of the processors are for everybody else.
+func looksAtOnce() int { return max(1, runtime.GOMAXPROCS(0)/2) }
 
-// DefaultLimits let a lobby ask many times a second, and a class behind one address mistype now and then.
-func DefaultLimits() Limits {
-	return Limits{
-		JoinEvery: time.Second / 20, JoinBurst: 40,
-		WrongEvery: 2 * time.Second, WrongBurst: 30,
-		VerifyEvery: time.Second / 20, VerifyBurst: 40,
-		Watchers: 1000,
-	}
-}
+// DefaultWatchers is how many streams are open at once; for one more the oldest of the client with the most ends.
+const DefaultWatchers = 1000
 
 // maxBody bounds a request of the API, in bytes.
 const maxBody = 256 << 10 // a full list of seats fits
@@ -107,20 +97,24 @@ type api struct {
 	service  service
 	hub      hub
 	log      *slog.Logger
-	join     *joinLimits
-	verify   *httpx.Limiter
-	watchers chan struct{} // one token per stream
+	joins    *httpx.Joins
+	machines *httpx.Guesses // wrong secrets of what claims to be a desktop
+	watchers *connlimit.Pool
+	looks    *connlimit.Turns // of streams
 }
 
 // Register adds the routes of the API, of the desktops and of operations to mux.
 func Register(mux *http.ServeMux, o Options) {
-	if o.Limits == (Limits{}) {
-		o.Limits = DefaultLimits()
+	if o.Joins == nil {
+		o.Joins = httpx.NewJoins()
 	}
+	watchers := cmp.Or(o.Watchers, DefaultWatchers)
 	a := &api{
-		service: o.Service, hub: o.Hub, log: o.Logger, join: newJoinLimits(o.Limits),
-		verify:   httpx.NewLimiter(o.Limits.VerifyEvery, o.Limits.VerifyBurst),
-		watchers: make(chan struct{}, o.Limits.Watchers),
+		service: o.Service, hub: o.Hub, log: o.Logger, joins: o.Joins, machines: httpx.NewGuesses(time.Second/20, 40),
+		watchers: connlimit.NewPool(connlimit.Limits{All: watchers}), looks: connlimit.NewTurns(looksAtOnce(), 2*watchers),
+	}
+	if o.Hub == nil { // a function: its time costs money
+		a.machines.Hold = 0
 	}
 	routes := http.NewServeMux()
 	h := newHuma(routes, o.Version)
@@ -130,6 +124,7 @@ func Register(mux *http.ServeMux, o Options) {
 	a.desktopRoutes(routes)
 	publishBounds(h)
 	publishNulls(h)
+	publishOptional(h)
 	publishProblem(h)
 	routes.HandleFunc("/", unknown(routes))
 	for _, prefix := range []string{"/dcv/", "/agent/"} {
@@ -200,10 +195,13 @@ func unknown(routes *http.ServeMux) http.HandlerFunc {
 			httpx.NotFound.Problem("There is no such address in the API. All of them are listed under /docs.").Write(w)
 			return
 		}
-		for _, method := range allowed {
-			w.Header().Add("Allow", method)
-		}
-		p := httpx.WrongMethod.Problem(r.Method + " is not possible here. All calls are listed under /docs.")
-		p.Write(w)
+		wrongMethod(w, r, allowed...)
 	}
+}
+
+func wrongMethod(w http.ResponseWriter, r *http.Request, allowed ...string) {
+	for _, method := range allowed {
+		w.Header().Add("Allow", method)
+	}
+	httpx.WrongMethod.Problem(r.Method + " is not possible here. All calls are listed under /docs.").Write(w)
 }

@@ -1,6 +1,10 @@
 package httpapi
 
-import "github.com/danielgtaylor/huma/v2"
+import (
+	"slices"
+
+	"github.com/danielgtaylor/huma/v2"
+)
 
 // publishNulls documents the references that can be null, which huma cannot say.
 func publishNulls(h huma.API) {
@@ -12,6 +16,18 @@ func publishNulls(h huma.API) {
 
 // maxSeatList is how many seats a request may name, in the schema: max_seats bounds them as it is configured.
 const maxSeatList = 1000
+
+// publishOptional documents that null is as good as absent where a property of the input is optional: huma takes it so.
+func publishOptional(h huma.API) {
+	for _, name := range []string{"Schedule", "SeatInput", "NewSeats", "SeatEdit", "Replace", "Edit", "Park"} {
+		s := h.OpenAPI().Components.Schemas.Map()[name]
+		for property, of := range s.Properties {
+			if !slices.Contains(s.Required, property) && of.Ref == "" {
+				of.Nullable = true
+			}
+		}
+	}
+}
 
 // publishBounds documents the bounds of the input. Package meetings judges them, all at once and in its
 // words; as extensions of the schema they are published without huma enforcing them first.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"greenroom"
+	"greenroom/internal/access/connlimit"
 	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/dcv"
 	"greenroom/internal/httpx"
@@ -73,7 +74,11 @@ func agentCall[I, O any](a *api, call func(ctx context.Context, bearer string, i
 			return
 		}
 		out, err := call(r.Context(), bearer, in)
+		if err == nil {
+			connlimit.Prove(r.Context(), "desktop "+meetings.Claimed(bearer))
+		}
 		if errors.Is(err, greenroom.ErrForbidden) {
+			a.machines.Wrong(r.Context(), httpx.ClientKey(r), "") // the answer stays what it is: agents of ended desktops stop at it
 			httpx.Unauthorised.Problem("The secret is not, or no longer, any desktop's.").Write(w)
 			return
 		}
@@ -130,10 +135,6 @@ func answer(w http.ResponseWriter, out any) {
 // verifyToken answers a DCV server. It is always answered with 200: of the answer only the body is specified.
 func (a *api) verifyToken(w http.ResponseWriter, r *http.Request) {
 	secret := r.PathValue("secret")
-	if _, ok := a.verify.Allow(secret + "@" + httpx.ClientKey(r)); !ok {
-		_ = dcv.WriteVerdict(w, false, "", "too many requests") // the asker has gone if this fails
-		return
-	}
 	var v meetings.Verdict
 	q, err := dcv.ParseVerifyRequest(r)
 	if err != nil {
@@ -145,5 +146,8 @@ func (a *api) verifyToken(w http.ResponseWriter, r *http.Request) {
 		_ = httpx.Note(r, a.log, err) // the asker is a DCV server: it is told in its own words
 		v = meetings.Verdict{Message: "nothing could be decided; try again"}
 	}
-	_ = dcv.WriteVerdict(w, v.OK, v.Username, v.Message)
+	if !v.OK { // a DCV server asks for whoever connects to it: many wrong tokens in a row are answered slowly, and no right one
+		a.machines.Wrong(r.Context(), httpx.ClientKey(r)+"@"+greenroom.HashSecret(secret), "")
+	}
+	_ = dcv.WriteVerdict(w, v.OK, v.Username, v.Message) // the asker has gone if this fails
 }

@@ -5,9 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
+	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -25,6 +28,10 @@ const (
 // encoding/json would let pass is refused here: duplicate keys, bytes that are no UTF-8, deep nesting.
 func (a *api) documents(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p := checkQuery(r.URL.RawQuery); p != nil {
+			p.Write(w)
+			return
+		}
 		if r.Body == nil || r.Body == http.NoBody || r.Method == http.MethodGet || r.Method == http.MethodHead {
 			next.ServeHTTP(w, r)
 			return
@@ -41,6 +48,30 @@ func (a *api) documents(next http.Handler) http.Handler {
 		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 		next.ServeHTTP(w, r)
 	})
+}
+
+// checkQuery refuses a query in which a parameter has no value or two, since one of them would be ignored.
+func checkQuery(query string) *httpx.Problem {
+	if query == "" {
+		return nil
+	}
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return httpx.Malformed.Problem("The query of the address is malformed: escape what is no letter or digit with %.")
+	}
+	var fields []httpx.FieldProblem
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		switch given := values[name]; {
+		case len(given) > 1:
+			fields = append(fields, httpx.FieldProblem{Field: name, Message: "is a duplicate parameter: give it once"})
+		case given[0] == "":
+			fields = append(fields, httpx.FieldProblem{Field: name, Message: "has no value: leave it out, or give one"})
+		}
+	}
+	if fields == nil {
+		return nil
+	}
+	return httpx.InvalidInput.Fields(fields...)
 }
 
 // readDocument returns the body, which is empty or one JSON document.

@@ -133,7 +133,7 @@ func TestTimesInLowerCase(t *testing.T) {
 	r.scheduled()
 	for query, status := range map[string]int{
 		"from=2026-01-01t00:00:00z": 200, "to=2999-01-01t00:00:00z": 200, "from=2026-01-01T00:00:00%2B01:00": 200, "from=2026-01-01T00:00:00+01:00": 200,
-		"from=yesterday": 422, "to=2026-01-01": 422,
+		"from=yesterday": 422, "to=2026-01-01": 422, "to=": 422, "limit=": 422, "limit=5&limit=6": 422, "limit=%zz": 400, "limit=5;to=x": 400, "limit=5": 200,
 	} {
 		if a := r.call("GET", "/api/v1/meetings?"+query, nil); a.status != status {
 			t.Errorf("%s: status %d, want %d: %s", query, a.status, status, a.body)

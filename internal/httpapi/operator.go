@@ -16,11 +16,11 @@ const stuckPath = "/api/v1/stuck"
 // operatorRoutes are the calls of those who look after greenroom, with the rights of an organiser.
 func (a *api) operatorRoutes(h huma.API) {
 	huma.Register(h, op(http.MethodPost, meetingPath+"/park", "park", "Park a meeting",
-		"greenroom does nothing for a parked meeting: nothing is launched, replaced, removed or ended by a rule. Desktops that are there go on, and who has a way in keeps it. "+
-			"It resumes by itself when the time is over, and at once when it is ended or cancelled. Parking again moves the time."), a.park)
-	huma.Register(h, op(http.MethodPost, meetingPath+"/resume", "resume", "Let go of a parked meeting", "A meeting that is not parked stays as it is."), a.resume)
-	huma.Register(h, op(http.MethodGet, stuckPath, "stuck", "Meetings that do not move",
-		"What should have happened and has not, with what to do about it; parked meetings are noted. At most 200 findings."), a.stuck)
+		"greenroom does nothing for a parked meeting: nothing is launched, replaced, removed or ended by a rule. Running desktops keep running, and participants keep access. "+
+			"It resumes by itself when the time is over, and at once when it is ended or cancelled. Parking again changes the end of parking."), a.park)
+	huma.Register(h, op(http.MethodPost, meetingPath+"/resume", "resume", "Resume a parked meeting", "A meeting that is not parked stays as it is."), a.resume)
+	huma.Register(h, op(http.MethodGet, stuckPath, "stuck", "Stuck meetings",
+		"Overdue steps, with the fix; parked meetings are noted. At most 200 findings."), a.stuck)
 }
 
 func (a *api) park(ctx context.Context, in *struct {

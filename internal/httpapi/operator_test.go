@@ -110,7 +110,7 @@ func TestPark(t *testing.T) {
 			t.Error("no way in")
 		}
 		s := doc[wire.Standing](t, r.call("GET", r.join(m, "student"), nil), 202)
-		for _, say := range []string{"paused", "at the latest", "Stay on this page", "organiser"} {
+		for _, say := range []string{"parked", "at the latest", "Stay on this page", "organiser"} {
 			if !strings.Contains(s.Message, say) {
 				t.Errorf("%q does not say %q", s.Message, say)
 			}

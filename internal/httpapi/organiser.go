@@ -80,11 +80,11 @@ func (a *api) organiserRoutes(h huma.API) {
 	huma.Register(h, op(http.MethodPatch, meetingPath, "edit", "Change a meeting", "Rename, reschedule, extend, change seats. Machines follow; the id and the links stay."), a.edit)
 	huma.Register(h, op(http.MethodPost, meetingPath+"/cancel", "cancel", "Cancel a meeting", "A meeting that is over stays as it is."), a.cancel)
 	huma.Register(h, op(http.MethodPost, meetingPath+"/end", "end", "End a meeting now", "A meeting that is over stays as it is."), a.end)
-	huma.Register(h, op(http.MethodGet, meetingPath+"/plan", "plan", "What would happen next, and why", "Plans without acting."), a.plan)
-	huma.Register(h, op(http.MethodGet, meetingPath+"/events", "events", "The timeline", "What happened, when, and on what evidence."), a.events)
+	huma.Register(h, op(http.MethodGet, meetingPath+"/plan", "plan", "What would happen next, and why", "Computes the plan and changes nothing."), a.plan)
+	huma.Register(h, op(http.MethodGet, meetingPath+"/events", "events", "The timeline", "What happened, when, and why."), a.events)
 	a.seatRoutes(h)
 	huma.Register(h, op(http.MethodPost, seatPath+"/visit", "visit", "Enter a seat's desktop as its host or an observer",
-		"Gives an address with a token for one entry. DCV desktops with greenroom's agent only; a visit is no use of the desktop."), a.visit)
+		"Gives an address with a token for one entry. DCV desktops with greenroom's agent only; a visit does not count as use."), a.visit)
 	data := op(http.MethodPut, seatPath+"/session-data", "session-data", "Report a seat's session data", "This seat's session is over and its data is there. When every seat has reported, the meeting is completed.")
 	data.DefaultStatus = http.StatusNoContent
 	huma.Register(h, data, a.sessionData)
@@ -124,7 +124,7 @@ func visible(key string) bool {
 
 func (a *api) list(ctx context.Context, in *struct {
 	caller
-	State  string `query:"state" enum:"scheduled,preparing,ready,in_progress,ending,ended" doc:"Only meetings in this state."`
+	State  string `query:"state" enum:"scheduled,preparing,ready,in_progress,waiting,ending,ended" doc:"Only meetings in this state."`
 	From   moment `query:"from" doc:"Only meetings that start then or later."`
 	To     moment `query:"to" doc:"Only meetings that start before then."`
 	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"Meetings in one answer."`
@@ -162,18 +162,14 @@ func (a *api) get(ctx context.Context, in *meetingInput) (*meetingOutput, error)
 func (a *api) edit(ctx context.Context, in *struct {
 	caller
 	MeetingPath
-	IfMatch string `header:"If-Match" doc:"The version the change is meant for, as in ETag; \"*\" is any."`
-	Body    wire.Edit
+	IfMatch
+	Body wire.Edit
 }) (*meetingOutput, error) {
-	version, ok := parseETag(in.IfMatch)
-	if !ok {
-		return nil, httpx.InvalidInput.Fields(httpx.FieldProblem{Field: "If-Match", Message: `must be one version such as "3", or *`})
-	}
 	b := in.Body
-	m, err := a.service.Edit(ctx, in.ID, meetings.Edit{
-		Title: b.Title, StartsAt: b.StartsAt, EndsAt: b.EndsAt, Duration: b.Duration, TimeZone: b.TimeZone, Seats: seats(b.Seats),
-	}, version)
-	return a.one(in.request, m, err)
+	edit := meetings.Edit{
+		Title: b.Title, StartsAt: b.StartsAt, EndsAt: b.EndsAt, Duration: b.Duration, TimeZone: b.TimeZone, Seats: seats(b.Seats), Force: b.Force,
+	}
+	return a.changed(in.request, in.IfMatch, func(version int64) (greenroom.Meeting, error) { return a.service.Edit(ctx, in.ID, edit, version) })
 }
 
 func (a *api) cancel(ctx context.Context, in *meetingInput) (*meetingOutput, error) {
@@ -245,20 +241,14 @@ func (a *api) events(ctx context.Context, in *struct {
 	}
 	if len(found) == in.Limit {
 		out.Body.NextAfter = &found[len(found)-1].Seq
+		return out, nil
 	}
+	m, err := a.service.Meeting(ctx, in.ID) // what is not listed matters at the end of the list
+	if err != nil {
+		return nil, a.problem(in.request, err)
+	}
+	out.Body.Unlisted = m.Unlisted
 	return out, nil
 }
 
 func etag(m greenroom.Meeting) string { return `"` + strconv.FormatInt(m.Version, 10) + `"` }
-
-// parseETag reads If-Match; 0 is any version.
-func parseETag(s string) (int64, bool) {
-	if s == "" || s == "*" {
-		return 0, true
-	}
-	if len(s) > 2 && s[0] == '"' && s[len(s)-1] == '"' {
-		s = s[1 : len(s)-1]
-	}
-	v, err := strconv.ParseInt(s, 10, 64)
-	return v, err == nil && v > 0
-}

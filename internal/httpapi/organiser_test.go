@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -50,7 +51,7 @@ func TestSchedule(t *testing.T) {
 		}{
 			"meeting": {m, []string{"blueprint", "created_at", "end_reason", "ended_at", "ends_at", "id", "parked_reason", "parked_until", "seats", "starts_at", "state", "time_zone", "title", "version", "video_url"}},
 			"seat":    {seat, []string{"desktop", "email", "id", "join_url", "name", "role", "session_data"}},
-			"desktop": {desktop, []string{"address", "agent", "attempt", "connected", "end_reason", "error", "hostname", "instance_id", "phase", "proof", "timings"}},
+			"desktop": {desktop, []string{"address", "agent", "attempt", "away_since", "connected", "end_reason", "error", "hostname", "instance_id", "phase", "proof", "timings"}},
 		} {
 			if diff := cmp.Diff(c.want, slices.Sorted(maps.Keys(c.of))); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", name, diff)
@@ -147,6 +148,23 @@ func TestFaultsOfTheInput(t *testing.T) {
 	})
 }
 
+func TestEditAsksBeforeItTakesDesktops(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	m := r.scheduled()
+	path := "/api/v1/meetings/" + m.ID
+	r.ready(m.ID)
+	r.change(m.ID, func(m *greenroom.Meeting) []greenroom.Event {
+		m.Seat("teacher").Desktop.Phase, m.Seat("teacher").Desktop.Agent.Connections = greenroom.InUse, 1
+		return nil
+	})
+	move := `{"starts_at": "` + time.Now().Add(5*time.Hour).UTC().Format(time.RFC3339) + `"`
+	if p := problem(t, r.call("PATCH", path, move+"}"), 409); p.Type != "/problems/occupied" || p.Field != "force" || !strings.Contains(p.Detail, "is in one now") {
+		t.Errorf("problem is %+v", p)
+	}
+	doc[wire.Meeting](t, r.call("PATCH", path, move+`, "force": true}`), 200)
+}
+
 func TestEdit(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -161,9 +179,14 @@ func TestEdit(t *testing.T) {
 		t.Errorf("field is %q", p.Field)
 	}
 	doc[wire.Meeting](t, r.call("PATCH", path, `{"duration": "2h"}`, "If-Match", "*"), 200)
-	for _, bad := range []string{"abc", `W/"1"`, `"1", "2"`, "-1", "0"} {
+	for _, bad := range []string{"abc", `"1" "2"`, "-1", "0"} {
 		problem(t, r.call("PATCH", path, `{"title": "x"}`, "If-Match", bad), 422)
 	}
+	for _, stale := range []string{`W/"1"`, `"1", "2"`, `"3-gzip"`} {
+		problem(t, r.call("PATCH", path, `{"title": "x"}`, "If-Match", stale), 412)
+	}
+	doc[wire.Meeting](t, r.call("PATCH", path, `{"title": "Weak"}`, "If-Match", `W/"3"`), 200)
+	doc[wire.Meeting](t, r.call("PATCH", path, `{"title": "One of a list"}`, "If-Match", `"2", W/"4"`), 200)
 	if p := problem(t, r.call("PATCH", path, `{"ends_at": "soon"}`), 422); p.Field != "ends_at" {
 		t.Errorf("field is %q", p.Field)
 	}

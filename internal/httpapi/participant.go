@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"reflect"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/queryparam"
@@ -23,6 +22,7 @@ const joinPath = "/api/v1/join/{id}/{seat}"
 func (a *api) participantRoutes(mux *http.ServeMux, h huma.API) {
 	mux.HandleFunc("GET "+joinPath, a.standing)
 	mux.HandleFunc("POST "+joinPath, a.enter)
+	mux.HandleFunc(joinPath, func(w http.ResponseWriter, r *http.Request) { wrongMethod(w, r, http.MethodGet, http.MethodPost) })
 
 	schemas := h.OpenAPI().Components.Schemas
 	text := &huma.Schema{Type: huma.TypeString}
@@ -38,7 +38,7 @@ func (a *api) participantRoutes(mux *http.ServeMux, h huma.API) {
 			},
 			Responses: map[string]*huma.Response{
 				"200": ok,
-				"202": answer("Not yet: where the seat stands, and in Retry-After the seconds after which to ask again.", reflect.TypeFor[wire.Standing]()),
+				"202": answer("Not yet: the state of the seat; Retry-After has the seconds until the next try.", reflect.TypeFor[wire.Standing]()),
 			}}
 		for status, description := range map[string]string{"403": "The key is not this seat's.", "404": "There is no such meeting or seat.", "410": "The meeting is over; end_reason says why.", "429": "Too many tries."} {
 			op.Responses[status] = &huma.Response{Description: description, Content: map[string]*huma.MediaType{"application/problem+json": {Schema: &huma.Schema{Ref: problemRef}}}}
@@ -46,9 +46,9 @@ func (a *api) participantRoutes(mux *http.ServeMux, h huma.API) {
 		h.OpenAPI().AddOperation(op)
 	}
 	describe(http.MethodGet, "standing", "Where this seat stands", "Changes nothing: link previews fetch links.",
-		answer("The desktop is ready: a POST answers with the way in.", reflect.TypeFor[wire.Standing]()))
+		answer("The desktop is ready: a POST answers with the entry URL.", reflect.TypeFor[wire.Standing]()))
 	describe(http.MethodPost, "enter", "Enter", "A seat whose desktop is gone gets a new one.",
-		answer("The way in, with a fresh desktop token.", reflect.TypeFor[wire.Entry]()))
+		answer("The entry URL, with a fresh desktop token.", reflect.TypeFor[wire.Entry]()))
 }
 
 func (a *api) standing(w http.ResponseWriter, r *http.Request) {
@@ -85,15 +85,17 @@ func notYet(w http.ResponseWriter, st meetings.Standing) {
 // joined asks within the limits, and translates the errors of joining.
 func (a *api) joined(r *http.Request, ask func(ctx context.Context, id, seat, key string) (meetings.Standing, error)) (meetings.Standing, *httpx.Problem) {
 	id, seat, key := r.PathValue("id"), r.PathValue("seat"), queryparam.Get(r.URL.RawQuery, "key")
-	client := httpx.ClientKey(r)
-	link := id + "/" + seat + "/" + key + "@" + client
-	if wait, ok := a.join.before(link, client, r.Method); !ok {
-		p := httpx.TooManyRequests.Problem("Too many tries. Wait a moment and try again.")
-		p.RetryAfter = max(wait, time.Second)
-		return meetings.Standing{}, p
+	var st meetings.Standing
+	look := func() (err error) {
+		st, err = ask(r.Context(), id, seat, key)
+		return err
 	}
-	st, err := ask(r.Context(), id, seat, key)
-	a.join.after(link, client, r.Method, err)
+	var err error
+	if r.Method == http.MethodPost {
+		err = a.joins.Enter(r, id, seat, key, look)
+	} else {
+		err = a.joins.Ask(r, id, seat, look)
+	}
 	if err == nil {
 		return st, nil
 	}
@@ -102,38 +104,4 @@ func (a *api) joined(r *http.Request, ask func(ctx context.Context, id, seat, ke
 		p.State, p.EndReason = string(st.State), string(st.EndReason)
 	}
 	return st, p
-}
-
-// joinLimits bound guesses per client, and entries per link that is known to be right; to look with a right link
-// is as cheap as to be refused, and is not bounded. A class behind one
-// address is not locked out by one who mistypes: links that were right before stay open, and a guesser
-// who used up the guesses learns nothing, since no further link is even looked at.
-type joinLimits struct{ right, wrong *httpx.Limiter }
-
-func newJoinLimits(l Limits) *joinLimits {
-	return &joinLimits{right: httpx.NewLimiter(l.JoinEvery, l.JoinBurst), wrong: httpx.NewLimiter(l.WrongEvery, l.WrongBurst)}
-}
-
-// before reports whether the call may be made, and if not, how long to wait.
-func (l *joinLimits) before(link, client, method string) (time.Duration, bool) {
-	limiter, key := l.wrong, client
-	if l.right.Known(link) {
-		if method == http.MethodGet {
-			return 0, true
-		}
-		limiter, key = l.right, link
-	}
-	wait, spent := limiter.Spent(key)
-	return wait, !spent
-}
-
-// after charges an entry to the link if it was right, and any call to the client if it was not.
-func (l *joinLimits) after(link, client, method string, err error) {
-	if errors.Is(err, greenroom.ErrForbidden) || errors.Is(err, greenroom.ErrNotFound) {
-		l.wrong.Allow(client)
-		return
-	}
-	if method != http.MethodGet || !l.right.Known(link) {
-		l.right.Allow(link)
-	}
 }

@@ -3,9 +3,7 @@ package httpapi_test
 import (
 	"strings"
 	"testing"
-	"time"
 
-	"greenroom/internal/httpapi"
 	"greenroom/internal/httpapi/wire"
 )
 
@@ -67,42 +65,40 @@ func TestJoin(t *testing.T) {
 	})
 }
 
-func TestJoinLimits(t *testing.T) {
+// TestGuessersShutNobodyOut: whoever shows many wrong links is told so and answered slowly; a right link gets in from the same address.
+func TestGuessersShutNobodyOut(t *testing.T) {
 	t.Parallel()
-
-	t.Run("GuessersAreStoppedAndOthersAreNot", func(t *testing.T) {
-		t.Parallel()
-		r := newRig(t)
-		m := r.scheduled()
-		inside, newcomer := r.join(m, "teacher"), r.join(m, "student")
-		doc[wire.Standing](t, r.call("GET", inside, nil), 202)
-		wrong, _, _ := strings.Cut(inside, "?")
-		for range httpapi.DefaultLimits().WrongBurst {
-			problem(t, r.call("GET", wrong+"?key=guess", nil), 403)
-		}
-		if a := r.call("GET", wrong+"?key=guess", nil); a.header.Get("Retry-After") == "" {
-			t.Errorf("no Retry-After")
+	r := newRig(t)
+	m := r.scheduled()
+	inside, newcomer := r.join(m, "teacher"), r.join(m, "student")
+	wrong, _, _ := strings.Cut(inside, "?")
+	refused := 0
+	for range 35 {
+		if a := r.call("GET", wrong+"?key=guess", nil); a.status == 429 {
+			refused++
+			if a.header.Get("Retry-After") == "" {
+				t.Error("no Retry-After")
+			}
 		} else {
-			problem(t, a, 429)
+			problem(t, a, 403)
 		}
-		problem(t, r.call("GET", newcomer, nil), 429) // not even looked at: nothing can be learned
-		doc[wire.Standing](t, r.call("GET", inside, nil), 202)
-	})
+	}
+	if refused == 0 {
+		t.Error("35 wrong links were never too many")
+	}
+	for _, link := range []string{newcomer, inside} {
+		doc[wire.Standing](t, r.call("GET", link, nil), 202)
+		doc[wire.Standing](t, r.call("POST", link, nil), 202)
+	}
+}
 
-	t.Run("OneLinkCannotHammerTheDoorButMayLook", func(t *testing.T) {
-		t.Parallel()
-		r := newRig(t, func(s *setup) {
-			s.api.Limits = httpapi.DefaultLimits()
-			s.api.Limits.JoinEvery, s.api.Limits.JoinBurst = time.Hour, 3
-		})
-		m := r.scheduled()
-		for range 3 {
-			doc[wire.Standing](t, r.call("POST", r.join(m, "teacher"), nil), 202)
-		}
-		problem(t, r.call("POST", r.join(m, "teacher"), nil), 429)
-		doc[wire.Standing](t, r.call("POST", r.join(m, "student"), nil), 202)
-		for range 100 {
-			doc[wire.Standing](t, r.call("GET", r.join(m, "teacher"), nil), 202)
-		}
-	})
+// TestOneLinkMayAskOften: a right link is never refused for being used often.
+func TestOneLinkMayAskOften(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	m := r.scheduled()
+	for range 100 {
+		doc[wire.Standing](t, r.call("POST", r.join(m, "teacher"), nil), 202)
+		doc[wire.Standing](t, r.call("GET", r.join(m, "teacher"), nil), 202)
+	}
 }

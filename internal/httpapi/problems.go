@@ -17,6 +17,11 @@ func (a *api) problem(r *http.Request, err error) *httpx.Problem {
 	if stale, ok := errors.AsType[*meetings.StaleError](err); ok {
 		return httpx.Stale.Fields(httpx.FieldProblem{Field: "If-Match", Message: stale.Error()})
 	}
+	if in, ok := errors.AsType[*meetings.OccupiedError](err); ok {
+		p := httpx.Occupied.Fields(httpx.FieldProblem{Field: "force", Message: "give true to make the change all the same"})
+		p.Detail = in.Error()
+		return p
+	}
 	return httpx.Note(r, a.log, err)
 }
 
@@ -49,7 +54,7 @@ func fromHuma(e *huma.ErrorModel) *httpx.Problem {
 		}
 		return httpx.InvalidInput.Fields(fields...)
 	}
-	return httpx.Internal.Problem("Something went wrong here. Try again in a moment.")
+	return httpx.Internal.Problem("Internal error. Try again in a moment.")
 }
 
 // fault names the field as it stands in the request and says what would be right.

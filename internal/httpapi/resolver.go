@@ -19,7 +19,7 @@ func (a *api) resolverRoute(mux *http.ServeMux, networks []netip.Prefix) {
 	mux.HandleFunc("POST "+dcv.ResolvePath, func(w http.ResponseWriter, r *http.Request) {
 		asker, _ := netip.ParseAddr(httpx.ClientAddr(r))
 		if !slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(asker) }) {
-			httpx.Forbidden.Problem("Sessions are told to the networks in resolver_networks only.").Write(w)
+			httpx.Forbidden.Problem("Only networks in resolver_networks may ask for sessions.").Write(w)
 			return
 		}
 		a.resolveSession(w, r)
@@ -31,7 +31,7 @@ func (a *api) resolverRoute(mux *http.ServeMux, networks []netip.Prefix) {
 func (a *api) resolveSession(w http.ResponseWriter, r *http.Request) {
 	q, err := dcv.ParseResolveRequest(r)
 	if err != nil {
-		httpx.Malformed.Problem("That is not a connection gateway's question: " + err.Error() + ".").Write(w)
+		httpx.Malformed.Problem("Invalid resolveSession request: " + err.Error() + ".").Write(w)
 		return
 	}
 	way, err := a.service.WayByInstance(r.Context(), q.SessionID)

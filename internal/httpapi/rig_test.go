@@ -85,7 +85,10 @@ type planner struct{ store store.Store }
 
 func (p planner) Explain(ctx context.Context, id string) (plan.Decision, error) {
 	m, err := p.store.Meeting(ctx, id)
-	return plan.Plan(plan.Snapshot{Meeting: m, Zone: "desk.test"}, time.Now()), err
+	if err != nil {
+		return plan.Decision{}, err
+	}
+	return plan.Plan(plan.Snapshot{Meeting: m, Zone: "desk.test"}, time.Now())
 }
 
 // issuer signs nothing and says for whom it would have.

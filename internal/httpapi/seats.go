@@ -2,10 +2,13 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"greenroom"
 	"greenroom/internal/httpapi/wire"
 	"greenroom/internal/httpx"
 	"greenroom/internal/meetings"
@@ -13,16 +16,21 @@ import (
 
 // IfMatch is the precondition of a change. It is exported because huma reads no parameters out of embedded types that are not.
 type IfMatch struct {
-	Version string `header:"If-Match" doc:"The version the change is meant for, as in ETag; \"*\" is any."`
+	Versions string `header:"If-Match" doc:"The version the change is meant for, as in ETag, or a list of them; \"*\" is any. Weak ones count: what compresses answers makes an ETag weak."`
 }
 
-// version reads the precondition; 0 is any version.
-func (i IfMatch) version() (int64, error) {
-	v, ok := parseETag(i.Version)
+// changed makes a change of one of the versions that the precondition names, and answers with the meeting.
+func (a *api) changed(r *http.Request, in IfMatch, do func(version int64) (greenroom.Meeting, error)) (*meetingOutput, error) {
+	versions, ok := parseIfMatch(in.Versions)
 	if !ok {
-		return 0, httpx.InvalidInput.Fields(httpx.FieldProblem{Field: "If-Match", Message: `must be one version such as "3", or *`})
+		return nil, httpx.InvalidInput.Fields(httpx.FieldProblem{Field: "If-Match", Message: `must be a version such as "3", a list of them, or *`})
 	}
-	return v, nil
+	m, err := do(versions[0])
+	stale, isStale := errors.AsType[*meetings.StaleError](err)
+	if isStale && slices.Contains(versions, stale.Have) {
+		m, err = do(stale.Have)
+	}
+	return a.one(r, m, err)
 }
 
 // seatRoutes are the organiser's calls about single seats.
@@ -36,19 +44,17 @@ func (a *api) seatRoutes(h huma.API) {
 	huma.Register(h, op(http.MethodPost, seatPath+"/replace", "replace-desktop", "Give a seat a new desktop", "The one that is there is removed first, with everything on it."), a.replaceDesktop)
 }
 
+type addedOutput struct {
+	ETag string `header:"ETag" doc:"The meeting's version."`
+	Body wire.AddedSeats
+}
+
 func (a *api) addSeats(ctx context.Context, in *struct {
 	caller
 	MeetingPath
 	IfMatch
 	Body wire.NewSeats
-}) (*struct {
-	ETag string `header:"ETag" doc:"The meeting's version."`
-	Body wire.AddedSeats
-}, error) {
-	version, err := in.version()
-	if err != nil {
-		return nil, err
-	}
+}) (*addedOutput, error) {
 	b := in.Body
 	wanted := seats(b.Seats)
 	if b.Role != "" || b.Name != "" || b.Email != "" {
@@ -57,16 +63,15 @@ func (a *api) addSeats(ctx context.Context, in *struct {
 		}
 		wanted = []meetings.SeatInput{{Role: b.Role, Name: b.Name, Email: b.Email}}
 	}
-	m, added, err := a.service.AddSeats(ctx, in.ID, wanted, version)
+	var added []string
+	m, err := a.changed(in.request, in.IfMatch, func(version int64) (m greenroom.Meeting, err error) {
+		m, added, err = a.service.AddSeats(ctx, in.ID, wanted, version)
+		return m, err
+	})
 	if err != nil {
-		return nil, a.problem(in.request, err)
+		return nil, err
 	}
-	out := &struct {
-		ETag string `header:"ETag" doc:"The meeting's version."`
-		Body wire.AddedSeats
-	}{ETag: etag(m)}
-	out.Body = wire.AddedSeats{Meeting: a.meeting(m), Added: added}
-	return out, nil
+	return &addedOutput{ETag: m.ETag, Body: wire.AddedSeats{Meeting: m.Body, Added: added}}, nil
 }
 
 func (a *api) editSeat(ctx context.Context, in *struct {
@@ -75,12 +80,9 @@ func (a *api) editSeat(ctx context.Context, in *struct {
 	IfMatch
 	Body wire.SeatEdit
 }) (*meetingOutput, error) {
-	version, err := in.version()
-	if err != nil {
-		return nil, err
-	}
-	m, err := a.service.EditSeat(ctx, in.ID, in.Seat, meetings.SeatEdit{Name: in.Body.Name, Email: in.Body.Email}, version)
-	return a.one(in.request, m, err)
+	return a.changed(in.request, in.IfMatch, func(version int64) (greenroom.Meeting, error) {
+		return a.service.EditSeat(ctx, in.ID, in.Seat, meetings.SeatEdit{Name: in.Body.Name, Email: in.Body.Email}, version)
+	})
 }
 
 func (a *api) removeSeat(ctx context.Context, in *struct {
@@ -89,12 +91,9 @@ func (a *api) removeSeat(ctx context.Context, in *struct {
 	IfMatch
 	Force bool `query:"force" doc:"Also when the seat's participant is connected: they are cut off."`
 }) (*meetingOutput, error) {
-	version, err := in.version()
-	if err != nil {
-		return nil, err
-	}
-	m, err := a.service.RemoveSeat(ctx, in.ID, in.Seat, in.Force, version)
-	return a.one(in.request, m, err)
+	return a.changed(in.request, in.IfMatch, func(version int64) (greenroom.Meeting, error) {
+		return a.service.RemoveSeat(ctx, in.ID, in.Seat, in.Force, version)
+	})
 }
 
 func (a *api) reissueKey(ctx context.Context, in *seatInput) (*meetingOutput, error) {
@@ -108,10 +107,7 @@ func (a *api) replaceDesktop(ctx context.Context, in *struct {
 	IfMatch
 	Body wire.Replace
 }) (*meetingOutput, error) {
-	version, err := in.version()
-	if err != nil {
-		return nil, err
-	}
-	m, err := a.service.ReplaceDesktop(ctx, in.ID, in.Seat, in.Body.Reason, in.Body.Force, version)
-	return a.one(in.request, m, err)
+	return a.changed(in.request, in.IfMatch, func(version int64) (greenroom.Meeting, error) {
+		return a.service.ReplaceDesktop(ctx, in.ID, in.Seat, in.Body.Reason, in.Body.Force, version)
+	})
 }

@@ -30,7 +30,7 @@ func (a *api) meeting(m greenroom.Meeting) wire.Meeting {
 func desktop(d *greenroom.Desktop) wire.Desktop {
 	out := wire.Desktop{
 		Phase: d.Phase, Attempt: d.Attempt, InstanceID: d.InstanceID, Hostname: d.Hostname, Address: d.Address,
-		Connected: d.Connected(), Error: known(d.Error), EndReason: known(d.EndReason), Timings: d.Timings,
+		Connected: d.Connected(), AwaySince: instant(d.AwaySince()), Error: known(d.Error), EndReason: known(d.EndReason), Timings: d.Timings,
 	}
 	if a := d.Agent; a.KeyHash != "" {
 		out.Agent = &wire.Agent{Version: a.Version, EnrolledAt: instant(a.EnrolledAt), ReportedAt: instant(a.ReportedAt), Connections: a.Connections,
@@ -69,6 +69,8 @@ func explanation(e meetings.Explanation) wire.Plan {
 	for _, ef := range d.Effects {
 		out.Steps = append(out.Steps, wire.PlanStep{Do: string(ef.Do), Seat: ef.Handle.Seat, Role: ef.Handle.Seat, Why: ef.Why})
 	}
+	at, why := plan.EndOutlook(m)
+	out.EndAt, out.EndWhy = instant(at), why
 	if m.ParkedUntil.After(e.At) {
 		out.ParkedUntil, out.ParkedReason = instant(m.ParkedUntil), m.ParkedReason
 	}

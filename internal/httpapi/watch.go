@@ -47,27 +47,22 @@ func (a *api) watchRoute(h huma.API, op huma.Operation) {
 // watch streams until the meeting is closed, the client goes, or the server stops. Without a hub it sends what is new
 // and ends: clients come back by themselves and say what they have. An error means that nothing was sent yet.
 func (a *api) watch(w http.ResponseWriter, r *http.Request, in *watchInput) error {
-	select {
-	case a.watchers <- struct{}{}:
-		defer func() { <-a.watchers }()
-	default:
-		p := httpx.Unavailable.Problem("Too many are watching at the moment. Try again in a minute, or ask for the meeting now and then.")
-		p.RetryAfter = time.Minute
-		return p
-	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
+	place := a.watchers.Enter(httpx.ClientNetwork(r), cancel) // clients of a stream that made way connect again
+	defer place.Leave()
 	var hints <-chan struct{}
 	if a.hub != nil {
 		hints = a.hub.Subscribe(ctx, in.ID) // before the first look: what changes after it is hinted at
 	}
-	s := &stream{api: a, w: w, meeting: in.ID, seq: in.After}
+	s := &stream{api: a, w: w, client: httpx.ClientKey(r), meeting: in.ID, seq: in.After}
 	if last, err := strconv.ParseInt(in.Last, 10, 64); err == nil {
 		s.seq, s.resumed = last, true
 	}
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	for {
+		looked := time.Now()
 		over, err := s.look(ctx)
 		switch {
 		case err != nil && s.out == nil:
@@ -84,7 +79,7 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request, in *watchInput) erro
 		case <-ctx.Done():
 			return nil
 		case _, open := <-hints:
-			if !open {
+			if !open || !a.settled(ctx, looked) {
 				return nil
 			}
 		case <-beat.C:
@@ -95,24 +90,49 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request, in *watchInput) erro
 	}
 }
 
+// settled waits until a stream may look again, and reports whether ctx lives on. The more streams there are, the more changes are one
+// look: together they look about a thousand times a second at most.
+func (a *api) settled(ctx context.Context, looked time.Time) bool {
+	t := time.NewTimer(time.Until(looked.Add(time.Duration(a.watchers.Stats().Open) * time.Millisecond)))
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
 // stream is what one client has seen of a meeting.
 type stream struct {
 	api     *api
 	w       http.ResponseWriter
 	out     *sse.Stream // nil before it is started
+	client  string
 	meeting string
 	rev     int64 // of the meeting as last sent
 	seq     int64 // of the last timeline entry sent
 	resumed bool
 }
 
-// look sends what is new and reports whether there will be nothing more.
-func (s *stream) look(ctx context.Context) (bool, error) {
+// read reads what may be new. A change makes every stream read: clients take turns, or those with many streams would delay all others.
+func (s *stream) read(ctx context.Context) (greenroom.Meeting, []greenroom.Event, error) {
+	done, err := s.api.looks.Take(ctx, s.client)
+	if err != nil {
+		return greenroom.Meeting{}, nil, err
+	}
+	defer done()
 	m, err := s.api.service.Meeting(ctx, s.meeting)
 	if err != nil {
-		return false, err
+		return m, nil, err
 	}
 	found, err := s.api.service.Events(ctx, s.meeting, s.seq, eventsAtOnce)
+	return m, found, err
+}
+
+// look sends what is new and reports whether there will be nothing more.
+func (s *stream) look(ctx context.Context) (bool, error) {
+	m, found, err := s.read(ctx)
 	if err != nil {
 		return false, err
 	}

@@ -4,10 +4,11 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+
+	"greenroom/internal/access/connlimit"
 )
 
-// ClientAddr is the address the request's connection comes from, without the port. Forwarding headers are
-// not believed: anybody can send them.
+// ClientAddr is the address the request comes from, without the port. Forwarding headers were read by Proxies, if at all.
 func ClientAddr(r *http.Request) string {
 	a, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -19,16 +20,23 @@ func ClientAddr(r *http.Request) string {
 // ClientKey names the client for limits: its IPv4 address, or its IPv6 network of 64 bits, since one client
 // has all of that.
 func ClientKey(r *http.Request) string {
+	network := ClientNetwork(r)
+	switch {
+	case !network.IsValid():
+		return r.RemoteAddr
+	case network.IsSingleIP():
+		return network.Addr().String()
+	}
+	return network.String()
+}
+
+// ClientNetwork is ClientKey as a network; not valid if the address is not known.
+func ClientNetwork(r *http.Request) netip.Prefix {
 	a, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
-		return r.RemoteAddr
+		return netip.Prefix{}
 	}
-	ip := a.Addr().Unmap().WithZone("")
-	if ip.Is4() {
-		return ip.String()
-	}
-	network, _ := ip.Prefix(64) // fails for more bits than an address has
-	return network.String()
+	return connlimit.Network(a.Addr())
 }
 
 // Path is the request's path as it may be logged: queries hold join keys, and DCV servers keep their

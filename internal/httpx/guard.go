@@ -20,10 +20,11 @@ const csp = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 's
 type Options struct {
 	Logger    *slog.Logger
 	Hosts     *Hosts     // whom requests may be for; required
+	Proxies   Proxies    // whose forwarding headers are believed
 	Organiser *Organiser // nil: every caller is the organiser (a loopback listener in the default mode)
 }
 
-// Guard wraps the whole server. In order: the request is logged, panics become a 500, security headers are
+// Guard wraps the whole server. In order: the client's address is found, the request is logged, panics become a 500, security headers are
 // set, strange hosts and sites are refused, the body is bounded, and the organiser's routes are closed to others.
 func Guard(next http.Handler, o Options) http.Handler {
 	if o.Organiser != nil {
@@ -34,7 +35,8 @@ func Guard(next http.Handler, o Options) http.Handler {
 	next = bounded(next)
 	next = headers(next)
 	next = recovered(next, o.Logger)
-	return logged(next, o.Logger)
+	next = logged(next, o.Logger)
+	return o.Proxies.Require(next)
 }
 
 func headers(next http.Handler) http.Handler {

@@ -44,21 +44,6 @@ func (l *Limiter) Allow(key string) (time.Duration, bool) {
 	return 0, true
 }
 
-// Spent reports whether key has no event left, and for how long, without spending one.
-func (l *Limiter) Spent(key string) (time.Duration, bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	e, known := l.keys[key]
-	if !known {
-		return 0, false
-	}
-	left := e.Value.(*bucket).tokens.Tokens()
-	if left >= 1 {
-		return 0, false
-	}
-	return time.Duration((1 - left) / float64(l.limit) * float64(time.Second)), true
-}
-
 // bucket finds or makes the bucket of key; l.mu is held.
 func (l *Limiter) bucket(key string) *bucket {
 	if e, known := l.keys[key]; known {
@@ -73,12 +58,4 @@ func (l *Limiter) bucket(key string) *bucket {
 	b := &bucket{key: key, tokens: rate.NewLimiter(l.limit, l.burst)}
 	l.keys[key] = l.order.PushFront(b)
 	return b
-}
-
-// Known reports whether key spent an event lately.
-func (l *Limiter) Known(key string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	_, known := l.keys[key]
-	return known
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"greenroom"
+	"greenroom/internal/access/connlimit"
 )
 
 // Cookie holds the API token of an organiser who signed in on a page.
@@ -20,14 +21,13 @@ const LoginPath = "/login"
 // Organiser closes the organiser's routes to everybody who has no API token.
 type Organiser struct {
 	hashes func(ctx context.Context) ([]string, error)
-	wrong  *Limiter // wrong tokens by client
-	logins *Limiter // sign-ins by client
+	wrong  *Guesses
 }
 
 // NewOrganiser accepts the tokens with the hashes that hashes returns, as made by greenroom.HashSecret. It is asked each time:
 // they may be kept where they can change, and where reading them may fail.
 func NewOrganiser(hashes func(ctx context.Context) ([]string, error)) *Organiser {
-	return &Organiser{hashes: hashes, wrong: NewLimiter(6*time.Second, 10), logins: NewLimiter(6*time.Second, 10)}
+	return &Organiser{hashes: hashes, wrong: NewGuesses(6*time.Second, 10)}
 }
 
 // Good reports whether token is an organiser's. Every hash is compared, in constant time.
@@ -43,38 +43,38 @@ func (o *Organiser) Good(ctx context.Context, token string) (bool, error) {
 	return good && token != "", nil
 }
 
-// check judges the token of a call. Ten wrong ones a minute are allowed to a client; beyond that right ones are
-// refused too, so that guessing on tells nothing.
+// Immediate lets nothing wait: for functions, whose time costs money.
+func (o *Organiser) Immediate() { o.wrong.Hold = 0 }
+
+// check judges the token of a call. A right one is never refused; ten wrong ones a minute of a client are told that they are
+// wrong, and more of them are delayed.
 func (o *Organiser) check(r *http.Request, token string) error {
-	client := ClientKey(r)
-	if wait, spent := o.wrong.Spent(client); spent {
-		p := TooManyRequests.Problem("Too many wrong tokens came from your address. Wait a minute and try again.")
-		p.RetryAfter = wait
-		return p
-	}
 	good, err := o.Good(r.Context(), token)
 	if err != nil {
 		return err
 	}
-	if !good {
-		o.wrong.Allow(client)
-		return Unauthorised.Problem("The token is not valid. Make one with: greenroom token")
+	if good {
+		connlimit.Prove(r.Context(), greenroom.HashSecret(token))
+		return nil
 	}
-	return nil
+	if wait := o.Wrong(r); wait > 0 {
+		p := TooManyRequests.Problem("Too many wrong tokens came from your address, and this one is wrong, too. Make one with: greenroom token")
+		p.RetryAfter = wait
+		return p
+	}
+	return Unauthorised.Problem("The token is not valid. Make one with: greenroom token")
+}
+
+// Wrong counts a wrong token of the client, on the sign-in page as well, and delays who shows many: then it returns after how long
+// another try makes sense.
+func (o *Organiser) Wrong(r *http.Request) time.Duration {
+	return o.wrong.Wrong(r.Context(), ClientKey(r), "")
 }
 
 // Require lets through what needs no organiser, and callers that have a token as bearer or cookie. Others
 // are sent to the sign-in page if they asked for a page, and get a 401 if not.
 func (o *Organiser) Require(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodPost && r.URL.Path == LoginPath {
-			if wait, ok := o.logins.Allow(ClientKey(r)); !ok {
-				p := TooManyRequests.Problem("Too many sign-ins came from your address. Wait a minute and try again.")
-				p.RetryAfter = wait
-				p.Write(w)
-				return
-			}
-		}
 		if open(r.URL.Path) || DesktopToken(r) != "" && r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/session-data") {
 			next.ServeHTTP(w, r)
 			return

@@ -51,6 +51,7 @@ var (
 	NotFound        = Kind{"not-found", http.StatusNotFound, "There is no such thing"}
 	WrongMethod     = Kind{"method-not-allowed", http.StatusMethodNotAllowed, "The method does not fit the address"}
 	Conflict        = Kind{"conflict", http.StatusConflict, "It does not fit what is there"}
+	Occupied        = Kind{"occupied", http.StatusConflict, "People are in the desktops"}
 	Ended           = Kind{"ended", http.StatusGone, "The meeting is over"}
 	Stale           = Kind{"stale", http.StatusPreconditionFailed, "The meeting was changed in the meantime"}
 	TooLarge        = Kind{"too-large", http.StatusRequestEntityTooLarge, "The request is too large"}
@@ -59,14 +60,14 @@ var (
 	InvalidInput    = Kind{"invalid-input", http.StatusUnprocessableEntity, "The input has faults"}
 	TooManyRequests = Kind{"too-many-requests", http.StatusTooManyRequests, "Too many requests"}
 	ClientGone      = Kind{"client-gone", 499, "The client has gone"} // for the log: nobody reads it
-	Internal        = Kind{"internal", http.StatusInternalServerError, "Something went wrong here"}
+	Internal        = Kind{"internal", http.StatusInternalServerError, "Internal error"}
 	Unavailable     = Kind{"unavailable", http.StatusServiceUnavailable, "Not possible at the moment"}
 )
 
 // Kinds lists every kind of problem by status.
 func Kinds() []Kind {
 	return []Kind{
-		Malformed, Unauthorised, Forbidden, CrossOrigin, NotFound, WrongMethod, Conflict, Ended, Stale,
+		Malformed, Unauthorised, Forbidden, CrossOrigin, NotFound, WrongMethod, Conflict, Occupied, Ended, Stale,
 		TooLarge, WrongMediaType, Misdirected, InvalidInput, TooManyRequests, Internal, Unavailable,
 	}
 }
@@ -92,6 +93,11 @@ func (k Kind) Fields(fields ...FieldProblem) *Problem {
 }
 
 func (p *Problem) Error() string { return p.Detail }
+
+// Is makes a problem of too many requests an ErrThrottled.
+func (p *Problem) Is(target error) bool {
+	return target == greenroom.ErrThrottled && p.Status == http.StatusTooManyRequests //nolint:errorlint // that is what Is is for
+}
 
 // GetStatus is the HTTP status.
 func (p *Problem) GetStatus() int { return p.Status }
@@ -171,7 +177,7 @@ func ProblemOf(err error) *Problem {
 			return p
 		}
 	}
-	return Internal.Problem("Something went wrong here, and it is in the log. Nothing you sent was wrong; try again in a moment.")
+	return Internal.Problem("Internal error; it is in the server's log. The request was not at fault; try again in a moment.")
 }
 
 // Fail answers r with the problem that err is, and logs what the client is not told.

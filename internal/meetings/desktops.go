@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -300,7 +301,7 @@ func (s *Service) AgentSessionData(ctx context.Context, token, where string) err
 	bad := checkDataURL(where)
 	_, h, err := s.asDesktop(ctx, forAgent, token, func(_ *greenroom.Meeting, seat *greenroom.Seat, now time.Time) ([]greenroom.Event, error) {
 		if bad != nil {
-			return refuse(seat, "Session data was refused: its address is none.", now)
+			return refuse(seat, "Session data was refused: the address is invalid.", now)
 		}
 		return nil, errUnchanged
 	})
@@ -364,7 +365,12 @@ func redeem(m *greenroom.Meeting, seat *greenroom.Seat, sessionID, token, client
 	if t.Client != "" {
 		return verdict, nil, errUnchanged
 	}
+	used := func(o greenroom.Token) bool { return o.Client == client && now.Sub(o.UsedAt) < again }
+	repeated := slices.ContainsFunc(d.Tokens, used)
 	t.Client, t.UsedAt = client, now
+	if repeated {
+		return verdict, nil, errNoted
+	}
 	return verdict, []greenroom.Event{{At: now, Kind: greenroom.EventVerified, Seat: seat.ID, Attempt: d.Attempt,
 		Message: whose(t, seat) + " token was accepted.", Data: map[string]string{"client": client, "user": verdict.Username}}}, nil
 }

@@ -22,15 +22,19 @@ func (e *StaleError) Error() string {
 func (e *StaleError) Unwrap() error { return greenroom.ErrConflict }
 
 // Edit changes a meeting that has not ended; machines follow, id and links stay. A non-zero ifMatch must be
-// the meeting's version, else StaleError.
+// the meeting's version, else StaleError. OccupiedError if it takes desktops from people and is not forced.
 func (s *Service) Edit(ctx context.Context, id string, in Edit, ifMatch int64) (greenroom.Meeting, error) {
 	return s.change(ctx, id, func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error) {
 		if err := editable(m, ifMatch); err != nil {
 			return nil, err
 		}
 		var bad greenroom.InvalidError
+		before := m.Clone()
 		changes := s.apply(m, in, now, &bad)
 		if err := bad.Err(); err != nil {
+			return nil, err
+		}
+		if err := occupied(&before, m, in.Force, now); err != nil {
 			return nil, err
 		}
 		if len(changes) == 0 {
@@ -92,16 +96,20 @@ func retime(m *greenroom.Meeting, in Edit, now time.Time, bad *greenroom.Invalid
 	}
 	if (in.StartsAt != nil || in.Duration != nil || in.EndsAt != nil) && len(bad.Fields) == 0 {
 		checkTimes(m, now, endField, bad)
-		checkMachines(m, endField, bad)
+		checkMachines(m, now, endField, bad)
 	}
 }
 
-// checkMachines refuses an end that the machines of a meeting in progress cannot live to see.
-func checkMachines(m *greenroom.Meeting, endField string, bad *greenroom.InvalidError) {
+// checkMachines refuses an end that the machines of a meeting in progress cannot live to see. One that is moved so far that it
+// gets new ones has no such bound.
+func checkMachines(m *greenroom.Meeting, now time.Time, endField string, bad *greenroom.InvalidError) {
+	if plan.Moved(m, now) {
+		return
+	}
 	for _, s := range m.Present() {
 		d := &s.Desktop
 		if d.Phase == greenroom.InUse && m.EndsAt.After(d.KillAt) {
-			bad.Add(endField, "the machine of seat %q must go at %s (kill_after); end the meeting before that", s.ID, d.KillAt.Format(time.RFC3339))
+			bad.Add(endField, "the machine of seat %q is removed at %s (kill_after); end the meeting before that", s.ID, d.KillAt.Format(time.RFC3339))
 			return
 		}
 	}

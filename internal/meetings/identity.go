@@ -37,10 +37,19 @@ func (s *Service) impostor(m *greenroom.Meeting, d *greenroom.Desktop, in agenta
 		return "An enrolment was refused: AWS did not sign its identity document."
 	case id.InstanceID != d.InstanceID:
 		return "An enrolment with another machine's identity document was refused."
-	case s.Account != "" && id.Account != s.Account:
+	case s.foreign(id.Account):
 		return "An enrolment from another AWS account was refused."
 	case id.Since.Before(launched.Add(-clockSkew)) || id.Since.After(now.Add(clockSkew)):
 		return "An enrolment with an identity document of another time was refused."
 	}
 	return ""
+}
+
+// foreign reports whether an account is known not to be the one of our machines.
+func (s *Service) foreign(account string) bool {
+	if s.Account == nil {
+		return false
+	}
+	ours := s.Account()
+	return ours != "" && account != ours
 }

@@ -38,7 +38,7 @@ func TestMachinesOnEC2ShowWhoTheyAre(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
-			b.Account = "123456789012"
+			b.Account = func() string { return "123456789012" }
 			b.Identify = func(document, signature string) (meetings.MachineIdentity, error) {
 				d, err := verifier.Verify(document, signature)
 				return meetings.MachineIdentity{InstanceID: d.InstanceID, Account: d.AccountID, Region: d.Region, Since: d.PendingTime}, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"greenroom"
@@ -43,9 +44,7 @@ func (s *Service) Enter(ctx context.Context, id, seatID, key, client string) (St
 		case d.Enterable():
 			token = greenroom.NewSecret()
 			d.Tokens = append(trim(d.Tokens, now), greenroom.Token{Hash: greenroom.HashSecret(token), ExpiresAt: now.Add(greenroom.TokenLife)})
-			seat.EnteredAt = now
-			return []greenroom.Event{{At: now, Kind: greenroom.EventEntered, Seat: seatID, Attempt: d.Attempt,
-				Message: nameOf(seat) + " was given the way in.", Data: map[string]string{"client": client}}}, nil
+			return entered(seat, client, now)
 		case wanted(m, seat) && !seat.Requested():
 			seat.RequestedAt = now
 			return []greenroom.Event{{At: now, Kind: greenroom.EventRequested, Seat: seatID, Attempt: d.Attempt,
@@ -65,6 +64,25 @@ func (s *Service) Enter(ctx context.Context, id, seatID, key, client string) (St
 		st.URL = dcv.EntryURL(seat.Desktop.Hostname, s.Links.DesktopPort, token)
 	}
 	return st, err
+}
+
+// again is the time within which the same client is given the way in once more without another entry on the timeline.
+const again = time.Minute
+
+// entered notes that the seat's person at client was given the entry URL. Repetitions are counted, and told by the next entry.
+func entered(seat *greenroom.Seat, client string, now time.Time) ([]greenroom.Event, error) {
+	d := &seat.Desktop
+	if seat.EnteredBy == client && now.Sub(seat.EnteredAt) < again && seat.EnteredAt.After(d.Timings[greenroom.Ready]) {
+		seat.EnteredMore++
+		return nil, errNoted
+	}
+	message, data := nameOf(seat)+" was given the entry URL.", map[string]string{"client": client}
+	if seat.EnteredMore > 0 {
+		message = fmt.Sprintf("%s was given the entry URL, and %d times more since the last such entry.", nameOf(seat), seat.EnteredMore)
+		data["more"] = strconv.Itoa(seat.EnteredMore)
+	}
+	seat.EnteredAt, seat.EnteredBy, seat.EnteredMore = now, client, 0
+	return []greenroom.Event{{At: now, Kind: greenroom.EventEntered, Seat: seat.ID, Attempt: d.Attempt, Message: message, Data: data}}, nil
 }
 
 // admit finds the seat and checks its key. A wrong id is told apart from a wrong key, since ids are

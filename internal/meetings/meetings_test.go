@@ -46,7 +46,10 @@ type explainer struct{ store *memstore.Store }
 
 func (e explainer) Explain(ctx context.Context, id string) (plan.Decision, error) {
 	m, err := e.store.Meeting(ctx, id)
-	return plan.Plan(plan.Snapshot{Meeting: m, Zone: "desk.localhost"}, time.Now()), err
+	if err != nil {
+		return plan.Decision{}, err
+	}
+	return plan.Plan(plan.Snapshot{Meeting: m, Zone: "desk.localhost"}, time.Now())
 }
 
 func setup(t *testing.T) *bundle {
@@ -522,7 +525,13 @@ func TestEdit(t *testing.T) {
 		if _, err := b.Edit(t.Context(), m.ID, meetings.Edit{Seats: []meetings.SeatInput{{Role: "teacher"}}}, 0); err != nil {
 			t.Fatal(err)
 		}
-		b.alter(m.ID, func(m *greenroom.Meeting) { *m = plan.Plan(plan.Snapshot{Meeting: *m}, time.Now()).Meeting })
+		b.alter(m.ID, func(m *greenroom.Meeting) {
+			d, err := plan.Plan(plan.Snapshot{Meeting: *m}, time.Now())
+			if err != nil {
+				t.Error(err)
+			}
+			*m = d.Meeting
+		})
 		m, err := b.Edit(t.Context(), m.ID, meetings.Edit{Seats: []meetings.SeatInput{{Role: "teacher"}, {Role: "student"}}}, 0)
 		if err != nil {
 			t.Fatal(err)

@@ -21,6 +21,7 @@ const (
 // meeting itself.
 type names struct {
 	store  keeper
+	now    func() time.Time
 	flight singleflight.Group
 
 	mu   sync.Mutex
@@ -28,7 +29,9 @@ type names struct {
 	read time.Time // when the last reading of all began
 }
 
-func newNames(s keeper) *names { return &names{store: s, at: map[string]greenroom.Handle{}} }
+func newNames(s keeper, now func() time.Time) *names {
+	return &names{store: s, now: now, at: map[string]greenroom.Handle{}}
+}
 
 // put remembers a name.
 func (n *names) put(hostname string, h greenroom.Handle) {
@@ -73,7 +76,7 @@ func (n *names) readAll(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	n.mu.Lock()
-	wait := time.Until(n.read.Add(readGap))
+	wait := n.read.Add(readGap).Sub(n.now())
 	n.mu.Unlock()
 	select {
 	case <-ctx.Done():
@@ -81,7 +84,7 @@ func (n *names) readAll(ctx context.Context) error {
 	case <-time.After(wait):
 	}
 	n.mu.Lock()
-	n.read = time.Now()
+	n.read = n.now()
 	n.mu.Unlock()
 	return store.AllLive(ctx, n.store.Live, n.putAll)
 }

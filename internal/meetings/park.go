@@ -16,7 +16,7 @@ const (
 )
 
 // Park holds a meeting: greenroom does nothing for it until the time is over, Resume is called, or the organiser
-// ends it. Empty length is an hour; parking again moves the time. By says where the call came from. ErrEnded if
+// ends it. Empty length is an hour; parking again changes the end of parking. By says where the call came from. ErrEnded if
 // nothing of the meeting remains.
 func (s *Service) Park(ctx context.Context, id, length, reason, by string) (greenroom.Meeting, error) {
 	var bad greenroom.InvalidError
@@ -47,7 +47,7 @@ func (s *Service) Resume(ctx context.Context, id, by string) (greenroom.Meeting,
 			return nil, errUnchanged
 		}
 		m.Version++
-		return []greenroom.Event{resume(m, "The operator let go; greenroom looks after the meeting again.", by, now)}, nil
+		return []greenroom.Event{resume(m, "The operator resumed the meeting; greenroom acts on the meeting again.", by, now)}, nil
 	})
 }
 

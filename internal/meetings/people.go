@@ -58,8 +58,8 @@ func (s *Service) EditSeat(ctx context.Context, id, seatID string, in SeatEdit, 
 	})
 }
 
-// RemoveSeat takes a seat off a meeting that has not ended; its desktop goes, and its link opens nothing any more. Whoever
-// is connected is cut off with force only. Errors as EditSeat's.
+// RemoveSeat takes a seat off a meeting that has not ended; its desktop goes, and its link opens nothing any more. Without
+// force it is an OccupiedError if that takes the desktop from somebody. Other errors as EditSeat's.
 func (s *Service) RemoveSeat(ctx context.Context, id, seatID string, force bool, ifMatch int64) (greenroom.Meeting, error) {
 	return s.organise(ctx, id, ifMatch, func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error) {
 		seat := m.Seat(seatID)
@@ -69,16 +69,17 @@ func (s *Service) RemoveSeat(ctx context.Context, id, seatID string, force bool,
 		case len(m.Present()) == 1:
 			return nil, &greenroom.UserError{Message: "This is the meeting's only seat. Cancel or end the meeting instead.", Cause: greenroom.ErrConflict}
 		}
-		if err := occupied(seat, force, "Taking the seat off"); err != nil {
+		before := m.Clone()
+		seat.Removed = true
+		if err := occupied(&before, m, force, now); err != nil {
 			return nil, err
 		}
-		seat.Removed = true
 		return []greenroom.Event{{At: now, Kind: greenroom.EventChanged, Seat: seat.ID, Message: "The organiser took the seat " + titled(seat) + " off the meeting."}}, nil
 	})
 }
 
 // ReplaceDesktop gives a seat a new desktop for that reason, at any time before the meeting's end: the one that is there
-// goes first, with everything on it. Whoever is connected is cut off with force only. Errors as EditSeat's.
+// goes first, with everything on it. Errors as RemoveSeat's.
 func (s *Service) ReplaceDesktop(ctx context.Context, id, seatID, reason string, force bool, ifMatch int64) (greenroom.Meeting, error) {
 	return s.organise(ctx, id, ifMatch, func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error) {
 		seat := m.Seat(seatID)
@@ -100,10 +101,11 @@ func (s *Service) ReplaceDesktop(ctx context.Context, id, seatID, reason string,
 		case seat.Replacing():
 			return nil, errUnchanged
 		}
-		if err := occupied(seat, force, "Replacing the desktop"); err != nil {
+		before := m.Clone()
+		seat.ReplaceAttempt, seat.ReplaceReason, seat.Failures = d.Attempt, reason, 0
+		if err := occupied(&before, m, force, now); err != nil {
 			return nil, err
 		}
-		seat.ReplaceAttempt, seat.ReplaceReason, seat.Failures = d.Attempt, reason, 0
 		return []greenroom.Event{{At: now, Kind: greenroom.EventReplaced, Seat: seat.ID, Attempt: d.Attempt,
 			Message: "The organiser asked for a new desktop: " + strings.TrimSuffix(reason, ".") + ".", Data: map[string]string{"reason": reason}}}, nil
 	})
@@ -147,17 +149,6 @@ func editable(m *greenroom.Meeting, ifMatch int64) error {
 		return &greenroom.UserError{Message: "The meeting is over and can no longer be changed; schedule a new one.", Cause: greenroom.ErrEnded}
 	}
 	return nil
-}
-
-// occupied refuses what would cut somebody off, unless that is what the organiser wants.
-func occupied(seat *greenroom.Seat, force bool, what string) error {
-	if force || !seat.Desktop.Connected() {
-		return nil
-	}
-	return &greenroom.UserError{
-		Message: nameOf(seat) + " is connected. " + what + " cuts them off, and what is on the desktop is lost. To do it all the same, repeat with \"force\": true.",
-		Cause:   greenroom.ErrConflict,
-	}
 }
 
 // titled names a seat with its participant.

@@ -183,7 +183,7 @@ func TestNobodyIsCutOffWithoutForce(t *testing.T) {
 			b := setup(t)
 			m := b.connect(b.schedule().ID, "student")
 			_, err := call(t.Context(), b, m.ID, false)
-			if got := greenroom.Sentence(err, ""); !errors.Is(err, greenroom.ErrConflict) || !strings.Contains(got, "Student One is connected") || !strings.Contains(got, "force") {
+			if _, in := errors.AsType[*meetings.OccupiedError](err); !in || !strings.Contains(greenroom.Sentence(err, ""), "Student One is in one now") {
 				t.Errorf("without force: %v", err)
 			}
 			if now, _ := b.Meeting(t.Context(), m.ID); now.Version != m.Version || now.Seat("student") == nil {

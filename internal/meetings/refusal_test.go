@@ -50,7 +50,7 @@ func TestWhatIsRefusedIsOnTheTimeline(t *testing.T) {
 		}, forbidden, "A certificate for a key that did not enrol was refused."},
 		"session data that an end hook made up": {func(b *bundle, _ greenroom.Meeting, e agentapi.Enrolled, _ string) error {
 			return b.AgentSessionData(b.t.Context(), e.AgentToken, "javascript:alert(1)\x1b[2J")
-		}, invalid, "Session data was refused: its address is none."},
+		}, invalid, "Session data was refused: the address is invalid."},
 		"a token that nobody gave": {func(b *bundle, _ greenroom.Meeting, _ agentapi.Enrolled, verifier string) error {
 			return verdict(b.Verify(b.t.Context(), verifier, "console", "nonsense", "192.0.2.7"))
 		}, forbidden, "A token was refused: the token is not known."},

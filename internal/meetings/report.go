@@ -118,7 +118,7 @@ func learn(seat *greenroom.Seat, in agentapi.Report, now time.Time) (bool, []gre
 	}
 	if in.Ended && a.EndedAt.IsZero() && d.Phase == greenroom.Terminating {
 		a.EndedAt, news = now, true
-		events = append(events, entry(seat, now, greenroom.EventPhase, "The desktop has done what was to be done before it goes.", nil))
+		events = append(events, entry(seat, now, greenroom.EventPhase, "The desktop's end hooks have ended.", nil))
 	}
 	if e := connections(seat, participants(in.Connections), now); e != nil {
 		events, news = append(events, *e), true

@@ -169,7 +169,7 @@ func TestAnAgentThatHasNoNewsIsHeard(t *testing.T) {
 	}
 	now := r.stored()
 	if d := now.Seat("teacher").Desktop; now.Rev != before.Rev+1 || r.now.Sub(d.Agent.ReportedAt) > time.Minute || meetings.Silent(&d, r.now) {
-		t.Errorf("%d writes, the last word %s ago", now.Rev-before.Rev, r.now.Sub(d.Agent.ReportedAt))
+		t.Errorf("%d writes, the last report %s ago", now.Rev-before.Rev, r.now.Sub(d.Agent.ReportedAt))
 	}
 	if d := now.Seat("teacher").Desktop; !meetings.Silent(&d, r.now.Add(7*time.Minute)) {
 		t.Error("a desktop that is silent for minutes is not known to be")

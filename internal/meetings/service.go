@@ -45,7 +45,7 @@ type Options struct {
 	Logger     *slog.Logger
 	Identify   func(document, signature string) (MachineIdentity, error) // checks what AWS signed for a machine; nil: no machine of EC2 may enrol
 	MaxSeats   int                                                       // of one meeting; 0 is DefaultMaxSeats
-	Account    string                                                    // the AWS account of machines, if it is known
+	Account    func() string                                             // the AWS account of machines; empty: not known, and not compared; nil: never known
 	Now        func() time.Time                                          // nil is time.Now; a simulation has its own
 	NewID      func() string                                             // of a new meeting; nil is greenroom.NewMeetingID
 }
@@ -60,12 +60,12 @@ type Service struct {
 // New returns a Service.
 func New(o Options) *Service {
 	if o.Now == nil {
-		o.Now = time.Now
+		o.Now = time.Now //nolint:forbidigo // what is injected where nothing else is
 	}
 	if o.NewID == nil {
 		o.NewID = greenroom.NewMeetingID
 	}
-	return &Service{Options: o, history: &history{store: o.Store, now: o.Now}, names: newNames(o.Store)}
+	return &Service{Options: o, history: &history{store: o.Store, now: o.Now}, names: newNames(o.Store, o.Now)}
 }
 
 // Links are the addresses that people and desktops are given.
@@ -73,7 +73,7 @@ type Links struct {
 	PublicURL   string // of the pages and the API as people reach them, without a final slash
 	ControlURL  string // of the API as desktops reach it, without a final slash
 	ControlCA   string // PEM of the authority to trust for it; empty is the system's
-	VideoURL    string // template with {id}; empty is none
+	VideoURL    string // template with {id}; empty means none
 	DesktopPort int    // as browsers reach desktops
 	Zone        string // desktops are named below it
 }

@@ -16,14 +16,14 @@ const (
 	stuckPages = 40  // read in all
 )
 
-// Stuck is a finding about a meeting that does not move as it should.
+// Stuck is a finding about a stuck meeting.
 type Stuck struct {
 	Meeting string
 	Title   string
 	plan.Trouble
 }
 
-// Stuck lists the meetings that do not move as they should; more reports whether the bounds cut the list short. It
+// Stuck lists the stuck meetings; more reports whether the bounds cut the list short. It
 // reads the meetings that have desktops, those whose wake is overdue, and those that could still be parked at their
 // start: its cost does not grow with the others.
 func (s *Service) Stuck(ctx context.Context) (found []Stuck, more bool, err error) {
@@ -61,7 +61,7 @@ func (s *Service) Stuck(ctx context.Context) (found []Stuck, more bool, err erro
 func (s *Service) eachAlive(ctx context.Context, now time.Time, look func(m *greenroom.Meeting) bool) (more bool, err error) {
 	pages := 0
 	for _, f := range []store.Filter{
-		{State: greenroom.Preparing}, {State: greenroom.AllReady}, {State: greenroom.InProgress}, {State: greenroom.Ending},
+		{State: greenroom.Preparing}, {State: greenroom.AllReady}, {State: greenroom.InProgress}, {State: greenroom.Waiting}, {State: greenroom.Ending},
 		{State: greenroom.Scheduled, To: now.Add(maxParking)},
 	} {
 		f.Limit = stuckPage

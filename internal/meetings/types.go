@@ -40,6 +40,7 @@ type Edit struct {
 	Duration *string // the new whole duration; not with EndsAt
 	TimeZone *string
 	Seats    []SeatInput
+	Force    bool // also if it takes desktops from people who are in: without it that is an *OccupiedError
 }
 
 // Standing is where a seat stands, as its participant may see it.
@@ -61,11 +62,11 @@ type Standing struct {
 	RetryIn   time.Duration // when to ask again
 	CanEnter  bool          // a POST would answer with a URL now
 	Wanted    bool          // the desktop is gone or failed, and a POST would ask for a new one
-	Parked    bool          // an operator holds the meeting, and this desktop is not ready
-	Failing   bool          // something went wrong with this seat's desktop; Message says what
+	Parked    bool          // the meeting is parked, and this desktop is not ready
+	Failing   bool          // this seat's desktop has an error; Message says which
 	Stages    []Stage
 	VideoURL  string
-	URL       string // Enter only: the way in, with a fresh token
+	URL       string // Enter only: the entry URL, with a fresh token
 }
 
 // Stage is one step of a desktop's start, as shown in the lobby.

@@ -12,7 +12,7 @@ import (
 )
 
 // Visit gives an organiser a way into a seat's desktop as its host or as an observer: other users of the session than
-// its participant, whose rights stand in a file that the agent wrote. A visit is no use of the desktop. What a desktop
+// its participant, whose rights stand in a file that the agent wrote. A visit does not count as use. What a desktop
 // lets in who is not its participant is on the timeline.
 func (s *Service) Visit(ctx context.Context, id, seatID, as string) (string, error) {
 	if as != agentapi.Host && as != agentapi.Observer {
@@ -34,7 +34,7 @@ func (s *Service) Visit(ctx context.Context, id, seatID, as string) (string, err
 		d := &seat.Desktop
 		d.Tokens = append(trim(d.Tokens, now), greenroom.Token{Hash: greenroom.HashSecret(token), As: as, ExpiresAt: now.Add(greenroom.TokenLife)})
 		return []greenroom.Event{{At: now, Kind: greenroom.EventEntered, Seat: seatID, Attempt: d.Attempt,
-			Message: "The organiser was given a way in as " + as + ".", Data: map[string]string{"user": as}}}, nil
+			Message: "The organiser was given the entry URL as " + as + ".", Data: map[string]string{"user": as}}}, nil
 	})
 	if err != nil {
 		return "", err

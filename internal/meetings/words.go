@@ -28,9 +28,9 @@ func message(st Standing, seat *greenroom.Seat, now time.Time) string {
 	return d.Phase.Words().Participant
 }
 
-// parkedMessage is for those whose desktop is not ready while an operator holds the meeting.
+// parkedMessage is for those whose desktop is not ready while the meeting is parked.
 func parkedMessage(m *greenroom.Meeting, st Standing) string {
-	text := "An operator has paused greenroom for this meeting to look at a problem, so your desktop is not getting ready at the moment. It goes on as soon as they let it, and by " +
+	text := "An operator has parked this meeting to look at a problem, so your desktop is not getting ready at the moment. It continues when it is resumed, and by " +
 		m.ParkedUntil.In(timezone.Show(m.TimeZone)).Format("15:04 MST") + " at the latest. "
 	if st.Wanted {
 		return text + "Ask for a new desktop now, and it is started then. If you cannot wait, tell the organiser."
@@ -48,7 +48,7 @@ func troubled(d *greenroom.Desktop, sentence string) string {
 func failedMessage(st Standing, d *greenroom.Desktop) string {
 	switch {
 	case d.Permanent && st.Wanted:
-		return "Your desktop could not be started: " + d.Error + " Tell the organiser; when that is mended, ask for a new desktop here."
+		return "Your desktop could not be started: " + d.Error + " Tell the organiser; when that is fixed, ask for a new desktop here."
 	case d.Permanent:
 		return "Your desktop could not be started: " + d.Error + " Tell the organiser."
 	}

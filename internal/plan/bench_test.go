@@ -27,7 +27,7 @@ func BenchmarkPlan(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				for i := range calendar {
-					_ = plan.Plan(calendar[i], start.Add(5*time.Minute))
+					_ = mustPlan(calendar[i], start.Add(5*time.Minute))
 				}
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/meeting")

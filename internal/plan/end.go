@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"greenroom"
@@ -12,42 +13,72 @@ func (p *planner) decideEnd() {
 	r := p.m.Blueprint.Rules
 	seats := p.m.Present()
 	switch {
-	case all(seats, func(s *greenroom.Seat) bool { return s.SessionData != nil }):
+	case every(seats, func(s *greenroom.Seat) bool { return s.SessionData != nil }):
 		p.end(greenroom.Completed, "Every seat has reported its session data.", nil)
-	case p.connected():
-		if limit := p.m.EndsAt.Add(time.Duration(max(r.Grace, r.Overtime))); p.due(limit, "the end of overtime") {
-			p.end(greenroom.Expired, "The meeting's time and overtime are used up.", map[string]string{"limit": stamp(limit)})
-		}
-	case p.timeIsUp(r):
+	case connected(&p.m):
+		limit := overtimeEnds(&p.m)
+		p.endAt(limit, "the end of overtime", greenroom.Expired, "The meeting's time and overtime are used up.", "limit", limit)
+	case p.due(timeIsUp(&p.m)):
+		p.endInTime(timeIsUp(&p.m))
+	default:
+		p.wait(timeIsUp(&p.m), "the meeting's end and grace")
+		p.decideEmpty(seats, r)
+	}
+}
+
+// decideEmpty ends a meeting that nobody is connected to before its time is up.
+func (p *planner) decideEmpty(seats []*greenroom.Seat, r greenroom.Rules) {
+	switch {
 	case p.m.Used() && !p.m.Blueprint.Reports(): // nobody knows who is there: the end ends it
 	case p.m.Used():
-		since := p.emptySince()
-		if p.due(since.Add(time.Duration(r.EmptyAfter)), "nobody being connected for "+r.EmptyAfter.String()) {
-			p.end(greenroom.Completed, fmt.Sprintf("Nobody has been connected for %s.", r.EmptyAfter), map[string]string{"empty_since": stamp(since)})
-		}
+		since := emptySince(&p.m)
+		p.endAt(since.Add(time.Duration(r.EmptyAfter)), "nobody being connected for "+r.EmptyAfter.String(),
+			greenroom.Completed, fmt.Sprintf("Nobody has been connected for %s.", r.EmptyAfter), "empty_since", since)
 	default:
 		p.decideUnused(seats)
 	}
 }
 
-// timeIsUp ends a meeting that nobody is connected to when its end and grace have passed.
-func (p *planner) timeIsUp(r greenroom.Rules) bool {
-	limit := p.m.EndsAt.Add(time.Duration(r.Grace))
-	if p.m.Used() {
-		limit = later(limit, p.emptySince().Add(min(reconnect, time.Duration(r.EmptyAfter))))
-	}
-	if !p.due(limit, "the meeting's end and grace") {
-		return false
-	}
-	reason, why := greenroom.Completed, "The meeting's time is over and nobody is connected."
-	if !p.m.Used() {
-		reason, why = p.unusedReason(), "The meeting's time is over and nobody came."
-	}
-	p.end(reason, why, map[string]string{"limit": stamp(limit)})
-	return true
+// overtimeEnds is when a meeting ends that people are connected to.
+func overtimeEnds(m *greenroom.Meeting) time.Time {
+	r := m.Blueprint.Rules
+	return m.EndsAt.Add(time.Duration(max(r.Grace, r.Overtime)))
 }
 
-// decideUnused ends a meeting that nobody has used: nobody came, or nobody could be given a desktop.
+// timeIsUp is when a meeting ends that nobody is connected to: when its end and grace have passed. A person who was there
+// within empty_after may come back until overtime is over, too; one to which nobody came ends with its time.
+func timeIsUp(m *greenroom.Meeting) time.Time {
+	r := m.Blueprint.Rules
+	limit := m.EndsAt.Add(time.Duration(r.Grace))
+	last := lastSeen(m)
+	switch {
+	case m.Used():
+		return earlier(later(limit, last.Add(time.Duration(r.EmptyAfter))), overtimeEnds(m))
+	case last.IsZero() && !slices.ContainsFunc(m.Present(), func(s *greenroom.Seat) bool { return s.Desktop.Phase.Starting() }):
+		return m.EndsAt
+	}
+	return limit
+}
+
+// endInTime ends a meeting whose time was up at limit.
+func (p *planner) endInTime(limit time.Time) {
+	reason, why := greenroom.Completed, "The meeting's time is over and nobody is connected."
+	if !p.m.Used() {
+		reason, why = unusedReason(&p.m), "The meeting's time is over and nobody came."
+	}
+	p.end(reason, why, map[string]string{"limit": stamp(limit)})
+}
+
+// endAt ends the meeting when at has come. The evidence is one instant and its name.
+func (p *planner) endAt(at time.Time, wait string, reason greenroom.EndReason, why, evidence string, instant time.Time) {
+	if !p.due(at) {
+		p.wait(at, wait)
+		return
+	}
+	p.end(reason, why, map[string]string{evidence: stamp(instant)})
+}
+
+// decideUnused ends a meeting that nobody has used when nobody can be given a desktop.
 func (p *planner) decideUnused(seats []*greenroom.Seat) {
 	lost, hopeless := 0, true
 	for _, s := range seats {
@@ -56,36 +87,35 @@ func (p *planner) decideUnused(seats []*greenroom.Seat) {
 			hopeless = hopeless && s.Desktop.Permanent
 		}
 	}
-	switch {
-	case len(seats) > 0 && lost == len(seats):
-		if hopeless || p.due(p.m.StartsAt, "the start, with no desktop to be had") {
-			p.end(greenroom.GaveUp, "No seat could be given a desktop: "+seats[0].Desktop.Error, nil)
-		}
-	case all(seats, func(s *greenroom.Seat) bool { return givenUp(s) || p.absent(s) }):
-		p.end(greenroom.NoShow, fmt.Sprintf("Nobody came within %s of the start.", p.m.Blueprint.Rules.NoShowAfter), nil)
+	if len(seats) == 0 || lost < len(seats) {
+		return // until its end whoever comes gets a desktop
 	}
+	if !hopeless && !p.due(p.m.StartsAt) {
+		p.wait(p.m.StartsAt, "the start, with no desktop to be had")
+		return
+	}
+	p.end(greenroom.GaveUp, "No seat could be given a desktop: "+seats[0].Desktop.Error, nil)
 }
 
-func (p *planner) unusedReason() greenroom.EndReason {
-	if all(p.m.Present(), func(s *greenroom.Seat) bool { return s.Failures > 0 || givenUp(s) }) {
+func unusedReason(m *greenroom.Meeting) greenroom.EndReason {
+	if every(m.Present(), func(s *greenroom.Seat) bool { return s.Failures > 0 || givenUp(s) }) {
 		return greenroom.GaveUp
 	}
 	return greenroom.NoShow
 }
 
-// absent reports whether the seat's person has not come in time. Time is counted from when the person
-// could have come in, never from the machine's boot: a late desktop is not the person's fault.
-func (p *planner) absent(s *greenroom.Seat) bool {
-	d := &s.Desktop
-	if d.EndReason == greenroom.RemovedNoShow && !s.Requested() {
-		return true
+// absentAt is when a ready desktop that nobody has used is removed. Time is counted from when the person could have come
+// in, not from the machine's boot: a late desktop is not the person's fault. Who was given a way in may be on it.
+func absentAt(m *greenroom.Meeting, s *greenroom.Seat) time.Time {
+	ready, ok := s.Desktop.Entered(greenroom.Ready)
+	if s.Desktop.Phase != greenroom.Ready || !ok {
+		return farAhead
 	}
-	readyAt, ok := d.Entered(greenroom.Ready)
-	if d.Phase != greenroom.Ready || !ok {
-		return false
+	at := later(m.StartsAt, ready).Add(time.Duration(m.Blueprint.Rules.NoShowAfter))
+	if !s.EnteredAt.Before(ready) {
+		at = later(at, s.EnteredAt.Add(greenroom.TokenLife))
 	}
-	since := later(p.m.StartsAt, readyAt)
-	return p.due(since.Add(time.Duration(p.m.Blueprint.Rules.NoShowAfter)), "somebody to come to seat "+s.ID)
+	return at
 }
 
 // end records that the meeting is over and why.
@@ -117,24 +147,22 @@ func (p *planner) close() {
 	p.wake, p.why, p.effects = time.Time{}, "", nil
 }
 
-func (p *planner) connected() bool {
-	for i := range p.m.Seats {
-		if p.m.Seats[i].Desktop.Connected() {
-			return true
-		}
-	}
-	return false
+func connected(m *greenroom.Meeting) bool {
+	return slices.ContainsFunc(m.Seats, func(s greenroom.Seat) bool { return s.Desktop.Connected() })
 }
 
-// emptySince is when the last sign of a person was: a connection's end, an entry or a request. It never
-// counts from before the start, so that those who tried their desktops early do not end the meeting.
-func (p *planner) emptySince() time.Time {
-	since := p.m.StartsAt
-	for i := range p.m.Seats {
-		s := &p.m.Seats[i]
-		since = later(since, s.LeftAt, s.EnteredAt, s.RequestedAt)
+// emptySince is since when a meeting counts as empty: since the last sign of a person, and never from before the start, so
+// that those who tried their desktops early do not end the meeting.
+func emptySince(m *greenroom.Meeting) time.Time { return later(m.StartsAt, lastSeen(m)) }
+
+// lastSeen is when the last sign of a person was: a connection's end, an entry or a request. Zero if there was none.
+func lastSeen(m *greenroom.Meeting) time.Time {
+	var last time.Time
+	for i := range m.Seats {
+		s := &m.Seats[i]
+		last = later(last, s.LeftAt, s.EnteredAt, s.RequestedAt)
 	}
-	return since
+	return last
 }
 
 // givenUp reports whether a seat's desktop failed for good.
@@ -143,12 +171,9 @@ func givenUp(s *greenroom.Seat) bool {
 	return d.Phase == greenroom.Failed && d.Cleared && !s.Replacing() && (d.Permanent || s.Failures >= maxFailures)
 }
 
-func all(seats []*greenroom.Seat, holds func(*greenroom.Seat) bool) bool {
-	ok := len(seats) > 0
-	for _, s := range seats { // every seat is asked, so that each notes its own time to look again
-		ok = holds(s) && ok
-	}
-	return ok
+// every reports whether there are seats and holds is true of each.
+func every(seats []*greenroom.Seat, holds func(*greenroom.Seat) bool) bool {
+	return len(seats) > 0 && !slices.ContainsFunc(seats, func(s *greenroom.Seat) bool { return !holds(s) })
 }
 
 func later(t time.Time, others ...time.Time) time.Time {
@@ -158,6 +183,13 @@ func later(t time.Time, others ...time.Time) time.Time {
 		}
 	}
 	return t
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }

@@ -19,7 +19,7 @@ func onEC2(phase greenroom.Phase) greenroom.Meeting {
 }
 
 func decideIn(m greenroom.Meeting, now time.Time, places ...string) plan.Decision {
-	return plan.Plan(plan.Snapshot{Meeting: m, Zone: "desk.localhost", Observed: true, Instances: listed(&m), Places: places}, now)
+	return mustPlan(plan.Snapshot{Meeting: m, Zone: "desk.localhost", Observed: true, Instances: listed(&m), Places: places}, now)
 }
 
 func launches(m greenroom.Meeting) map[string]greenroom.Launch {
@@ -115,7 +115,7 @@ func TestNoCapacityGoesToTheNextPlace(t *testing.T) {
 		if len(outcomes) != 2 || len(m.Seats[1].Desktop.Launch.Seats) != 2 {
 			t.Fatalf("effects are %v, launch is %+v", verbs(d), m.Seats[1].Desktop.Launch)
 		}
-		plan.Settle(&m, "desk.localhost", outcomes, now)
+		mustSettle(&m, "desk.localhost", outcomes, now)
 		for tries := 0; m.Seats[0].Desktop.Phase == greenroom.Failed; tries++ { // until the attempt is certainly dead
 			d := decideIn(m, now, "a", "b")
 			if m = d.Meeting; len(d.Effects) > 0 && m.Seats[0].Desktop.Phase == greenroom.Failed {
@@ -144,10 +144,10 @@ func TestWaitingForATurnIsNoFailure(t *testing.T) {
 	for i := range m.Seats {
 		outcomes = append(outcomes, plan.Outcome{Effect: plan.Effect{Do: plan.Launch, Handle: m.Handle(&m.Seats[i])}, Err: greenroom.ErrThrottled, TurnAt: turn})
 	}
-	if events := plan.Settle(&m, "desk.localhost", outcomes, now); len(events) != 2 {
+	if events := mustSettle(&m, "desk.localhost", outcomes, now); len(events) != 2 {
 		t.Errorf("it is told in %d events", len(events))
 	}
-	if events := plan.Settle(&m, "desk.localhost", outcomes, now.Add(time.Minute)); len(events) != 0 {
+	if events := mustSettle(&m, "desk.localhost", outcomes, now.Add(time.Minute)); len(events) != 0 {
 		t.Errorf("it is told again: %v", events)
 	}
 	if d := decideIn(m, turn.Add(-time.Second), "a"); len(d.Effects) != 0 || d.Meeting.Seats[0].Desktop.Phase != greenroom.Launching || !d.Wake.Equal(turn) {

@@ -15,7 +15,7 @@ func Outlook(m *greenroom.Meeting, s *greenroom.Seat, now time.Time) (time.Time,
 	case m.Closed:
 		return time.Time{}, "nothing: the meeting has ended and nothing of it remains"
 	case m.ParkedUntil.After(now):
-		return m.ParkedUntil, "the parking ends; until then greenroom does nothing for this desktop, which goes on as it is"
+		return m.ParkedUntil, "the parking ends; until then greenroom does nothing for this desktop, which keeps running"
 	case d.Phase.Starting():
 		return startingOutlook(m, s, now)
 	case d.Phase == greenroom.Terminating, d.Phase == greenroom.Failed && !d.Cleared:
@@ -32,13 +32,30 @@ func Outlook(m *greenroom.Meeting, s *greenroom.Seat, now time.Time) (time.Time,
 		}
 		return m.LaunchAt(), fmt.Sprintf("a machine is asked for, %s before the start (lead)", m.Blueprint.Rules.Lead)
 	case greenroom.Ready:
-		return later(m.StartsAt, d.Timings[greenroom.Ready]).Add(time.Duration(m.Blueprint.Rules.NoShowAfter)),
-			"the desktop is removed if nobody has come (no_show_after)"
+		return absentAt(m, s), "the desktop is removed if nobody has come (no_show_after); whoever comes later gets a new one"
 	case greenroom.InUse:
 		return inUseOutlook(m, s)
 	default:
-		return time.Time{}, "nothing by itself; a new desktop is started when its person comes back and asks"
+		at, why := EndOutlook(m)
+		return at, why + "; a new desktop is started at once if its person comes before"
 	}
+}
+
+// EndOutlook says when the meeting ends if nothing else happens, and why, to be read after it. Zero if it is over.
+func EndOutlook(m *greenroom.Meeting) (time.Time, string) {
+	r := m.Blueprint.Rules
+	up, last := timeIsUp(m), emptySince(m)
+	switch empty := last.Add(time.Duration(r.EmptyAfter)); {
+	case m.EndReason != "":
+		return time.Time{}, "nothing: the meeting is over"
+	case connected(m):
+		return overtimeEnds(m), "the meeting ends, at the end of overtime; somebody is connected"
+	case m.Used() && m.Blueprint.Reports() && empty.Before(up):
+		return empty, fmt.Sprintf("the meeting ends if nobody has been connected for %s (empty_after)", r.EmptyAfter)
+	case m.Used():
+		return up, "the meeting ends, when its time and grace are over"
+	}
+	return up, "the meeting ends as " + string(unusedReason(m)) + " if nobody has come"
 }
 
 func startingOutlook(m *greenroom.Meeting, s *greenroom.Seat, now time.Time) (time.Time, string) {
@@ -59,7 +76,7 @@ func startingOutlook(m *greenroom.Meeting, s *greenroom.Seat, now time.Time) (ti
 func removalOutlook(m *greenroom.Meeting, d *greenroom.Desktop, now time.Time) (time.Time, string) {
 	after := ""
 	if d.Phase == greenroom.Failed {
-		after = "; then it is replaced if there is time and hope"
+		after = "; then it is replaced if there is time and retries are left"
 	}
 	if d.RetryAt.After(now) {
 		return d.RetryAt, fmt.Sprintf("the removal is tried again after %d failed tries%s", d.Tries, after)
@@ -79,21 +96,18 @@ func failedOutlook(m *greenroom.Meeting, s *greenroom.Seat) (time.Time, string) 
 	case m.EndReason != "" || s.Removed:
 		return time.Time{}, "nothing: the desktop failed, and what was left of it is gone"
 	case givenUp(s) && d.Permanent:
-		return time.Time{}, "nothing by itself: no retry can mend the error; mend it, then its person asks for a new desktop on the join page"
+		return time.Time{}, "nothing by itself: no retry can fix the error; fix it, then its person asks for a new desktop on the join page"
 	case givenUp(s):
-		return time.Time{}, fmt.Sprintf("nothing by itself: given up after %d failures in a row; mend the cause, then its person asks for a new desktop on the join page", s.Failures)
+		return time.Time{}, fmt.Sprintf("nothing by itself: given up after %d failures in a row; fix the cause, then its person asks for a new desktop on the join page", s.Failures)
 	}
 	return d.Timings[greenroom.Failed].Add(backoff(s.Failures - 1)), fmt.Sprintf("attempt %d begins, after failure %d of at most %d in a row", d.Attempt+1, s.Failures, maxFailures)
 }
 
 func inUseOutlook(m *greenroom.Meeting, s *greenroom.Seat) (time.Time, string) {
-	r := m.Blueprint.Rules
-	end, rule := m.EndsAt.Add(time.Duration(r.Grace)), "it goes with the meeting, which ends when its time and grace are over"
-	if s.Desktop.Connected() {
-		end, rule = m.EndsAt.Add(time.Duration(max(r.Grace, r.Overtime))), "it goes with the meeting, at the end of overtime at the latest; somebody is connected"
-	}
+	end, rule := EndOutlook(m)
+	rule = "it is removed with the meeting: " + rule
 	if kill := s.Desktop.KillAt; !kill.IsZero() && kill.Before(end) {
-		return kill, "the machine reaches its greatest age (kill_after) and goes"
+		return kill, "the machine reaches its maximum age (kill_after) and is removed"
 	}
 	return end, rule
 }

@@ -12,15 +12,16 @@ func (p *planner) parked() bool {
 	switch {
 	case p.m.ParkedUntil.IsZero():
 		return false
-	case !p.due(p.m.ParkedUntil, "the end of its parking; greenroom does nothing for this meeting before that"):
+	case !p.due(p.m.ParkedUntil):
+		p.wait(p.m.ParkedUntil, "the end of its parking; greenroom does nothing for this meeting before that")
 		return true
 	}
-	p.events = append(p.events, Resume(&p.m, "The parking is over; greenroom looks after the meeting again.", nil, p.now))
+	p.events = append(p.events, Resume(&p.m, "The parking is over; greenroom acts on the meeting again.", nil, p.now))
 	p.moved = true
 	return false
 }
 
-// Park holds m until then and returns the timeline entry. Parking it again moves the time.
+// Park holds m until then and returns the timeline entry. Parking it again changes the end of parking.
 func Park(m *greenroom.Meeting, until time.Time, reason string, evidence map[string]string, now time.Time) greenroom.Event {
 	if m.ParkedUntil.IsZero() {
 		m.ParkedAt = now

@@ -23,7 +23,7 @@ func TestParkedNothingIsDecided(t *testing.T) {
 			t.Parallel()
 			m := parked(ok(phase))
 			for _, instances := range [][]plan.Instance{listed(&m), nil} {
-				d := plan.Plan(plan.Snapshot{Meeting: m, Zone: "desk.localhost", Observed: true, Instances: instances}, start.Add(59*time.Minute))
+				d := mustPlan(plan.Snapshot{Meeting: m, Zone: "desk.localhost", Observed: true, Instances: instances}, start.Add(59*time.Minute))
 				if d.Changed || len(d.Events)+len(d.Effects) > 0 {
 					t.Errorf("something is done: %v %v", d.Events, d.Effects)
 				}
@@ -40,6 +40,7 @@ func TestParkingEnds(t *testing.T) {
 	t.Run("by itself, and is told", func(t *testing.T) {
 		t.Parallel()
 		m := parked(ok(greenroom.Planned))
+		m.EndsAt = start.Add(2 * time.Hour)
 		d := decide(m, start.Add(time.Hour))
 		if d.Events[0].Kind != greenroom.EventResumed || !d.Meeting.ParkedUntil.IsZero() || d.Meeting.ParkedReason != "" {
 			t.Errorf("%+v, parked until %v", d.Events, d.Meeting.ParkedUntil)
@@ -77,7 +78,7 @@ func TestParkingEnds(t *testing.T) {
 			instances[i].Running, instances[i].Address = false, ""
 		}
 		at := func(now time.Time) greenroom.Meeting {
-			return plan.Plan(plan.Snapshot{Meeting: m, Observed: true, Instances: instances}, now).Meeting
+			return mustPlan(plan.Snapshot{Meeting: m, Observed: true, Instances: instances}, now).Meeting
 		}
 		if diff := cmp.Diff(both(greenroom.Booting), phases(at(start.Add(34*time.Minute)))); diff != "" {
 			t.Error(diff)

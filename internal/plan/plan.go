@@ -11,14 +11,13 @@ import (
 
 // Snapshot is all that a decision is based on.
 type Snapshot struct {
-	Meeting   greenroom.Meeting
-	Zone      string     // desktops are named <instance id>.<zone>
-	Observed  bool       // Instances was looked up; otherwise absence means nothing
-	Instances []Instance // what the provider lists for this meeting
-	Places    []string   // where the provider has machines for this meeting, the best first
-	// RolePlaces are those of roles whose machines are not like the others.
-	RolePlaces map[string][]string
-	Told       bool // the provider tells when a machine changes: looks are only for what was not told
+	Meeting    greenroom.Meeting
+	Zone       string              // desktops are named <instance id>.<zone>
+	Observed   bool                // Instances was looked up; otherwise absence means nothing
+	Instances  []Instance          // what the provider lists for this meeting
+	Places     []string            // where the provider has machines for this meeting, the best first
+	RolePlaces map[string][]string // those of roles whose machines are not like the others
+	PushEvents bool                // the provider sends an event when a machine changes its state: polling only makes up for lost ones
 }
 
 // Instance is one machine as its provider sees it.
@@ -39,6 +38,7 @@ type Decision struct {
 	Effects []Effect  // to perform after the save; each may be repeated safely
 	Wake    time.Time // when to look again if nothing else happens; zero is never
 	Why     string    // what Wake waits for
+	Faults  []error   // rules that asked for what must not be, a *ForbiddenMoveError each; the rest of the decision holds
 }
 
 // Effect is one thing to do in the world for one attempt at a desktop.
@@ -60,6 +60,9 @@ const (
 	Terminate Verb = "terminate" // ask the provider to remove the instance
 )
 
+// Planning stands for the decision itself where effects are measured: a fault of the rules is counted under it.
+const Planning = "plan"
+
 // EffectTimeout bounds an effect: it takes hold within this time of the look that it follows from, or not at all.
 const EffectTimeout = 20 * time.Second
 
@@ -80,7 +83,6 @@ const (
 	missingAfter  = 10 * time.Second              // an instance absent this long, over at least two looks, is lost
 	effectSettles = EffectTimeout + 5*time.Second // a launch or a record that was asked for may yet take hold: another process may have asked, too, by a clock that differs
 	secondLook    = 5 * time.Second               // after that, absence is believed over this long
-	reconnect     = 30 * time.Second              // after the end, a broken connection gets this long to come back
 	earlyRelease  = time.Minute                   // a moved start releases desktops only beyond this
 	removalRetry  = 30 * time.Second              // a removal that shows no effect is asked for again
 	maxFailures   = 8                             // desktops that fail in a row before a seat is given up
@@ -89,21 +91,19 @@ const (
 	longestBackof = time.Minute
 )
 
+// maxRounds bounds how often the rules are applied at one instant: each round moves some desktop on, and no life has more moves.
+var maxRounds = 2 * len(greenroom.Phases())
+
 // Plan decides. It is idempotent: planning the resulting meeting again, with the same instances at the same
-// time, changes nothing more.
-func Plan(s Snapshot, now time.Time) Decision {
+// time, changes nothing more. ErrUnsettled if the rules never come to rest: then nothing was decided.
+func Plan(s Snapshot, now time.Time) (Decision, error) {
 	p := &planner{Snapshot: s, now: now}
 	p.m = s.Meeting.Clone()
-	for range 2 * len(greenroom.Phases()) { // each round moves some desktop on; no life has more moves at one instant
-		p.moved, p.effects, p.wake, p.why = false, nil, time.Time{}, ""
-		p.round()
-		if !p.moved {
-			break
-		}
-		p.changed = true
+	if !p.settle() {
+		return Decision{Meeting: s.Meeting}, unsettled(p.events)
 	}
 	p.launchTogether()
-	return Decision{Meeting: p.m, Events: p.events, Changed: p.changed, Effects: p.effects, Wake: p.wake, Why: p.why}
+	return Decision{Meeting: p.m, Events: p.events, Changed: p.changed, Effects: p.effects, Wake: p.wake, Why: p.why, Faults: p.faults}, nil
 }
 
 type planner struct {
@@ -114,8 +114,22 @@ type planner struct {
 	effects []Effect
 	wake    time.Time
 	why     string
+	faults  []error
 	moved   bool // in this round
 	changed bool // in any round
+}
+
+// settle applies the rules until they change nothing more, and reports whether that came.
+func (p *planner) settle() bool {
+	for range maxRounds {
+		p.moved, p.effects, p.faults, p.wake, p.why = false, nil, nil, time.Time{}, ""
+		p.round()
+		if !p.moved {
+			return true
+		}
+		p.changed = true
+	}
+	return false
 }
 
 // round applies every rule once to the meeting as it stands.
@@ -136,25 +150,30 @@ func (p *planner) round() {
 	}
 }
 
-// due reports whether t has come; if not, the meeting is looked at again at t.
-func (p *planner) due(t time.Time, why string) bool {
-	if !t.After(p.now) {
-		return true
+// due reports whether t has come.
+func (p *planner) due(t time.Time) bool { return !t.After(p.now) }
+
+// farAhead is an instant that does not come.
+var farAhead = time.Unix(1<<40, 0)
+
+// wait has the meeting looked at again at t, if that is still to come.
+func (p *planner) wait(t time.Time, why string) {
+	if p.due(t) || !t.Before(farAhead) {
+		return
 	}
 	if p.wake.IsZero() || t.Before(p.wake) {
 		p.wake, p.why = t, why
 	}
-	return false
 }
 
 // poll looks again soon: often at first, more rarely the longer it takes.
 func (p *planner) poll(since time.Time, why string) {
 	took := p.now.Sub(since)
 	every := min(max(took/8, 500*time.Millisecond), 5*time.Second)
-	if p.Told {
+	if p.PushEvents {
 		every = min(max(took, 2*time.Second), 30*time.Second)
 	}
-	p.due(p.now.Add(every), why)
+	p.wait(p.now.Add(every), why)
 }
 
 func (p *planner) event(kind greenroom.EventKind, s *greenroom.Seat, message string, data map[string]string) {
@@ -170,19 +189,28 @@ func (p *planner) effect(do Verb, s *greenroom.Seat, why string) {
 	p.effects = append(p.effects, Effect{Do: do, Handle: p.m.Handle(s), Why: why})
 }
 
-// move takes a desktop to its next phase and tells why. A move that the phase table forbids is not made:
-// a rule that asks for one is wrong, and a wrong rule must not corrupt a meeting.
+// move takes a desktop to its next phase and tells why. A move that the phase table forbids is a fault of a rule, and is not made.
 func (p *planner) move(s *greenroom.Seat, to greenroom.Phase, why string) {
-	if !s.Desktop.Phase.CanBecome(to) {
+	if p.fault(enter(s, to, p.now)) {
 		return
 	}
-	enter(s, to, p.now)
 	p.event(greenroom.EventPhase, s, why, map[string]string{"phase": string(to)})
 }
 
-// enter sets the phase and what goes with every move.
-func enter(s *greenroom.Seat, to greenroom.Phase, now time.Time) {
+// fault keeps an error for whoever carries out the decision, and reports whether there was one.
+func (p *planner) fault(err error) bool {
+	if err != nil {
+		p.faults = append(p.faults, err)
+	}
+	return err != nil
+}
+
+// enter sets the phase and what goes with every move. A *ForbiddenMoveError, and no change, if the phase table forbids it.
+func enter(s *greenroom.Seat, to greenroom.Phase, now time.Time) error {
 	d := &s.Desktop
+	if !d.Phase.CanBecome(to) {
+		return &ForbiddenMoveError{Seat: s.ID, Attempt: d.Attempt, From: d.Phase, To: to}
+	}
 	if d.Timings == nil {
 		d.Timings = map[greenroom.Phase]time.Time{}
 	}
@@ -195,4 +223,5 @@ func enter(s *greenroom.Seat, to greenroom.Phase, now time.Time) {
 	if to == greenroom.Booting {
 		d.Tried = nil
 	}
+	return nil
 }

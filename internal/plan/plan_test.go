@@ -75,7 +75,7 @@ func listed(m *greenroom.Meeting) []plan.Instance {
 }
 
 func decide(m greenroom.Meeting, now time.Time) plan.Decision {
-	return plan.Plan(plan.Snapshot{Meeting: m, Zone: "desk.localhost", Observed: true, Instances: listed(&m)}, now)
+	return mustPlan(plan.Snapshot{Meeting: m, Zone: "desk.localhost", Observed: true, Instances: listed(&m)}, now)
 }
 
 func phases(m greenroom.Meeting) map[string]greenroom.Phase {
@@ -137,8 +137,8 @@ func TestRules(t *testing.T) {
 			m.Seat("teacher").Desktop.Agent.Connections = 1
 			return m
 		}, at: m1, phases: map[string]greenroom.Phase{"teacher": greenroom.InUse, "student": greenroom.Ready}, wake: 15 * m1},
-		{name: "nobody came", meeting: func() greenroom.Meeting { return ok(greenroom.Ready) }, at: 15 * m1,
-			phases: both(greenroom.Terminating), end: greenroom.NoShow,
+		{name: "nobody came: the machines go, the meeting stays", meeting: func() greenroom.Meeting { return ok(greenroom.Ready) }, at: 15 * m1,
+			phases:  both(greenroom.Terminating),
 			effects: []string{"unpublish teacher", "terminate teacher", "unpublish student", "terminate student"}},
 		{name: "one of two came: only the other's desktop goes", meeting: func() greenroom.Meeting {
 			m := ok(greenroom.Ready)
@@ -218,8 +218,8 @@ func TestRules(t *testing.T) {
 			m := ok(greenroom.Ready)
 			inUse(&m, "teacher", start)
 			inUse(&m, "student", start)
-			leave(&m, "teacher", start.Add(64*m1))
-			leave(&m, "student", start.Add(64*m1))
+			leave(&m, "teacher", start.Add(50*m1))
+			leave(&m, "student", start.Add(55*m1))
 			return m
 		}, at: 65 * m1, phases: both(greenroom.Terminating), end: greenroom.Completed,
 			effects: []string{"unpublish teacher", "terminate teacher", "unpublish student", "terminate student"}},
@@ -230,7 +230,16 @@ func TestRules(t *testing.T) {
 			leave(&m, "student", start.Add(64*m1))
 			leave(&m, "teacher", start.Add(70*m1))
 			return m
-		}, at: 70*m1 + 20*time.Second, phases: both(greenroom.InUse), wake: 70*m1 + 30*time.Second},
+		}, at: 79 * m1, phases: both(greenroom.InUse), wake: 80 * m1},
+		{name: "overtime ends that, too", meeting: func() greenroom.Meeting {
+			m := ok(greenroom.Ready)
+			inUse(&m, "teacher", start)
+			inUse(&m, "student", start)
+			leave(&m, "student", start.Add(64*m1))
+			leave(&m, "teacher", start.Add(85*m1))
+			return m
+		}, at: 90 * m1, phases: both(greenroom.Terminating), end: greenroom.Completed,
+			effects: []string{"unpublish teacher", "terminate teacher", "unpublish student", "terminate student"}},
 		{name: "both have reported", meeting: func() greenroom.Meeting {
 			m := ok(greenroom.Ready)
 			inUse(&m, "teacher", start)
@@ -310,7 +319,7 @@ func TestRules(t *testing.T) {
 func TestLostMachines(t *testing.T) {
 	t.Parallel()
 	at := func(m greenroom.Meeting, now time.Time, instances []plan.Instance) plan.Decision {
-		return plan.Plan(plan.Snapshot{Meeting: m, Zone: "desk.localhost", Observed: true, Instances: instances}, now)
+		return mustPlan(plan.Snapshot{Meeting: m, Zone: "desk.localhost", Observed: true, Instances: instances}, now)
 	}
 	t.Run("absent once is no proof", func(t *testing.T) {
 		t.Parallel()
@@ -377,9 +386,9 @@ func TestLostMachines(t *testing.T) {
 	})
 }
 
-func TestLooksAreRarerWhereChangesAreTold(t *testing.T) {
+func TestPollsLessOftenWithPushEvents(t *testing.T) {
 	t.Parallel()
-	looks := func(told bool) (n int) {
+	looks := func(push bool) (n int) {
 		m := ok(greenroom.Booting)
 		for i := range m.Seats {
 			m.Seats[i].Desktop.Address = ""
@@ -388,16 +397,16 @@ func TestLooksAreRarerWhereChangesAreTold(t *testing.T) {
 			for i := range m.Seats {
 				m.Seats[i].Desktop.Timings[greenroom.Booting] = start
 			}
-			d := plan.Plan(plan.Snapshot{Meeting: m, Zone: "desk.localhost", Observed: true, Instances: pending(&m), Told: told}, now)
+			d := mustPlan(plan.Snapshot{Meeting: m, Zone: "desk.localhost", Observed: true, Instances: pending(&m), PushEvents: push}, now)
 			if !d.Wake.After(now) || d.Wake.Sub(now) > 30*time.Second {
-				t.Fatalf("told %t: after %s it looks again in %s", told, now.Sub(start), d.Wake.Sub(now))
+				t.Fatalf("push %t: after %s it looks again in %s", push, now.Sub(start), d.Wake.Sub(now))
 			}
 			now = d.Wake
 		}
 		return n
 	}
 	if all, some := looks(false), looks(true); some > 10 || all < 3*some {
-		t.Errorf("in two minutes %d looks where nothing is told, and %d where it is", all, some)
+		t.Errorf("%d polls in two minutes without push events, and %d with", all, some)
 	}
 }
 

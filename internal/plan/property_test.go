@@ -42,13 +42,13 @@ func (w *world) list() []plan.Instance {
 func (w *world) plan() plan.Decision {
 	snapshot := plan.Snapshot{Meeting: w.m, Zone: "desk.localhost", Observed: true, Instances: w.list()}
 	before := w.m.Clone()
-	d := plan.Plan(snapshot, w.now)
+	d := mustPlan(snapshot, w.now)
 	if diff := cmp.Diff(before, w.m); diff != "" {
 		w.t.Fatalf("the snapshot was changed:\n%s", diff)
 	}
 	w.checkMoves(before, d.Events, d.Meeting)
 	snapshot.Meeting = d.Meeting
-	again := plan.Plan(snapshot, w.now)
+	again := mustPlan(snapshot, w.now)
 	if again.Changed || len(again.Events) > 0 {
 		w.t.Fatalf("planning again changes more: %+v", again.Events)
 	}
@@ -132,7 +132,7 @@ func (w *world) act(e plan.Effect) {
 		o.Proof = &greenroom.Proof{OK: fate != "refused", At: w.now, Steps: []greenroom.ProofStep{{Name: "dns"}}}
 	}
 	before := w.m.Clone()
-	events := plan.Settle(&w.m, "desk.localhost", []plan.Outcome{o}, w.now)
+	events := mustSettle(&w.m, "desk.localhost", []plan.Outcome{o}, w.now)
 	w.checkMoves(before, events, w.m)
 }
 

@@ -13,6 +13,11 @@ func (p *planner) seat(s *greenroom.Seat) {
 	d := &s.Desktop
 	if reason, why := p.unwanted(s); reason != "" {
 		p.remove(s, reason, why)
+	} else if d.Phase.Live() {
+		p.wait(d.KillAt, "the machine's maximum age")
+		if Moved(&p.m, p.now) {
+			p.wait(p.m.KeptUntil(s), "somebody who was in a moment ago")
+		}
 	}
 	if p.Observed && d.MayExist() {
 		p.look(s)
@@ -25,9 +30,7 @@ func (p *planner) seat(s *greenroom.Seat) {
 	case greenroom.Booting:
 		p.booting(s)
 	case greenroom.Naming:
-		if p.inTime(s) && p.due(d.RetryAt, "another try at the record") {
-			p.effect(Publish, s, "the machine runs and has an address")
-		}
+		p.naming(s)
 	case greenroom.Proving:
 		p.proving(s)
 	case greenroom.Ready:
@@ -51,14 +54,24 @@ func (p *planner) unwanted(s *greenroom.Seat) (greenroom.RemovalReason, string) 
 		return greenroom.RemovedSeat, "The organiser took the seat off the meeting."
 	case !d.Phase.Live():
 		return "", ""
-	case p.due(d.KillAt, "the machine's greatest age"):
-		return greenroom.RemovedKillTime, fmt.Sprintf("The machine is %s old and must go.", p.m.Blueprint.Rules.KillAfter)
+	case p.due(d.KillAt):
+		return greenroom.RemovedKillTime, fmt.Sprintf("The machine is %s old, its maximum age.", p.m.Blueprint.Rules.KillAfter)
 	case s.Replacing():
 		return greenroom.RemovedReplaced, "The organiser asked for a new desktop: " + s.ReplaceReason
-	case !d.Connected() && !s.RequestedAt.After(d.Timings[greenroom.Planned]) && p.now.Before(p.m.LaunchAt().Add(-earlyRelease)):
+	case Moved(&p.m, p.now) && (d.Released || !p.wantedNow(s)):
 		return greenroom.RemovedRescheduled, "The meeting was moved to a later time."
 	}
 	return "", ""
+}
+
+// Moved reports whether the start is so far ahead that no desktop is due yet: one that is there, is left from an earlier start.
+func Moved(m *greenroom.Meeting, now time.Time) bool {
+	return now.Before(m.LaunchAt().Add(-earlyRelease))
+}
+
+// wantedNow reports whether somebody is or was a moment ago in the seat's desktop, or asked for it.
+func (p *planner) wantedNow(s *greenroom.Seat) bool {
+	return p.m.Keeps(s, p.now) || s.RequestedAt.After(s.Desktop.Timings[greenroom.Planned])
 }
 
 // remove starts a desktop's removal, whatever it is doing.
@@ -110,9 +123,11 @@ func (p *planner) missing(s *greenroom.Seat) {
 		return
 	}
 	p.missedNow(d)
-	if p.due(d.MissingSince.Add(missingAfter), "a second look for a missing machine") {
-		p.fail(s, "The desktop's machine is no longer there.")
+	if again := d.MissingSince.Add(missingAfter); !p.due(again) {
+		p.wait(again, "a second look for a missing machine")
+		return
 	}
+	p.fail(s, "The desktop's machine is no longer there.")
 }
 
 // missedNow notes the first look that did not find the instance.
@@ -130,7 +145,8 @@ func (p *planner) planned(s *greenroom.Seat) {
 	if d.Attempt > 1 && !at.After(p.now) {
 		at, why = d.RetryAt, "The seat needs a new desktop."
 	}
-	if !p.due(at, "the launch, "+p.m.Blueprint.Rules.Lead.String()+" before the start") {
+	if !p.due(at) {
+		p.wait(at, "the launch, "+p.m.Blueprint.Rules.Lead.String()+" before the start")
 		return
 	}
 	d.Attempt = max(d.Attempt, 1)
@@ -147,9 +163,15 @@ func (p *planner) launching(s *greenroom.Seat) {
 		p.move(s, greenroom.Booting, "The machine "+d.InstanceID+" was accepted by its provider.")
 		return
 	}
-	if p.due(d.RetryAt, "another try at the launch") {
-		p.effect(Launch, s, "the seat needs a machine")
+	p.effectAt(d.RetryAt, Launch, s, "the seat needs a machine", "another try at the launch")
+}
+
+// effectAt asks for an effect once its time has come.
+func (p *planner) effectAt(at time.Time, do Verb, s *greenroom.Seat, why, wait string) {
+	if p.due(at) {
+		p.effect(do, s, why)
 	}
+	p.wait(at, wait)
 }
 
 func (p *planner) booting(s *greenroom.Seat) {
@@ -164,21 +186,30 @@ func (p *planner) booting(s *greenroom.Seat) {
 	p.poll(d.Timings[greenroom.Booting], "the machine to run")
 }
 
+func (p *planner) naming(s *greenroom.Seat) {
+	if p.inTime(s) {
+		p.effectAt(s.Desktop.RetryAt, Publish, s, "the machine runs and has an address", "another try at the record")
+	}
+}
+
 func (p *planner) proving(s *greenroom.Seat) {
 	d := &s.Desktop
 	switch {
 	case !p.inTime(s):
 	case p.m.Blueprint.Reports() && d.Agent.ReadyAt.IsZero():
 		// the agent's report wakes the meeting; the stage's deadline bounds the wait
-	case p.due(d.RetryAt, "another proof"):
-		p.effect(Prove, s, "name and machine are there")
+	default:
+		p.effectAt(d.RetryAt, Prove, s, "name and machine are there", "another proof")
 	}
 }
 
 func (p *planner) ready(s *greenroom.Seat) {
-	if p.m.Used() && p.absent(s) {
-		p.remove(s, greenroom.RemovedNoShow, fmt.Sprintf("Nobody used it within %s.", p.m.Blueprint.Rules.NoShowAfter))
+	at := absentAt(&p.m, s)
+	if !p.due(at) {
+		p.wait(at, "somebody to come to seat "+s.ID)
+		return
 	}
+	p.remove(s, greenroom.RemovedNoShow, fmt.Sprintf("Nobody used it within %s. Whoever comes later gets a new one.", p.m.Blueprint.Rules.NoShowAfter))
 }
 
 // inTime fails a desktop whose agent said that it will never be ready, or whose stage took too long.
@@ -190,33 +221,37 @@ func (p *planner) inTime(s *greenroom.Seat) bool {
 		return false
 	}
 	deadline := stageDeadline(&p.m, d.Phase)
-	if p.due(stageBegan(d).Add(deadline), d.Phase.Words().WaitsFor+", at the latest; then the desktop is replaced") {
-		why := fmt.Sprintf("The stage %q took longer than %s.", d.Phase, greenroom.Duration(deadline))
-		if d.Error != "" {
-			why += " Last: " + d.Error
-		}
-		p.fail(s, why)
-		return false
+	if limit := stageBegan(d).Add(deadline); !p.due(limit) {
+		p.wait(limit, d.Phase.Words().WaitsFor+", at the latest; then the desktop is replaced")
+		return true
 	}
-	return true
+	why := fmt.Sprintf("The stage %q took longer than %s.", d.Phase, greenroom.Duration(deadline))
+	if d.Error != "" {
+		why += " Last: " + d.Error
+	}
+	p.fail(s, why)
+	return false
 }
 
 func (p *planner) fail(s *greenroom.Seat, why string) {
-	if !s.Desktop.Phase.CanBecome(greenroom.Failed) {
+	e, err := fail(s, why, p.now)
+	if p.fault(err) {
 		return
 	}
-	p.events = append(p.events, fail(s, why, p.now))
+	p.events = append(p.events, *e)
 	p.moved = true
 }
 
 // fail notes that this attempt is lost.
-func fail(s *greenroom.Seat, why string, now time.Time) greenroom.Event {
+func fail(s *greenroom.Seat, why string, now time.Time) (*greenroom.Event, error) {
 	d := &s.Desktop
 	data := map[string]string{"phase": string(d.Phase)}
+	if err := enter(s, greenroom.Failed, now); err != nil {
+		return nil, err
+	}
 	d.Error, d.EndReason = why, greenroom.RemovedFailed
 	s.Failures++
-	enter(s, greenroom.Failed, now)
-	return greenroom.Event{At: now, Kind: greenroom.EventFailed, Seat: s.ID, Attempt: d.Attempt, Message: why, Data: data}
+	return &greenroom.Event{At: now, Kind: greenroom.EventFailed, Seat: s.ID, Attempt: d.Attempt, Message: why, Data: data}, nil
 }
 
 // clear removes what a terminating or failed desktop has in the world, and confirms that it is gone.
@@ -226,17 +261,22 @@ func (p *planner) clear(s *greenroom.Seat) {
 		p.replace(s)
 		return
 	}
-	retry := p.due(d.RetryAt, "another try at the removal")
+	retry := p.due(d.RetryAt)
+	p.wait(d.RetryAt, "another try at the removal")
 	named := d.Hostname != "" && !d.Unpublished
-	if named && retry && p.due(nameSettles(d), "certainty that no record is still being written") {
-		p.effect(Unpublish, s, "the desktop is going")
+	if named && retry {
+		p.effectAt(nameSettles(d), Unpublish, s, "the desktop is going", "certainty that no record is still being written")
 	}
 	exists, certain := p.exists(s)
-	if exists && p.wrappingUp(s) {
+	if !exists && !certain {
+		p.lookTwice(s)
+	}
+	if until, ok := wrapUpUntil(&p.m, d); exists && ok && !p.due(until) {
+		p.wait(until, "the desktop's end hooks, for wrap_up at most")
 		return
 	}
-	if exists && retry && (d.RemovalAskedAt.IsZero() || p.due(d.RemovalAskedAt.Add(removalRetry), "a removal that shows no effect")) {
-		p.effect(Terminate, s, "the desktop is going")
+	if exists && retry {
+		p.effectAt(removalAgainAt(d), Terminate, s, "the desktop is going", "a removal that shows no effect")
 	}
 	if named || exists || !certain {
 		p.poll(d.Timings[d.Phase], "the machine to be gone")
@@ -261,6 +301,14 @@ func nameSettles(d *greenroom.Desktop) time.Time {
 	return d.Timings[d.Phase].Add(effectSettles)
 }
 
+// removalAgainAt is when a removal may be asked for: at once, and again when it shows no effect.
+func removalAgainAt(d *greenroom.Desktop) time.Time {
+	if d.RemovalAskedAt.IsZero() {
+		return time.Time{}
+	}
+	return d.RemovalAskedAt.Add(removalRetry)
+}
+
 // exists reports whether the attempt's instance still exists, and whether that is certain. An attempt whose
 // launch was never answered may yet appear, and a list may lag: only two looks that miss it, after no launch can
 // take hold any more, settle it.
@@ -276,16 +324,27 @@ func (p *planner) exists(s *greenroom.Seat) (exists, certain bool) {
 		}
 	}
 	if d.InstanceID == "" {
-		if !p.due(d.Timings[d.Phase].Add(effectSettles), "certainty that the launch left nothing") {
-			return false, false
-		}
-		p.missedNow(d)
-		return false, p.due(d.MissingSince.Add(secondLook), "a second look that the launch left nothing")
+		return false, !d.MissingSince.IsZero() && p.due(d.MissingSince.Add(secondLook))
 	}
 	return d.RemovalAskedAt.IsZero(), true
 }
 
-// replace plans the next attempt after a failure, while there is time and hope.
+// lookTwice notes the first look that missed a machine whose launch was never answered, once no launch can have an effect
+// any more, and waits for the second.
+func (p *planner) lookTwice(s *greenroom.Seat) {
+	d := &s.Desktop
+	if !p.Observed || d.InstanceID != "" {
+		return
+	}
+	if settled := d.Timings[d.Phase].Add(effectSettles); !p.due(settled) {
+		p.wait(settled, "certainty that the launch left nothing")
+		return
+	}
+	p.missedNow(d)
+	p.wait(d.MissingSince.Add(secondLook), "a second look that the launch left nothing")
+}
+
+// replace plans the next attempt after a failure, while there is time and retries are left.
 func (p *planner) replace(s *greenroom.Seat) {
 	d := &s.Desktop
 	if d.Phase != greenroom.Failed || p.m.EndReason != "" || s.Removed {
@@ -299,9 +358,11 @@ func (p *planner) replace(s *greenroom.Seat) {
 		}
 		next = failedAt.Add(requestPause)
 	}
-	if p.due(next, "the next attempt at seat "+s.ID) {
-		p.again(s, "The failed desktop is replaced.")
+	if !p.due(next) {
+		p.wait(next, "the next attempt at seat "+s.ID)
+		return
 	}
+	p.again(s, "The failed desktop is replaced.")
 }
 
 // gone plans a new attempt when somebody wants the seat again.

@@ -47,7 +47,7 @@ func TestRolesOfOtherMachinesAreAskedForByThemselves(t *testing.T) {
 	m.Seats[0], m.Seats[1] = m.Seats[1], m.Seats[0] // a student, the teacher, a student
 	m.Blueprint.SetRoles([]greenroom.Role{{Name: "teacher", Count: 1, InstanceTypes: []string{"m7i.large"}}, {Name: "student", Count: 2}})
 	s := plan.Snapshot{Meeting: m, Zone: "desk.localhost", Observed: true, Instances: listed(&m), Places: []string{"t3.large"}, RolePlaces: map[string][]string{"teacher": {"m7i.large"}}}
-	got := launches(plan.Plan(s, start.Add(-10*time.Minute)).Meeting)
+	got := launches(mustPlan(s, start.Add(-10*time.Minute)).Meeting)
 	if l := got["teacher"]; fmt.Sprint(l.Seats) != "[teacher.1]" || l.Place != "m7i.large" {
 		t.Errorf("the teacher: %+v", l)
 	}

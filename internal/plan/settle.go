@@ -21,37 +21,40 @@ type Outcome struct {
 }
 
 // Settle folds outcomes into the meeting and returns what to tell. An outcome for an attempt or a stage that
-// is over changes nothing: the world may answer late, twice, or to another replica.
-func Settle(m *greenroom.Meeting, zone string, outcomes []Outcome, now time.Time) []greenroom.Event {
-	var events []greenroom.Event
+// is over changes nothing: the world may answer late, twice, or to another replica. The faults are
+// moves that the phase table forbids, a *ForbiddenMoveError each; they were not made, and everything else was.
+func Settle(m *greenroom.Meeting, zone string, outcomes []Outcome, now time.Time) (events []greenroom.Event, faults []error) {
 	for _, o := range outcomes {
 		s := m.AnySeat(o.Effect.Handle.Seat)
 		if s == nil || m.Handle(s) != o.Effect.Handle {
 			continue
 		}
-		if e := settle(s, zone, o, now); e != nil {
+		e, err := settle(s, zone, o, now)
+		if err != nil {
+			faults = append(faults, err)
+		}
+		if e != nil {
 			if e.Kind == greenroom.EventReady {
 				e.Data["blueprint"] = m.Blueprint.Name
 			}
 			events = append(events, *e)
 		}
 	}
-	return events
+	return events, faults
 }
 
-func settle(s *greenroom.Seat, zone string, o Outcome, now time.Time) *greenroom.Event {
+func settle(s *greenroom.Seat, zone string, o Outcome, now time.Time) (*greenroom.Event, error) {
 	d := &s.Desktop
-	going := d.Phase == greenroom.Terminating || d.Phase == greenroom.Failed
 	switch o.Effect.Do {
 	case Launch:
 		if o.InstanceID != "" && d.InstanceID == "" {
 			d.InstanceID, d.Hostname = o.InstanceID, o.InstanceID+"."+zone
 		}
 		if d.Phase != greenroom.Launching {
-			return nil
+			return nil, nil
 		}
 		if !o.TurnAt.IsZero() {
-			return queued(s, o, now)
+			return queued(s, o, now), nil
 		}
 		if o.Err != nil {
 			return launchFailed(s, o.Err, now)
@@ -62,7 +65,7 @@ func settle(s *greenroom.Seat, zone string, o Outcome, now time.Time) *greenroom
 		return advance(s, greenroom.Booting, "The machine "+d.InstanceID+" was accepted by its provider.", now)
 	case Publish:
 		if d.Phase != greenroom.Naming {
-			return nil
+			return nil, nil
 		}
 		if o.Err != nil {
 			return namingFailed(s, o.Err, now)
@@ -70,24 +73,27 @@ func settle(s *greenroom.Seat, zone string, o Outcome, now time.Time) *greenroom
 		return advance(s, greenroom.Proving, "The name "+d.Hostname+" is written.", now)
 	case Prove:
 		if d.Phase != greenroom.Proving || o.Proof == nil {
-			return nil
+			return nil, nil
 		}
 		return proved(s, *o.Proof, now)
-	case Unpublish:
-		if !going {
-			return nil
-		}
-		if o.Err != nil {
-			return retry(s, "The name could not be removed yet.", o.Err, now)
-		}
+	case Unpublish, Terminate:
+		return removing(s, o, now), nil
+	}
+	return nil, nil
+}
+
+// removing takes the outcome of a removal to a desktop that is going.
+func removing(s *greenroom.Seat, o Outcome, now time.Time) *greenroom.Event {
+	d := &s.Desktop
+	switch name := o.Effect.Do == Unpublish; {
+	case d.Phase != greenroom.Terminating && d.Phase != greenroom.Failed:
+	case o.Err != nil && name:
+		return retry(s, "The name could not be removed yet.", o.Err, now)
+	case o.Err != nil:
+		return retry(s, "The machine could not be removed yet.", o.Err, now)
+	case name:
 		d.Unpublished = true
-	case Terminate:
-		if !going {
-			return nil
-		}
-		if o.Err != nil {
-			return retry(s, "The machine could not be removed yet.", o.Err, now)
-		}
+	default:
 		d.RemovalAskedAt = now
 	}
 	return nil
@@ -102,23 +108,30 @@ func queued(s *greenroom.Seat, o Outcome, now time.Time) *greenroom.Event {
 }
 
 // namingFailed treats a name that was not written. One that somebody else has is not waited for: the next desktop has another.
-func namingFailed(s *greenroom.Seat, err error, now time.Time) *greenroom.Event {
+func namingFailed(s *greenroom.Seat, err error, now time.Time) (*greenroom.Event, error) {
 	if !errors.Is(err, greenroom.ErrConflict) {
-		return retry(s, "The name could not be written yet.", err, now)
+		return retry(s, "The name could not be written yet.", err, now), nil
 	}
 	s.Desktop.Unpublished = true // nothing of ours can be there
-	e := fail(s, "The zone has a record of "+s.Desktop.Hostname+" that is not greenroom's; it was left alone, and the desktop needs another name.", now)
-	e.Data["cause"] = err.Error()
-	return &e
+	return failed(s, "The zone has a record of "+s.Desktop.Hostname+" that is not greenroom's; it was left alone, and the desktop needs another name.", err, now)
+}
+
+// failed is fail with the cause as evidence.
+func failed(s *greenroom.Seat, why string, cause error, now time.Time) (*greenroom.Event, error) {
+	e, err := fail(s, why, now)
+	if err == nil {
+		e.Data["cause"] = cause.Error()
+	}
+	return e, err
 }
 
 // launchFailed treats a refusal. That this call launched nothing does not say that no other did, with the same
 // token and more luck: the attempt is confirmed dead like any other before there is a next one.
-func launchFailed(s *greenroom.Seat, err error, now time.Time) *greenroom.Event {
+func launchFailed(s *greenroom.Seat, err error, now time.Time) (*greenroom.Event, error) {
 	d := &s.Desktop
 	permanent, capacity := errors.Is(err, greenroom.ErrPermanent), errors.Is(err, greenroom.ErrCapacity)
 	if !permanent && !capacity {
-		return retry(s, "The machine could not be started yet.", err, now)
+		return retry(s, "The machine could not be started yet.", err, now), nil
 	}
 	fallback := "The provider refused to start the machine."
 	if capacity {
@@ -126,18 +139,16 @@ func launchFailed(s *greenroom.Seat, err error, now time.Time) *greenroom.Event 
 		d.Tried = append(d.Tried, d.Launch.Place)
 	}
 	d.Permanent = permanent
-	e := fail(s, greenroom.Sentence(err, fallback), now)
-	e.Data["cause"] = err.Error()
-	return &e
+	return failed(s, greenroom.Sentence(err, fallback), err, now)
 }
 
 // proved keeps the proof and moves on when it holds.
-func proved(s *greenroom.Seat, proof greenroom.Proof, now time.Time) *greenroom.Event {
+func proved(s *greenroom.Seat, proof greenroom.Proof, now time.Time) (*greenroom.Event, error) {
 	d := &s.Desktop
 	d.Proof = &proof
 	if !proof.OK {
 		last := proof.Steps[max(len(proof.Steps)-1, 0)]
-		return retry(s, "The desktop does not answer from outside yet ("+last.Name+": "+last.Detail+").", nil, now)
+		return retry(s, "The desktop does not answer from outside yet ("+last.Name+": "+last.Detail+").", nil, now), nil
 	}
 	data := map[string]string{}
 	for _, step := range proof.Steps {
@@ -152,18 +163,22 @@ func proved(s *greenroom.Seat, proof greenroom.Proof, now time.Time) *greenroom.
 		data[string(stage)] = seconds(end.Sub(d.Timings[stage]))
 	}
 	data["total"] = seconds(now.Sub(d.Timings[greenroom.Launching]))
+	if err := enter(s, greenroom.Ready, now); err != nil {
+		return nil, err
+	}
 	s.Failures, d.Error = 0, ""
-	enter(s, greenroom.Ready, now)
 	return &greenroom.Event{
 		At: now, Kind: greenroom.EventReady, Seat: s.ID, Attempt: d.Attempt, Data: data,
 		Message: "The desktop is ready: its name, certificate and page were proved from outside.",
-	}
+	}, nil
 }
 
-func advance(s *greenroom.Seat, to greenroom.Phase, why string, now time.Time) *greenroom.Event {
+func advance(s *greenroom.Seat, to greenroom.Phase, why string, now time.Time) (*greenroom.Event, error) {
+	if err := enter(s, to, now); err != nil {
+		return nil, err
+	}
 	s.Desktop.Error = ""
-	enter(s, to, now)
-	return &greenroom.Event{At: now, Kind: greenroom.EventPhase, Seat: s.ID, Attempt: s.Desktop.Attempt, Message: why, Data: map[string]string{"phase": string(to)}}
+	return &greenroom.Event{At: now, Kind: greenroom.EventPhase, Seat: s.ID, Attempt: s.Desktop.Attempt, Message: why, Data: map[string]string{"phase": string(to)}}, nil
 }
 
 // retry schedules another try of the stage's effect. Only a new complaint is told: the same one again would

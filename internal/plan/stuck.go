@@ -8,20 +8,20 @@ import (
 	"greenroom"
 )
 
-// Trouble is one way in which a meeting does not move as it should.
+// Trouble is one finding about a stuck meeting.
 type Trouble struct {
 	Kind    string    // stable name
 	Seat    string    // its id; empty for the whole meeting
 	Note    bool      // worth knowing, and wanted
 	Message string    // what is wrong: a sentence
-	Since   time.Time // when it should have moved on, or when this began
-	Error   string    // the last thing that went wrong, if anything did
+	Since   time.Time // when it should have progressed, or when this began
+	Error   string    // the last error, if there was one
 	Fix     string    // what an operator can do
 }
 
 // How long things may take beyond their time before they are called stuck.
 const (
-	OverdueAfter = time.Minute     // of a wake, a stage's deadline, a machine's greatest age
+	OverdueAfter = time.Minute     // of a wake, a stage's deadline, a machine's maximum age
 	slowRemoval  = 5 * time.Minute // of a desktop, or of a whole meeting after its end
 )
 
@@ -37,7 +37,7 @@ func Stuck(m *greenroom.Meeting, now time.Time) []Trouble {
 	var out []Trouble
 	if !m.WakeAt.IsZero() && now.After(m.WakeAt.Add(OverdueAfter)) {
 		out = append(out, Trouble{Kind: "overdue", Since: m.WakeAt, Error: lastError(m),
-			Message: "It should have been looked at and was not: the server is overloaded, or every look goes wrong.",
+			Message: "It should have been looked at and was not: the server is overloaded, or every pass fails.",
 			Fix:     "see the server's log for this id, and greenroom_wake_lateness_seconds; greenroom plan " + m.ID + " shows what a look would do"})
 	}
 	for i := range m.Seats {
@@ -70,23 +70,23 @@ func stuckSeat(m *greenroom.Meeting, s *greenroom.Seat, now time.Time) (Trouble,
 	switch {
 	case d.Phase.Starting() && now.After(later(t.Since, d.TurnAt).Add(deadline+OverdueAfter)):
 		t.Kind, t.Message = "slow_stage", fmt.Sprintf("Its desktop is %s for much longer than the %s that stage may take, and was not replaced.", d.Phase, greenroom.Duration(deadline))
-		t.Fix = provider + " and at the server's log; greenroom park " + m.ID + " holds everything meanwhile"
+		t.Fix = provider + " and at the server's log; greenroom park " + m.ID + " stops all actions on it meanwhile"
 	case (d.Phase == greenroom.Terminating || d.Phase == greenroom.Failed) && !d.Cleared && now.After(t.Since.Add(slowRemoval)):
 		t.Kind, t.Message = "slow_removal", "Its desktop was to be removed, and its machine or its name is not confirmed to be gone."
 		t.Fix = provider + thing(" for ", d.InstanceID) + thing(" and at the zone for ", d.Hostname) + "; greenroom asks again by itself"
 	case givenUp(s) && m.EndReason == "" && !s.Removed:
 		t.Kind, t.Message = "given_up", fmt.Sprintf("Its desktop failed %d times in a row and is not tried again.", s.Failures)
 		if d.Permanent {
-			t.Message = "Its desktop failed for a reason that no retry can mend."
+			t.Message = "Its desktop failed for a reason that no retry can fix."
 		}
-		t.Fix = "mend the cause; then its person asks for a new desktop on the join page, or end the meeting: greenroom end " + m.ID
+		t.Fix = "fix the cause; then its person asks for a new desktop on the join page, or end the meeting: greenroom end " + m.ID
 	default:
 		return t, false
 	}
 	return t, true
 }
 
-// tooOld lists desktops that have outlived their greatest age, parked or not: the machine should have ended itself.
+// tooOld lists desktops that have outlived their maximum age, parked or not: the machine should have ended itself.
 func tooOld(m *greenroom.Meeting, now time.Time) []Trouble {
 	var out []Trouble
 	for i := range m.Seats {

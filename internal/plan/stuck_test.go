@@ -132,7 +132,7 @@ func TestOutlook(t *testing.T) {
 	}{
 		{"backoff", failed(4, false), 4 * time.Second, "attempt 5 begins, after failure 4 of at most 8"},
 		{"given up", failed(8, false), -time.Hour, "given up after 8 failures"},
-		{"permanent", failed(1, true), -time.Hour, "no retry can mend"},
+		{"permanent", failed(1, true), -time.Hour, "no retry can fix"},
 		{"parked", parked(ok(greenroom.Booting)), time.Hour, "the parking ends"},
 		{"planned", ok(greenroom.Planned), -10 * time.Minute, "10m before the start"},
 		{"nobody came", ok(greenroom.Ready), 15 * time.Minute, "if nobody has come"},

@@ -52,7 +52,7 @@ func IsReference(text string) bool {
 	return strings.HasPrefix(text, filePrefix) || strings.HasPrefix(text, awsPrefix)
 }
 
-// Manager is a secret manager. Its errors are greenroom.UserErrors where a person can mend them.
+// Manager is a secret manager. Its errors are greenroom.UserErrors where a person can fix them.
 type Manager interface {
 	// Read returns the present value of the secret of that name, or of one key of it if it is a JSON object.
 	Read(ctx context.Context, name, jsonKey string) (string, error)

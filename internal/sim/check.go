@@ -20,6 +20,7 @@ type book struct {
 	now     greenroom.Meeting // as last saved
 	live    time.Duration     // since when its state has been a live one
 	edits   int
+	forced  bool                         // the organiser's present change is one that takes desktops from people knowingly
 	stops   map[greenroom.EndReason]bool // what the organiser asked for
 	invited map[string]bool              // by join key
 	data    map[string]string            // accepted session data, by seat and key
@@ -107,7 +108,7 @@ func (l *life) checkUnpublish(name string) {
 	}
 }
 
-// checkEntry runs when somebody was given a way in.
+// checkEntry runs when somebody was given the entry URL.
 func (l *life) checkEntry(b *book, role, name, token string) {
 	if !l.proved[name] {
 		l.fail("%s was sent to %s, which was never proved", role, name)
@@ -144,7 +145,7 @@ func (l *life) checkLobby(p *person, st meetings.Standing) {
 	}
 }
 
-// checkWayIn runs when somebody was given a way in and did not get in.
+// checkWayIn runs when somebody was given the entry URL and did not get in.
 func (l *life) checkWayIn(p *person) {
 	if wait := l.now - max(p.since, l.calmAt); l.calm && wait > lobbyTime {
 		l.fail("%s is given ways in for %s in a calm world, and none leads anywhere", p.seat, wait)

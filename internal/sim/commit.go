@@ -23,6 +23,9 @@ func (l *life) committed(b *book, events []greenroom.Event) {
 	if prev.Rev > 0 {
 		l.checkOwners(b, &prev, &next)
 	}
+	if l.cur.name == "edit" && !b.forced {
+		l.checkEdit(b, &prev, &next)
+	}
 	l.checkMoves(&prev, events, &next)
 	for i := range next.Seats {
 		l.checkSeat(b, prev.AnySeat(next.Seats[i].ID), &next.Seats[i])
@@ -172,6 +175,18 @@ func (l *life) checkOwners(b *book, prev, next *greenroom.Meeting) {
 	}
 }
 
+// checkEdit runs when a change that was not forced is saved: it takes no desktop from anybody.
+func (l *life) checkEdit(b *book, prev, next *greenroom.Meeting) {
+	now := epoch.Add(l.now - 2*maxOffset)
+	for _, was := range prev.Present() {
+		is := next.Seat(was.Role)
+		later := next.StartsAt.After(prev.StartsAt) && now.Before(next.LaunchAt().Add(-time.Minute-4*maxOffset)) && !now.Before(prev.LaunchAt().Add(-time.Minute))
+		if l.there(was, now.Add(4*maxOffset)) && was.Desktop.Phase.Live() && (is == nil || later) {
+			l.fail("a change that was not forced takes the desktop of %s of %s, who is or was there a moment ago", was.Role, b.id)
+		}
+	}
+}
+
 func sameData(a, b *greenroom.SessionData) bool {
 	return a == b || a != nil && b != nil && *a == *b
 }
@@ -179,6 +194,7 @@ func sameData(a, b *greenroom.SessionData) bool {
 func (l *life) checkDesktopOwner(check func(part string, same bool, role string), was, is *greenroom.Seat) {
 	a, b := &was.Desktop, &is.Desktop
 	check("entry", slices.Equal(a.Tokens, b.Tokens), was.ID)
+	check("meeting", a.Released == b.Released, was.ID)
 	check("desktop", a.Phase == b.Phase && a.InstanceID == b.InstanceID && a.Address == b.Address && a.KillAt.Equal(b.KillAt) && a.Cleared == b.Cleared &&
 		a.Unpublished == b.Unpublished && a.RemovalAskedAt.Equal(b.RemovalAskedAt) && a.EndReason == b.EndReason, was.ID)
 	check("timing", maps.EqualFunc(a.Timings, b.Timings, time.Time.Equal), was.ID)
@@ -220,7 +236,9 @@ func (l *life) unlawful(b *book, prev, next *greenroom.Meeting) string {
 			return "and somebody is connected"
 		case b.was[greenroom.EventConnected] == 0 && (next.Blueprint.Reports() || b.was[greenroom.EventEntered] == 0):
 			return "and nobody ever came"
+		case graceOver && (overtimeOver(next, at) || !at.Before(l.lastThere(next).Add(time.Duration(r.EmptyAfter)))):
 		case graceOver:
+			return "and somebody was there shortly before"
 		case !next.Blueprint.Reports():
 			return "and nobody can know that it was empty"
 		case at.Before(l.emptySince(next).Add(time.Duration(r.EmptyAfter))):
@@ -230,8 +248,11 @@ func (l *life) unlawful(b *book, prev, next *greenroom.Meeting) string {
 		if next.Used() || slices.ContainsFunc(next.Seats, func(s greenroom.Seat) bool { return !s.Desktop.Agent.ConnectedAt.IsZero() }) {
 			return "and somebody was there"
 		}
-		if next.EndReason == greenroom.NoShow && !graceOver {
-			return l.cameInTime(next, at)
+		if next.EndReason == greenroom.NoShow && at.Before(next.EndsAt) {
+			return "and somebody had time to come"
+		}
+		if next.EndReason == greenroom.NoShow && !graceOver && slices.ContainsFunc(next.Seats, func(s greenroom.Seat) bool { return !s.EnteredAt.IsZero() || !s.RequestedAt.IsZero() }) {
+			return "and somebody was on the way"
 		}
 		if next.EndReason == greenroom.GaveUp && slices.ContainsFunc(next.Present(), func(s *greenroom.Seat) bool { return s.Desktop.Phase == greenroom.Ready }) {
 			return "and there is a desktop"
@@ -244,8 +265,23 @@ func (l *life) unlawful(b *book, prev, next *greenroom.Meeting) string {
 	return ""
 }
 
+// overtimeOver reports whether even those who are connected have to go.
+func overtimeOver(m *greenroom.Meeting, at time.Time) bool {
+	r := m.Blueprint.Rules
+	return !at.Before(m.EndsAt.Add(time.Duration(max(r.Grace, r.Overtime))))
+}
+
 func (l *life) emptySince(m *greenroom.Meeting) time.Time {
-	since := m.StartsAt
+	since := l.lastThere(m)
+	if m.StartsAt.After(since) {
+		since = m.StartsAt
+	}
+	return since
+}
+
+// lastThere is when somebody was connected last.
+func (l *life) lastThere(m *greenroom.Meeting) time.Time {
+	var since time.Time
 	for _, s := range m.Seats {
 		if s.LeftAt.After(since) {
 			since = s.LeftAt
@@ -254,22 +290,11 @@ func (l *life) emptySince(m *greenroom.Meeting) time.Time {
 	return since
 }
 
-// cameInTime looks for a seat whose person still had time to come.
-func (l *life) cameInTime(m *greenroom.Meeting, at time.Time) string {
-	for _, s := range m.Present() {
-		d := &s.Desktop
-		ready, was := d.Timings[greenroom.Ready]
-		if d.Phase != greenroom.Ready && d.Phase != greenroom.Terminating && d.Phase != greenroom.InUse || !was {
-			continue
-		}
-		if ready.Before(m.StartsAt) {
-			ready = m.StartsAt
-		}
-		if at.Before(ready.Add(time.Duration(m.Blueprint.Rules.NoShowAfter))) && d.EndReason != greenroom.RemovedNoShow {
-			return "and " + s.ID + " had time to come"
-		}
-	}
-	return ""
+// there reports whether a desktop's person is connected at that time, or was within empty_after.
+func (l *life) there(s *greenroom.Seat, at time.Time) bool {
+	d := &s.Desktop
+	left := d.Agent.DisconnectedAt
+	return d.Connected() || !left.IsZero() && at.Before(left.Add(time.Duration(l.blueprint.Rules.EmptyAfter)))
 }
 
 // checkSeat holds one desktop against what it was.
@@ -323,8 +348,8 @@ func (l *life) checkTerminating(b *book, was, is *greenroom.Seat) {
 			unlawful = "and nobody asked for another"
 		}
 	case greenroom.RemovedRescheduled:
-		if was.Desktop.Connected() {
-			unlawful = "and somebody is connected"
+		if l.there(was, at) && !d.Released {
+			unlawful = "and somebody is or was there a moment ago"
 		} else if !at.Before(b.now.LaunchAt()) {
 			unlawful = "and the start is near"
 		}
@@ -333,7 +358,11 @@ func (l *life) checkTerminating(b *book, was, is *greenroom.Seat) {
 		if ready.Before(b.now.StartsAt) {
 			ready = b.now.StartsAt
 		}
-		if was.Desktop.Phase == greenroom.InUse || !d.Agent.ConnectedAt.IsZero() || at.Before(ready.Add(time.Duration(b.now.Blueprint.Rules.NoShowAfter))) {
+		if !b.now.Blueprint.Reports() && !was.EnteredAt.Before(ready) {
+			unlawful = "and its person was let in"
+		} else if !was.EnteredAt.Before(ready) && at.Before(was.EnteredAt.Add(greenroom.TokenLife-2*maxOffset)) {
+			unlawful = "and its person is on the way in"
+		} else if was.Desktop.Phase == greenroom.InUse || !d.Agent.ConnectedAt.IsZero() || at.Before(ready.Add(time.Duration(b.now.Blueprint.Rules.NoShowAfter))) {
 			unlawful = "and its person had time to come"
 		}
 	default:

@@ -122,6 +122,8 @@ func (l *life) changeMind(t *thread, b *book) {
 		l.park(t, b)
 		return
 	}
+	edit.Force = l.rng.IntN(4) == 0
+	b.forced = edit.Force
 	err := t.do("edit", b, func(p *process) error {
 		m, err := p.service.Edit(context.Background(), b.id, edit, 0)
 		if err == nil && edit.Title != nil && m.Title != title {

@@ -73,7 +73,7 @@ func (p *process) start() {
 	p.running, p.again, p.failures = map[string]bool{}, map[string]bool{}, map[string]int{}
 	keeper := &ledger{l}
 	providers := map[greenroom.Provider]compute.Provider{"sim": (*cloud)(l)}
-	logger := slog.New(slog.DiscardHandler)
+	logger := slog.New(complaints{l})
 	p.service = meetings.New(meetings.Options{
 		Store: keeper, Blueprints: []greenroom.Blueprint{l.blueprint}, Kick: p.kick, Issuer: issuer{},
 		Keys:  meetings.Keys{Master: []byte("the simulation's master key")},
@@ -84,7 +84,7 @@ func (p *process) start() {
 		Meetings: keeper, Providers: providers, Records: (*zone)(l), Prober: (*prober)(l), Zone: zoneName,
 		UserData: p.service.UserData, Now: p.clock, Logger: logger,
 	}
-	p.sweeper = &advance.Sweeper{Store: keeper, Providers: providers, Records: (*zone)(l), Kick: p.kick, Logger: logger}
+	p.sweeper = &advance.Sweeper{Store: keeper, Providers: providers, Records: (*zone)(l), Kick: p.kick, Now: p.clock, Logger: logger}
 	l.spawn(p, aSweep, "sweep", l.between(0, 10*time.Second), p.sweep)
 	for _, b := range l.books {
 		if w := b.wake; b.open() && w.at <= l.now {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"greenroom"
+	"greenroom/internal/backoff"
 )
 
 // Meetings is what a change needs of a Store.
@@ -15,7 +17,10 @@ type Meetings interface {
 }
 
 // MaxRaces bounds how often Change begins again because somebody else saved the meeting meanwhile.
-const MaxRaces = 32
+const MaxRaces = 128
+
+// hurried is how often Change begins again without a pause. Who loses more often than that races with many.
+const hurried = 4
 
 // ErrUnchanged is returned by a change that finds nothing to save.
 var ErrUnchanged = errors.New("unchanged")
@@ -39,6 +44,7 @@ func ChangeFrom(ctx context.Context, s Meetings, m greenroom.Meeting, f func(*gr
 
 func change(ctx context.Context, s Meetings, m greenroom.Meeting, f func(*greenroom.Meeting) ([]greenroom.Event, error)) (greenroom.Meeting, error) {
 	id := m.ID
+	pause := backoff.Every(time.Millisecond, 50*time.Millisecond)
 	for races := 1; ; races++ {
 		events, err := f(&m)
 		if errors.Is(err, ErrUnchanged) {
@@ -47,14 +53,14 @@ func change(ctx context.Context, s Meetings, m greenroom.Meeting, f func(*greenr
 		if err != nil {
 			return m, err
 		}
-		saved, err := s.Update(ctx, m, events)
+		saved, err := s.Update(ctx, m, m.Bound(events))
 		if !errors.Is(err, greenroom.ErrConflict) {
 			return saved, err
 		}
 		if races == MaxRaces {
 			return m, fmt.Errorf("change meeting %s: %w", id, err)
 		}
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || races > hurried && !pause.Wait(ctx) {
 			return m, fmt.Errorf("change meeting %s: %w", id, context.Cause(ctx))
 		}
 		if m, err = s.Meeting(ctx, id); err != nil {

@@ -248,7 +248,7 @@ func cannedStandings() []cannedStanding {
 		}),
 		with("lobby-parked", cannedNow.Add(13*time.Minute), func(s *meetings.Standing) {
 			s.State, s.Phase, s.Parked, s.Stages = greenroom.InProgress, greenroom.Booting, true, stages(1)
-			s.Message = "An operator has paused greenroom for this meeting to look at a problem, so your desktop is not getting ready at the moment. It goes on as soon as they let it, and by 10:32 EST at the latest. Stay on this page: it takes you in by itself. If you cannot wait, tell the organiser."
+			s.Message = "An operator has parked this meeting to look at a problem, so your desktop is not getting ready at the moment. It continues when it is resumed, and by 10:32 EST at the latest. Stay on this page: it takes you in by itself. If you cannot wait, tell the organiser."
 		}),
 		with("lobby-ready", cannedNow.Add(4*time.Minute), func(s *meetings.Standing) {
 			s.State, s.Phase, s.CanEnter, s.Message, s.Stages = greenroom.AllReady, greenroom.Ready, true, "You are taken there now.", stages(5)
@@ -264,7 +264,7 @@ func cannedStandings() []cannedStanding {
 		}),
 		with("lobby-failed", cannedNow.Add(time.Hour), func(s *meetings.Standing) {
 			s.State, s.EndReason = greenroom.Ended, greenroom.GaveUp
-			s.Message = "This meeting has ended because no desktop could be started for it. Tell the organiser, who can see what went wrong."
+			s.Message = "This meeting has ended because no desktop could be started for it. Tell the organiser, who can see the error."
 		}),
 	}
 	back := with("lobby-return", cannedNow.Add(20*time.Minute), func(s *meetings.Standing) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"greenroom"
+	"greenroom/internal/httpx"
 )
 
 // methodError is a call of a page that exists, by a method that it does not have.
@@ -44,6 +45,9 @@ func (w *Web) page(h func(http.ResponseWriter, *http.Request) error) http.Handle
 		if me, ok := errors.AsType[*methodError](err); ok {
 			rw.Header().Set("Allow", strings.Join(me.allow, ", "))
 		}
+		if problem, ok := errors.AsType[*httpx.Problem](err); ok && problem.RetryAfter > 0 {
+			rw.Header().Set("Retry-After", httpx.Seconds(problem.RetryAfter))
+		}
 		if err := w.view.write(rw, r, p.Status, "error", p); err != nil {
 			w.log.ErrorContext(r.Context(), "error page failed", "err", err)
 			http.Error(rw, p.Heading, p.Status)
@@ -57,14 +61,14 @@ func explain(err error) errorPage {
 	switch _, isMethod := errors.AsType[*methodError](err); {
 	case isMethod:
 		p.Status, p.Heading = http.StatusMethodNotAllowed, "That does not work here"
-		p.Text = "This page cannot be asked for in that way."
+		p.Text = "This page does not accept this kind of request."
 		p.Hint = "Go back and use the buttons of the page."
 	case errors.Is(err, greenroom.ErrNotFound):
 		p.Status, p.Heading = http.StatusNotFound, "There is nothing here"
 		p.Text = "No page or meeting has this address."
 		p.Hint = "Check the link for a missing letter, or find the meeting in the list."
 	case errors.Is(err, greenroom.ErrForbidden):
-		p.Status, p.Heading = http.StatusForbidden, "This is not open to you"
+		p.Status, p.Heading = http.StatusForbidden, "You may not see this"
 		p.Text = greenroom.Sentence(err, "You may not see this.")
 		p.Hint = "Sign in with an organiser's token and try again."
 	case errors.Is(err, greenroom.ErrEnded):
@@ -79,8 +83,11 @@ func explain(err error) errorPage {
 		p.Status, p.Heading = http.StatusTooManyRequests, "Too many tries"
 		p.Text = greenroom.Sentence(err, "There were too many requests from your address.")
 		p.Hint = "Wait a minute, then try again."
+		if problem, ok := errors.AsType[*httpx.Problem](err); ok {
+			p.Text = problem.Detail
+		}
 	default:
-		p.Status, p.Heading = http.StatusInternalServerError, "That went wrong"
+		p.Status, p.Heading = http.StatusInternalServerError, "Internal error"
 		p.Text = greenroom.Sentence(err, "Something failed on our side. Meetings that were scheduled go on as planned.")
 		p.Hint = "Try again in a moment. If it stays, tell whoever runs this greenroom."
 		if ie, ok := errors.AsType[*greenroom.InvalidError](err); ok {
@@ -97,7 +104,7 @@ func explainJoin(err error, p errorPage) errorPage {
 	p.Home, p.Bare = false, true
 	switch {
 	case errors.Is(err, greenroom.ErrForbidden):
-		p.Heading = "This link does not open the door"
+		p.Heading = "This link is not valid"
 		p.Text = "The key in the link is missing, incomplete, or has been replaced by a new one."
 		p.Hint = "Open the link from your invitation again, complete. If it still fails, ask the organiser for a new link."
 	case errors.Is(err, greenroom.ErrNotFound):

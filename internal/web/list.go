@@ -36,6 +36,7 @@ var listChoices = []struct{ show, name, empty string }{
 	{string(greenroom.Preparing), greenroom.Preparing.Label(), "No desktop is being started."},
 	{string(greenroom.AllReady), greenroom.AllReady.Label(), "No meeting has all its desktops ready and waiting."},
 	{string(greenroom.InProgress), greenroom.InProgress.Label(), "No meeting is going on."},
+	{string(greenroom.Waiting), greenroom.Waiting.Label(), "No meeting waits for people without a desktop."},
 	{string(greenroom.Ended), greenroom.Ended.Label(), "No meeting has ended yet."},
 	{"all", "All", "No meeting was ever scheduled here."},
 }

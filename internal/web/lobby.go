@@ -49,7 +49,11 @@ type lobbyPage struct {
 func (w *Web) lobby(rw http.ResponseWriter, r *http.Request) error {
 	id, seat := r.PathValue("id"), r.PathValue("seat")
 	key, fromLink := seatKey(r)
-	st, err := w.joined(r, func() (meetings.Standing, error) { return w.service.Standing(r.Context(), id, seat, key) })
+	var st meetings.Standing
+	err := w.joins.Ask(r, id, seat, func() (err error) {
+		st, err = w.service.Standing(r.Context(), id, seat, key)
+		return err
+	})
 	if err != nil && (!errors.Is(err, greenroom.ErrEnded) || st.Meeting == "") {
 		return err
 	}
@@ -84,8 +88,10 @@ func seatKey(r *http.Request) (string, bool) {
 func (w *Web) enter(rw http.ResponseWriter, r *http.Request) error {
 	r.Body = http.MaxBytesReader(rw, r.Body, maxForm)
 	id, seat, key := r.PathValue("id"), r.PathValue("seat"), r.PostFormValue("key")
-	st, err := w.joined(r, func() (meetings.Standing, error) {
-		return w.service.Enter(r.Context(), id, seat, key, httpx.ClientAddr(r))
+	var st meetings.Standing
+	err := w.joins.Enter(r, id, seat, key, func() (err error) {
+		st, err = w.service.Enter(r.Context(), id, seat, key, httpx.ClientAddr(r))
+		return err
 	})
 	if err != nil {
 		return err
@@ -98,19 +104,6 @@ func (w *Web) enter(rw http.ResponseWriter, r *http.Request) error {
 	return w.view.write(rw, r, http.StatusOK, "enter", enterPage{
 		frame: frame{Title: "Your desktop is ready", Now: time.Now(), Bare: true}, URL: st.URL,
 	})
-}
-
-// joined asks package meetings, unless the client came with too many wrong links.
-func (w *Web) joined(r *http.Request, ask func() (meetings.Standing, error)) (meetings.Standing, error) {
-	client := httpx.ClientKey(r)
-	if _, spent := w.wrong.Spent(client); spent {
-		return meetings.Standing{}, greenroom.ErrThrottled
-	}
-	st, err := ask()
-	if errors.Is(err, greenroom.ErrForbidden) || errors.Is(err, greenroom.ErrNotFound) {
-		w.wrong.Allow(client)
-	}
-	return st, err
 }
 
 // enterPage leads on to the desktop.
@@ -151,11 +144,11 @@ func headline(p *lobbyPage, st meetings.Standing) string {
 	case p.CanEnter:
 		return "Your desktop is ready"
 	case st.Parked:
-		return "greenroom is paused for this meeting"
+		return "This meeting is parked"
 	case p.Wanted && p.Failing:
 		return "Your desktop could not be started"
 	case p.Wanted:
-		return "Your desktop was put away"
+		return "Your desktop was removed"
 	case p.Failing:
 		return "This takes longer than usual"
 	case p.Early:

@@ -51,7 +51,7 @@ func TestLobby(t *testing.T) {
 		s := open(t)
 		m := s.scheduled(t)
 		r := s.get(t, "/join/"+m.ID+"/student?key="+m.Seats[0].Key)
-		r.want(t, http.StatusForbidden, "This link does not open the door", "ask the organiser for a new link")
+		r.want(t, http.StatusForbidden, "This link is not valid", "ask the organiser for a new link")
 		if len(r.Cookies()) > 0 {
 			t.Error("a wrong key was remembered")
 		}

@@ -53,6 +53,13 @@ func (w *Web) login(rw http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	if !good {
+		if w.wrong != nil {
+			if wait := w.wrong(r); wait > 0 {
+				p := httpx.TooManyRequests.Problem("Too many wrong tokens came from your address, and this one is wrong, too.")
+				p.RetryAfter = wait
+				return p
+			}
+		}
 		return w.view.write(rw, r, http.StatusForbidden, "login", newLoginPage(next, true, time.Now()))
 	}
 	http.SetCookie(rw, w.cookie(httpx.Cookie, token, "/", 30*24*time.Hour))

@@ -28,13 +28,14 @@ type meetingPage struct {
 	ZoneHint string
 	Ended    string // why it is over, once it is
 	Next     string // what happens next, and when
-	Parked   string // until when an operator holds the meeting, in words; "" if nobody does
+	Parked   string // until when the meeting is parked, in words; "" if it is not
 	Reason   string // the operator's word on it
 	VideoURL string
 	Version  int64
 	Seats    []seatCard
 	Timeline []timelineEntry
 	Older    bool // the timeline is longer than shown
+	Unlisted int  // entries that it had no room for
 	Edit     editForm
 	Editing  bool // the form was sent and has faults: show it open
 	CanEdit  bool
@@ -52,7 +53,7 @@ type seatCard struct {
 	State    pill
 	Phase    greenroom.Phase
 	Note     string // what happened to the desktop, if that needs words
-	Trouble  string // what went wrong last
+	Trouble  string // the last error
 	Warnings []string
 	Agent    *agentCard
 	Stages   []stage
@@ -150,6 +151,7 @@ func newMeetingPage(m *greenroom.Meeting, events []greenroom.Event, links map[st
 	if m.ParkedUntil.After(now) {
 		p.Parked, p.Reason, p.Next = clock(m.ParkedUntil, m.TimeZone), m.ParkedReason, ""
 	}
+	p.Unlisted = m.Unlisted
 	for _, s := range m.Present() {
 		p.Seats = append(p.Seats, newSeatCard(m, s, links[s.ID], now))
 	}
@@ -166,7 +168,7 @@ func newSeatCard(m *greenroom.Meeting, s *greenroom.Seat, link string, now time.
 	d := s.Desktop
 	c := seatCard{
 		ID: s.ID, Role: s.Role, Name: s.Name, Email: s.Email, JoinURL: link, ShowLink: m.EndReason == "",
-		State: phasePill(&d), Phase: d.Phase, Desktop: d, Stages: desktopStages(&d),
+		State: phasePill(&d, m.TimeZone), Phase: d.Phase, Desktop: d, Stages: desktopStages(&d),
 		Warnings: warnings(&d, m.TimeZone, now), Agent: newAgentCard(&d),
 	}
 	if s.Email != "" {
@@ -226,13 +228,24 @@ func next(m *greenroom.Meeting, now time.Time) string {
 	case greenroom.AllReady:
 		return fmt.Sprintf("Everything is ready. A desktop that nobody has used by %s is removed, and started again for who comes later.", at(noShow))
 	case greenroom.InProgress:
-		return fmt.Sprintf("The meeting is planned to end at %s. Desktops go at %s, or at %s at the latest while somebody is still connected.",
+		return fmt.Sprintf("The meeting is planned to end at %s. Desktops are removed at %s, or at %s at the latest while somebody is still connected.",
 			at(m.EndsAt), at(m.EndsAt.Add(time.Duration(rules.Grace))), at(m.EndsAt.Add(time.Duration(max(rules.Grace, rules.Overtime)))))
+	case greenroom.Waiting:
+		return waitingSentence(m)
 	case greenroom.Ending:
 		return "Desktops, their names and their access are being removed."
 	default:
 		return ""
 	}
+}
+
+// waitingSentence says what holds for a meeting without desktops.
+func waitingSentence(m *greenroom.Meeting) string {
+	end := clock(m.EndsAt, m.TimeZone)
+	if m.Used() {
+		return fmt.Sprintf("No desktop runs at the moment. Whoever opens their link before %s gets one.", end)
+	}
+	return fmt.Sprintf("Nobody has come, so no desktop runs. Whoever opens their link before %s gets one; if nobody does, the meeting ends then.", end)
 }
 
 func eventTone(k greenroom.EventKind) tone {

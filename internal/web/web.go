@@ -4,6 +4,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
@@ -20,9 +21,11 @@ type Options struct {
 	Service   service
 	Hub       hub // nil: open pages ask again now and then instead of being told
 	Logger    *slog.Logger
-	PublicURL string    // where people reach these pages; https makes cookies Secure
-	GoodToken goodToken // judges the token on the sign-in page; nil where nobody need sign in
-	Gallery   bool      // also serve /gallery, for people who work on the pages
+	PublicURL string                              // where people reach these pages; https makes cookies Secure
+	GoodToken goodToken                           // judges the token on the sign-in page; nil where nobody need sign in
+	Joins     *httpx.Joins                        // in front of join links, the API's own as well; nil: of the pages alone
+	Wrong     func(r *http.Request) time.Duration // counts a wrong token on the sign-in page, and says after how long another try makes sense; may be nil
+	Gallery   bool                                // also serve /gallery, for people who work on the pages
 }
 
 // goodToken reports whether a token is an organiser's.
@@ -37,7 +40,8 @@ type Web struct {
 	secure    bool
 	gallery   bool
 	view      *renderer
-	wrong     *httpx.Limiter // wrong join links by client
+	joins     *httpx.Joins
+	wrong     func(r *http.Request) time.Duration
 }
 
 // New returns the pages. It fails if a template or the bundle's manifest is broken; a bundle that was not
@@ -58,7 +62,7 @@ func New(o Options) (*Web, error) {
 	return &Web{
 		service: o.Service, hub: o.Hub, log: o.Logger, goodToken: o.GoodToken,
 		secure: public.Scheme == "https", gallery: o.Gallery, view: view,
-		wrong: httpx.NewLimiter(2*time.Second, 30),
+		joins: cmp.Or(o.Joins, httpx.NewJoins()), wrong: o.Wrong,
 	}, nil
 }
 

@@ -187,7 +187,7 @@ func TestSchedule(t *testing.T) {
 		s := open(t)
 		s.service.NextErr = io.ErrUnexpectedEOF
 		r := s.post(t, "/meetings", form())
-		r.want(t, http.StatusInternalServerError, "That went wrong")
+		r.want(t, http.StatusInternalServerError, "Internal error")
 		if strings.Contains(r.body, "EOF") {
 			t.Error("the page shows the operator's detail")
 		}

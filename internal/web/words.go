@@ -26,7 +26,7 @@ type pill struct {
 }
 
 var stateTones = map[greenroom.State]tone{
-	greenroom.Scheduled: calm, greenroom.Preparing: busy, greenroom.AllReady: good, greenroom.InProgress: good, greenroom.Ending: busy, greenroom.Ended: over,
+	greenroom.Scheduled: calm, greenroom.Preparing: busy, greenroom.AllReady: good, greenroom.InProgress: good, greenroom.Waiting: calm, greenroom.Ending: busy, greenroom.Ended: over,
 }
 
 var phaseTones = map[greenroom.Phase]tone{
@@ -44,9 +44,12 @@ func statePill(s greenroom.State, why greenroom.EndReason) pill {
 	return pill{s.Label(), stateTones[s]}
 }
 
-func phasePill(d *greenroom.Desktop) pill {
+func phasePill(d *greenroom.Desktop, zone string) pill {
 	if d.Connected() {
 		return pill{"Connected", good}
+	}
+	if since := d.AwaySince(); !since.IsZero() {
+		return pill{"Away since " + clock(since, zone), calm}
 	}
 	return pill{d.Phase.Words().Label, phaseTones[d.Phase]}
 }

@@ -272,34 +272,47 @@ func isTimeout(err error) bool {
 	return errors.As(err, &t) && t.Timeout()
 }
 
-func TestLimits(t *testing.T) {
+// TestWhoMakesWay: who has shown a token keeps the connection, and strangers make way for newer ones.
+func TestWhoMakesWay(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(o *gateway.Options) { o.MaxConns, o.MaxPerClient = 3, 2 })
-	open := func(from string) bool {
+	r := newRig(t, func(o *gateway.Options) { o.MaxConns, o.MaxPerClient = 8, 4 })
+	b := r.browser("127.0.0.1", true)
+	r.enter(b, r.teacher)
+	socket := b.socket(r.teacher)
+	open := func(from string) *tls.Conn {
 		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
 		conn, err := tls.DialWithDialer(&d, "tcp", r.address, &tls.Config{ServerName: r.teacher.host, RootCAs: r.roots()})
-		if err == nil {
-			t.Cleanup(func() { conn.Close() })
+		if err != nil {
+			t.Fatalf("from %s: %v", from, err)
 		}
-		return err == nil
+		t.Cleanup(func() { conn.Close() })
+		return conn
 	}
-	got := []bool{open("127.0.0.1"), open("127.0.0.1"), open("127.0.0.1"), open("127.0.0.2"), open("127.0.0.3")}
-	if want := []bool{true, true, false, true, false}; fmt.Sprint(got) != fmt.Sprint(want) {
-		t.Errorf("let in %v, want %v", got, want)
+	first := open("127.0.0.2")
+	for i := range 16 {
+		open(fmt.Sprintf("127.0.0.%d", 2+i%4))
 	}
-	if s := r.gateway.Stats(); s.Open != 3 || s.Limited != 2 {
+	_ = first.SetReadDeadline(time.Now().Add(patient))
+	if _, err := first.Read(make([]byte, 1)); err == nil || isTimeout(err) {
+		t.Errorf("the oldest stranger is still there: %v", err)
+	}
+	echo(t, socket, "still here")
+	r.enter(r.browser("127.0.0.9", true), r.student)
+	if s := r.gateway.Stats(); s.Open > 8 || s.Refused["made_way"] == 0 || s.Refused["no_room"] != 0 {
 		t.Errorf("%+v", s)
 	}
 }
 
-func TestTokensCannotBeTriedForEver(t *testing.T) {
+// TestGuessersShutNobodyOut: who shows many wrong tokens is told to wait, and who comes from the same address with a right one gets in.
+func TestGuessersShutNobodyOut(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	b := r.browser("127.0.0.1", true)
 	poll(t, "the limit of tries", func() bool {
-		return b.get("https://"+r.teacher.host+"/?authToken=x").StatusCode == http.StatusServiceUnavailable
+		return b.get("https://"+r.teacher.host+"/?authToken=x").StatusCode == http.StatusTooManyRequests
 	})
-	r.enter(r.browser("127.0.0.2", true), r.teacher) // others come in
+	r.enter(r.browser("127.0.0.1", true), r.teacher)
+	r.enter(r.browser("127.0.0.2", true), r.teacher)
 }
 
 // FuzzRequest: whatever is said without a pass, no desktop hears of it.

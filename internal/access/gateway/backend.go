@@ -13,9 +13,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/pires/go-proxyproto"
-
 	"greenroom"
+	"greenroom/internal/access"
 	"greenroom/internal/meetings"
 )
 
@@ -74,7 +73,10 @@ func introduce(conn net.Conn, t target) error {
 	if err != nil {
 		return err
 	}
-	_, err = proxyproto.HeaderProxyFromAddrs(2, net.TCPAddrFromAddrPort(client), net.TCPAddrFromAddrPort(local)).WriteTo(conn)
+	header, err := access.Header(net.TCPAddrFromAddrPort(client), net.TCPAddrFromAddrPort(local))
+	if err == nil {
+		_, err = conn.Write(header)
+	}
 	return err
 }
 

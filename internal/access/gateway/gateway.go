@@ -13,11 +13,10 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"greenroom"
+	"greenroom/internal/access"
 	"greenroom/internal/access/connlimit"
 	"greenroom/internal/httpx"
 	"greenroom/internal/meetings"
@@ -56,29 +55,23 @@ const (
 	maxPerWay  = 32 // connections to one desktop on behalf of one client, WebSockets aside
 )
 
+// Bounds of the checks of tokens: at once, and that wait for their turn.
+const (
+	maxChecks  = 32
+	maxWaiting = 1024
+)
+
 // Gateway passes requests to desktops.
 type Gateway struct {
 	o      Options
-	limits *connlimit.Limits
-	tokens *httpx.Limiter
+	pool   *connlimit.Pool
+	checks *connlimit.Turns // of tokens
+	wrong  *httpx.Guesses   // tokens
 	proxy  *httputil.ReverseProxy
 	back   *http.Transport
-	counts counts
+	counts access.Counts
 
-	mu       sync.Mutex
-	stopping bool
-	sockets  sync.WaitGroup // open WebSockets; none is added once stopping
-}
-
-type counts struct{ sockets, limited, refused, unreachable atomic.Int64 }
-
-// Stats counts since the start, but for what is open now.
-type Stats struct {
-	Open        int   // connections now
-	Sockets     int64 // WebSockets now
-	Limited     int64 // connections closed at once: too many, of all or of one client
-	Refused     int64 // requests without a pass or a good token
-	Unreachable int64 // requests that the desktop did not answer, or not with its key
+	sockets access.Sessions // WebSockets
 }
 
 // New returns a gateway.
@@ -91,18 +84,15 @@ func New(o Options) *Gateway {
 	o.IdleTime = cmp.Or(o.IdleTime, time.Minute)
 	o.DialTime = cmp.Or(o.DialTime, 5*time.Second)
 	o.Drain = cmp.Or(o.Drain, 3*time.Second)
-	const every, burst = time.Second / 20, 40 // of one client for one desktop, as the verifier allows a DCV server
-	g := &Gateway{o: o, limits: connlimit.New(o.MaxConns, o.MaxPerClient), tokens: httpx.NewLimiter(every, burst)}
+	g := &Gateway{o: o, checks: connlimit.NewTurns(maxChecks, maxWaiting), wrong: httpx.NewGuesses(time.Second/2, 30),
+		pool: connlimit.NewPool(connlimit.Limits{All: o.MaxConns, Each: o.MaxPerClient, PerProof: o.MaxPerClient, Reserve: o.MaxConns / 4})}
 	g.back = g.transport()
 	g.proxy = g.newProxy()
 	return g
 }
 
 // Stats returns the counts.
-func (g *Gateway) Stats() Stats {
-	return Stats{Open: g.limits.Count(), Sockets: g.counts.sockets.Load(), Limited: g.counts.limited.Load(),
-		Refused: g.counts.refused.Load(), Unreachable: g.counts.unreachable.Load()}
-}
+func (g *Gateway) Stats() access.Stats { return g.counts.Stats(g.pool, &g.sockets) }
 
 // Serve passes the listener's requests on until ctx ends. Then it closes the listener, refuses new requests, gives
 // sessions Drain to end, cuts the rest and returns nil. If the listener fails it returns that error.
@@ -112,53 +102,27 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 	defer g.back.CloseIdleConnections()
 	server := g.server(base)
 	failed := make(chan error, 1)
-	go func() { failed <- server.ServeTLS(&limited{Listener: l, gateway: g}, "", "") }()
+	go func() { failed <- server.ServeTLS(&connlimit.Listener{Listener: l, Pool: g.pool}, "", "") }()
 	var err error
 	select {
 	case err = <-failed:
 		err = fmt.Errorf("serve desktops: %w", err)
 	case <-ctx.Done():
 	}
-	g.mu.Lock()
-	g.stopping = true
-	g.mu.Unlock()
+	g.sockets.Stop()
 	grace, stop := context.WithTimeoutCause(context.WithoutCancel(ctx), g.o.Drain, errors.New("sessions took longer to end"))
 	defer stop()
-	context.AfterFunc(grace, cut)
 	if server.Shutdown(grace) != nil {
 		_ = server.Close() // what is left is being cut anyway
 	}
-	g.sockets.Wait()
+	left, _ := grace.Deadline()
+	g.sockets.Drain(time.Until(left), cut)
 	return err
-}
-
-// isStopping reports whether new requests are refused.
-func (g *Gateway) isStopping() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.stopping
-}
-
-// enter counts one more WebSocket, unless the gateway is stopping.
-func (g *Gateway) enter() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.stopping {
-		return false
-	}
-	g.sockets.Add(1)
-	g.counts.sockets.Add(1)
-	return true
-}
-
-func (g *Gateway) leave() {
-	g.counts.sockets.Add(-1)
-	g.sockets.Done()
 }
 
 func (g *Gateway) server(base context.Context) *http.Server {
 	return &http.Server{
-		Handler: g, BaseContext: func(net.Listener) context.Context { return context.WithValue(base, baseKey{}, base) },
+		Handler: g, ConnContext: connlimit.Context, ConnState: connlimit.State, BaseContext: func(net.Listener) context.Context { return context.WithValue(base, baseKey{}, base) },
 		ReadHeaderTimeout: g.o.HeaderTime, IdleTimeout: g.o.IdleTime, MaxHeaderBytes: maxHeader, DisableGeneralOptionsHandler: true,
 		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: g.certificate},
 		HTTP2: &http.HTTP2Config{

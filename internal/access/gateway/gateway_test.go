@@ -207,7 +207,7 @@ func TestWebSocketEnds(t *testing.T) {
 		t.Errorf("the desktop's goodbye arrived as %v", err)
 	}
 	_ = conn.CloseNow()
-	poll(t, "the socket to be gone", func() bool { return r.gateway.Stats().Sockets == 0 })
+	poll(t, "the socket to be gone", func() bool { return r.gateway.Stats().Sessions == 0 })
 }
 
 func TestFloodArrivesWhole(t *testing.T) {

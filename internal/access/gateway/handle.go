@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"greenroom"
+	"greenroom/internal/access"
+	"greenroom/internal/access/connlimit"
 	"greenroom/internal/httpx"
 	"greenroom/internal/meetings"
 )
@@ -20,7 +22,7 @@ const cookieOfPass = "__Host-greenroom-edge"
 
 // ServeHTTP decides who may ask which desktop for what.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if g.isStopping() {
+	if g.sockets.Stopping() {
 		g.refuseStopping(w)
 		return
 	}
@@ -52,7 +54,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serve is ServeHTTP for a desktop that participants may be in.
 func (g *Gateway) serve(w http.ResponseWriter, r *http.Request, way meetings.Way) {
 	if why := foreign(r); why != "" {
-		g.counts.refused.Add(1)
+		g.counts.Refuse(access.Unproved)
 		http.Error(w, why, http.StatusForbidden)
 		return
 	}
@@ -63,7 +65,7 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request, way meetings.Way
 		return
 	}
 	if !g.holds(r, way) {
-		g.counts.refused.Add(1)
+		g.counts.Refuse(access.Unproved)
 		g.refuse(w, http.StatusForbidden, message{Heading: "This desktop opens from the lobby", Way: way,
 			Text: "The address of a desktop lets nobody in by itself: the lobby gives you a way in that is yours alone. Go there and choose Enter."})
 		return
@@ -75,30 +77,42 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request, way meetings.Way
 // on to it, because the desktop asks about it too and takes it out of the address, or, being a DCV server, needs it there.
 func (g *Gateway) admit(w http.ResponseWriter, r *http.Request, way meetings.Way, token string) bool {
 	client := httpx.ClientAddr(r)
-	if _, ok := g.tokens.Allow(way.Hostname + "@" + httpx.ClientKey(r)); !ok {
+	if token == "" || len(token) > maxToken {
+		g.refuseToken(w, r, way, "The token in the address is not one that greenroom gave out.")
+		return false
+	}
+	done, err := g.checks.Take(r.Context(), httpx.ClientKey(r))
+	if err != nil {
 		g.refuse(w, http.StatusServiceUnavailable, message{Heading: "Many are coming at once", Text: "Your token will be checked in a moment.", Way: way, Retry: true})
 		return false
 	}
-	if token == "" || len(token) > maxToken {
-		g.counts.refused.Add(1)
-		g.refuse(w, http.StatusForbidden, message{Heading: "This link does not open the desktop", Text: "The token in the address is not one that greenroom gave out." + freshToken, Way: way})
-		return false
-	}
 	verdict, pass, err := g.o.Desktops.Admit(r.Context(), way.Hostname, token, client)
+	done()
 	if err != nil {
 		g.o.Logger.WarnContext(r.Context(), "token could not be checked", "name", way.Hostname, "err", err)
 		g.refuse(w, http.StatusServiceUnavailable, message{Heading: "Your token could not be checked", Text: "The desktop is running, and nothing is lost.", Way: way, Retry: true})
 		return false
 	}
 	if !verdict.OK {
-		g.counts.refused.Add(1)
-		g.refuse(w, http.StatusForbidden, message{Heading: "This link does not open the desktop", Text: sentence(verdict.Message) + freshToken, Way: way})
+		g.refuseToken(w, r, way, sentence(verdict.Message))
 		return false
 	}
+	connlimit.Prove(r.Context(), way.Hostname)
 	http.SetCookie(w, &http.Cookie{Name: cookieOfPass, Value: pass, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Referrer-Policy", "no-referrer")
 	return true
+}
+
+// refuseToken says why a token is no good. Who has shown many is told to wait.
+func (g *Gateway) refuseToken(w http.ResponseWriter, r *http.Request, way meetings.Way, why string) {
+	g.counts.Refuse(access.Unproved)
+	status := http.StatusForbidden
+	if wait := g.wrong.Wrong(r.Context(), httpx.ClientKey(r), way.Hostname); wait > 0 {
+		status = http.StatusTooManyRequests
+		w.Header().Set("Retry-After", httpx.Seconds(wait))
+	}
+	g.refuse(w, status, message{Heading: "This link does not open the desktop", Text: why + freshToken, Way: way})
 }
 
 // freshToken is what a person can do whose token is no good.
@@ -108,6 +122,7 @@ const freshToken = " The lobby gives you a new one."
 func (g *Gateway) holds(r *http.Request, way meetings.Way) bool {
 	for _, c := range r.CookiesNamed(cookieOfPass) {
 		if g.o.Desktops.Holds(way, c.Value) {
+			connlimit.Prove(r.Context(), way.Hostname)
 			return true
 		}
 	}

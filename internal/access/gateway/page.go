@@ -71,7 +71,7 @@ func (g *Gateway) refuse(w http.ResponseWriter, status int, m message) {
 	}
 	w.WriteHeader(status)
 	if err := page.Execute(w, m); err != nil {
-		g.o.Logger.Debug("page was not taken", "err", err)
+		g.o.Logger.Debug("page not sent", "err", err)
 	}
 }
 

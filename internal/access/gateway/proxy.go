@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"greenroom/internal/access"
 	"greenroom/internal/httpx"
 	"greenroom/internal/meetings"
 )
@@ -39,7 +40,7 @@ func (g *Gateway) pass(w http.ResponseWriter, r *http.Request, way meetings.Way)
 		t.local = local.String()
 	}
 	if r.Header.Get("Upgrade") != "" {
-		if !g.enter() {
+		if !g.sockets.Enter() {
 			g.refuseStopping(w)
 			return
 		}
@@ -47,13 +48,14 @@ func (g *Gateway) pass(w http.ResponseWriter, r *http.Request, way meetings.Way)
 		t.base, t.writer, t.taken = r.Context().Value(baseKey{}).(context.Context), w, &taken
 		defer func() {
 			if !taken {
-				g.leave()
+				g.sockets.Leave()
 			}
 		}()
 	} else if r.ContentLength != 0 {
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(g.o.BodyTime)) // every connection of a server has it
 		r.Body = &timedBody{w, http.MaxBytesReader(w, r.Body, maxBody)}
 	}
+	g.counts.Pass()
 	g.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), targetKey{}, t)))
 }
 
@@ -138,7 +140,7 @@ func (g *Gateway) unanswered(w http.ResponseWriter, r *http.Request, err error) 
 		w.WriteHeader(http.StatusBadGateway)
 		return
 	}
-	g.counts.unreachable.Add(1)
+	g.counts.Refuse(access.Unreachable)
 	g.o.Logger.WarnContext(r.Context(), "desktop did not answer", "name", t.way.Hostname, "address", t.way.Address, "err", err)
 	m := message{Heading: "Your desktop does not answer", Text: "It may be starting, or ending.", Way: t.way, Retry: true}
 	if errors.Is(err, errOtherKey) {

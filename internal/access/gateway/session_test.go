@@ -119,7 +119,7 @@ func TestDrainIsBounded(t *testing.T) {
 	if _, _, err := conn.Read(t.Context()); err == nil {
 		t.Error("the session went on")
 	}
-	if s := r.gateway.Stats(); s.Sockets != 0 || s.Open != 0 {
+	if s := r.gateway.Stats(); s.Sessions != 0 || s.Open != 0 {
 		t.Errorf("left behind: %+v", s)
 	}
 }

@@ -92,7 +92,7 @@ func (s *session) ended() {
 	if s.left.Add(-1) == 0 {
 		s.stop()
 		s.close()
-		s.gateway.leave()
+		s.gateway.sockets.Leave()
 	}
 }
 

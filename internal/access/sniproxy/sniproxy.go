@@ -13,13 +13,10 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/pires/go-proxyproto"
-
 	"greenroom"
+	"greenroom/internal/access"
 	"greenroom/internal/access/connlimit"
 )
 
@@ -30,8 +27,9 @@ type Options struct {
 	Port   int                                  // of the desktops; 8443
 	Logger *slog.Logger
 
-	MaxConns     int           // at once; 4096
+	MaxConns     int           // at once; 4096. A quarter is kept for those that asked for a desktop
 	MaxPerClient int           // of one IPv4 address or IPv6 network of 64 bits, at once; 256
+	ProofTime    time.Duration // for which a desktop keeps a connection that has shown it a token; 20 s
 	HelloTimeout time.Duration // until the server name must have come; 10 s
 	DialTimeout  time.Duration // until the desktop must have accepted; 2 s
 	Drain        time.Duration // that connections are given to end by themselves when the proxy stops; 1 s
@@ -39,22 +37,11 @@ type Options struct {
 
 // Proxy passes connections to desktops.
 type Proxy struct {
-	o      Options
-	limits *connlimit.Limits
-	counts counts
+	o        Options
+	pool     *connlimit.Pool
+	sessions access.Sessions // connections under way
+	counts   access.Counts
 }
-
-// Stats counts connections since the start.
-type Stats struct {
-	Open        int    // now
-	Passed      uint64 // to a desktop
-	Limited     uint64 // closed at once: too many, of all or of one client
-	Unreadable  uint64 // closed: nothing, too much, or no TLS came in time
-	Unknown     uint64 // refused: no server name, or one that has no record
-	Unreachable uint64 // closed: the desktop did not accept
-}
-
-type counts struct{ passed, limited, unreadable, unknown, unreachable atomic.Uint64 }
 
 // New returns a proxy.
 func New(o Options) *Proxy {
@@ -64,34 +51,34 @@ func New(o Options) *Proxy {
 	o.HelloTimeout = cmp.Or(o.HelloTimeout, 10*time.Second)
 	o.DialTimeout = cmp.Or(o.DialTimeout, 2*time.Second)
 	o.Drain = cmp.Or(o.Drain, time.Second)
-	return &Proxy{o: o, limits: connlimit.New(o.MaxConns, o.MaxPerClient)}
+	o.ProofTime = cmp.Or(o.ProofTime, 20*time.Second)
+	return &Proxy{o: o, pool: connlimit.NewPool(connlimit.Limits{All: o.MaxConns, Each: o.MaxPerClient, PerProof: o.MaxPerClient, Reserve: o.MaxConns / 4})}
 }
 
 // Stats returns the counts.
-func (p *Proxy) Stats() Stats {
-	return Stats{
-		Open: p.limits.Count(), Passed: p.counts.passed.Load(), Limited: p.counts.limited.Load(),
-		Unreadable: p.counts.unreadable.Load(), Unknown: p.counts.unknown.Load(), Unreachable: p.counts.unreachable.Load(),
-	}
-}
+func (p *Proxy) Stats() access.Stats { return p.counts.Stats(p.pool, &p.sessions) }
 
 // Serve passes the listener's connections on until ctx ends. Then it closes the listener, gives open connections
 // Drain to end, cuts the rest and returns nil. If the listener fails it does the same and returns that error.
 func (p *Proxy) Serve(ctx context.Context, l net.Listener) error {
 	conns, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
-	var open sync.WaitGroup
-	err := p.accept(ctx, l, func(client *net.TCPConn) {
-		open.Go(func() { p.handle(conns, client) })
+	err := p.accept(ctx, &connlimit.Listener{Listener: l, Pool: p.pool}, func(client *connlimit.Conn) {
+		if !p.sessions.Enter() {
+			client.Close()
+			return
+		}
+		go func() {
+			defer p.sessions.Leave()
+			p.handle(conns, client)
+		}()
 	})
-	drained := time.AfterFunc(p.o.Drain, cut)
-	defer drained.Stop()
-	open.Wait()
+	p.sessions.Drain(p.o.Drain, cut)
 	return err
 }
 
-// accept hands each connection that is within the limits to serve, until ctx ends or the listener fails.
-func (p *Proxy) accept(ctx context.Context, l net.Listener, serve func(*net.TCPConn)) error {
+// accept hands each connection that has a place to serve, until ctx ends or the listener fails.
+func (p *Proxy) accept(ctx context.Context, l net.Listener, serve func(*connlimit.Conn)) error {
 	defer l.Close()
 	defer context.AfterFunc(ctx, func() { l.Close() })()
 	const pause = 50 * time.Millisecond
@@ -99,7 +86,7 @@ func (p *Proxy) accept(ctx context.Context, l net.Listener, serve func(*net.TCPC
 		conn, err := l.Accept()
 		switch {
 		case err == nil:
-			serve(conn.(*net.TCPConn)) // anything else cannot be half closed
+			serve(conn.(*connlimit.Conn)) // it is what a connlimit.Listener accepts
 		case ctx.Err() != nil:
 			return nil
 		case isTemporary(err): // no file is left: some will be when others end
@@ -128,39 +115,34 @@ func wait(ctx context.Context, d time.Duration) {
 }
 
 // handle serves one connection from its first byte to its last, and closes it. The end of ctx cuts it.
-func (p *Proxy) handle(ctx context.Context, client *net.TCPConn) {
+func (p *Proxy) handle(ctx context.Context, client *connlimit.Conn) {
 	defer client.Close()
 	defer context.AfterFunc(ctx, func() { client.Close() })()
-
-	network := connlimit.Client(client.RemoteAddr())
-	if !p.limits.Take(network) {
-		p.counts.limited.Add(1)
-		return
-	}
-	defer p.limits.Give(network)
-
 	hello, name, err := readHello(ctx, client, p.o.HelloTimeout)
 	if err != nil {
-		p.counts.unreadable.Add(1)
+		p.counts.Refuse(access.Unreadable)
 		return
 	}
 	address, ok := p.find(name)
 	if !ok {
-		p.counts.unknown.Add(1)
+		p.counts.Refuse(access.Unknown)
 		p.o.Logger.DebugContext(ctx, "desktop name refused", "name", name)
 		refuse(client, p.o.DialTimeout)
 		return
 	}
+	client.Place().Know()
 	desktop, err := p.dial(ctx, client, netip.AddrPortFrom(address, uint16(p.o.Port)), hello)
 	if err != nil {
-		p.counts.unreachable.Add(1)
+		p.counts.Refuse(access.Unreachable)
 		p.o.Logger.WarnContext(ctx, "desktop not reached", "name", name, "address", address, "err", err)
 		return
 	}
 	defer desktop.Close()
 	defer context.AfterFunc(ctx, func() { desktop.Close() })()
-	p.counts.passed.Add(1)
-	join(client, desktop)
+	p.counts.Pass()
+	// Tokens and cookies are inside of TLS: what proves a connection is that its desktop, which sees them, keeps it.
+	defer time.AfterFunc(p.o.ProofTime, func() { client.Place().Prove(name) }).Stop()
+	join(client.TCP(), desktop)
 }
 
 // find returns the desktop's address; a name that is not below the zone has none.
@@ -179,7 +161,7 @@ func (p *Proxy) dial(ctx context.Context, client net.Conn, to netip.AddrPort, he
 	if err != nil {
 		return nil, err
 	}
-	header, err := proxyproto.HeaderProxyFromAddrs(2, client.RemoteAddr(), client.LocalAddr()).Format()
+	header, err := access.Header(client.RemoteAddr(), client.LocalAddr())
 	if err == nil {
 		_, err = conn.Write(append(header, hello...))
 	}

@@ -106,7 +106,7 @@ type Report struct {
 	Error       string       `json:"error"`               // why it will never be ready; a sentence
 	Permanent   bool         `json:"permanent"`           // no other machine would do better: a missing package, say
 	Connections []Connection `json:"connections"`         // who is connected now
-	Problem     string       `json:"problem,omitempty"`   // what is wrong now and may mend itself; a sentence
+	Problem     string       `json:"problem,omitempty"`   // the present problem, which may clear by itself; a sentence
 	Licence     string       `json:"licence,omitempty"`   // state of the desktop server's licence, in its words
 	EndHooks    bool         `json:"end_hooks,omitempty"` // there is something to do before the desktop goes
 	Ended       bool         `json:"ended,omitempty"`     // that is done

@@ -36,7 +36,7 @@ func learn(ctx context.Context, cfg Config) (birth, error) {
 		}
 		if last != err.Error() && ctx.Err() == nil {
 			last = err.Error()
-			cfg.Logger.Warn("user data is asked for again", "err", err)
+			cfg.Logger.Warn("user data not read; trying again", "err", err)
 		}
 		if !pause.Wait(ctx) {
 			return birth{}, err

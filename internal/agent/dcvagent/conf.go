@@ -35,7 +35,7 @@ func edit(text string, settings []setting) (string, []setting) {
 }
 
 // find gives the line of a section's key, -1 if there is none, and where a new one would go, -1 if there is no such section.
-// A key that stands twice counts where it stands last, as it does for DCV.
+// Of a duplicate key the last one counts, as it does for DCV.
 func find(lines []string, section, key string) (at, end int) {
 	at, end = -1, -1
 	in := false

@@ -60,7 +60,7 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	err = a.run(ctx)
 	if ctx.Err() == nil && (errors.Is(err, link.ErrKillTime) || errors.Is(err, link.ErrRetired)) {
-		cfg.Logger.Info("the machine is shut down", "why", err)
+		cfg.Logger.Info("shutting the machine down", "why", err)
 		return powerOff(ctx)
 	}
 	return err
@@ -136,7 +136,7 @@ func (a *agent) run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// prepare makes the desktop ready, and then watches who is connected. What goes wrong is reported: the control plane
+// prepare makes the desktop ready, and then watches who is connected. Errors are reported: the control plane
 // decides what becomes of the machine.
 func (a *agent) prepare(ctx context.Context) {
 	select {

@@ -102,7 +102,7 @@ func TestFaults(t *testing.T) {
 		m.cut(true)
 		conn.Close() // nobody hears of that, either
 		m.until("the desktop sees it", func() bool { return strings.Contains(m.log.text(), "connections=0") })
-		m.until("nobody answers", func() bool { return strings.Contains(m.log.text(), "reports wait") })
+		m.until("nobody answers", func() bool { return strings.Contains(m.log.text(), "report not sent") })
 		if d := m.now(); d.Agent.Connections != 1 {
 			t.Error("the network was not away")
 		}

@@ -27,7 +27,7 @@ func TestLife(t *testing.T) {
 	m.hook("end.d/10-upload", `: > "$MARK/ending"; while [ ! -e "$MARK/uploaded" ]; do sleep 0.05; done; echo "session-data-url: s3://recordings/$GREENROOM_MEETING_ID.zip"`)
 	m.cut(true)
 	m.start(nil)
-	m.until("it tries again without a network", func() bool { return strings.Contains(m.log.text(), "enrolment is tried again") })
+	m.until("it tries again without a network", func() bool { return strings.Contains(m.log.text(), "enrolment failed; trying again") })
 	m.cut(false)
 	d := m.ready()
 	m.checkHooks()
@@ -144,8 +144,11 @@ func (m *machine) checkGoes() {
 	if data := seat.SessionData; data == nil || data.URL != "s3://recordings/"+m.id+".zip" {
 		m.t.Errorf("session data %+v", data)
 	}
-	decision := plan.Plan(plan.Snapshot{Meeting: meeting, Zone: "desk.localhost", Observed: true,
+	decision, err := plan.Plan(plan.Snapshot{Meeting: meeting, Zone: "desk.localhost", Observed: true,
 		Instances: []plan.Instance{{ID: seat.Desktop.InstanceID, Handle: meeting.Handle(seat), Running: true}}}, time.Now())
+	if err != nil {
+		m.t.Fatal(err)
+	}
 	terminates := false
 	for _, e := range decision.Effects {
 		terminates = terminates || e.Do == plan.Terminate

@@ -119,7 +119,10 @@ type planner struct{ store *memstore.Store }
 
 func (p planner) Explain(ctx context.Context, id string) (plan.Decision, error) {
 	m, err := p.store.Meeting(ctx, id)
-	return plan.Plan(plan.Snapshot{Meeting: m, Zone: "desk.localhost"}, time.Now()), err
+	if err != nil {
+		return plan.Decision{}, err
+	}
+	return plan.Plan(plan.Snapshot{Meeting: m, Zone: "desk.localhost"}, time.Now())
 }
 
 // boot has a machine that was just launched, and no agent on it yet.

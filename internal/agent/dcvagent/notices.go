@@ -78,6 +78,6 @@ func timeLeft(left time.Duration) string {
 func (a *agent) tell(ctx context.Context, text string) {
 	s, _ := a.session.Get()
 	if err := show(ctx, s.owner, a.environ(), text); err != nil && ctx.Err() == nil {
-		a.Logger.Warn("the participant could not be told", "err", err)
+		a.Logger.Warn("participant not notified", "err", err)
 	}
 }

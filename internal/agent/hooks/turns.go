@@ -86,7 +86,7 @@ func (t *Turns) Run(ctx context.Context, early <-chan time.Time) error {
 	problem := ""
 	switch {
 	case err != nil:
-		t.Logger.Warn("end hooks went wrong", "err", err)
+		t.Logger.Warn("end hooks failed", "err", err)
 		problem = greenroom.Sentence(err, "The end hooks could not be run.")
 	case SessionData(line) != "":
 		t.send(ctx, SessionData(line))

@@ -76,7 +76,7 @@ func (i *Identity) Run(ctx context.Context) error {
 		i.current.Store(cert)
 		life := cert.Leaf.NotAfter.Sub(cert.Leaf.NotBefore)
 		renewAt := cert.Leaf.NotBefore.Add(life * 2 / 3)
-		i.logger.Info("certificate taken", "hostname", e.Hostname, "until", cert.Leaf.NotAfter)
+		i.logger.Info("certificate received", "hostname", e.Hostname, "until", cert.Leaf.NotAfter)
 		chain = ""
 		select {
 		case <-ctx.Done():
@@ -98,7 +98,7 @@ func (i *Identity) enrol(ctx context.Context) (agentapi.Enrolled, bool) {
 		}
 		if last != err.Error() && ctx.Err() == nil {
 			last = err.Error()
-			i.logger.Warn("enrolment is tried again", "err", err)
+			i.logger.Warn("enrolment failed; trying again", "err", err)
 		}
 		if !pause.Wait(ctx) {
 			return agentapi.Enrolled{}, false
@@ -126,7 +126,7 @@ func (i *Identity) obtain(ctx context.Context, chain, hostname string) (*tls.Cer
 		}
 		if err != nil && last != err.Error() && ctx.Err() == nil {
 			last = err.Error()
-			i.logger.Warn("certificate is asked for again", "err", err)
+			i.logger.Warn("no certificate; trying again", "err", err)
 		}
 		if !pause.Wait(ctx) {
 			return nil, false

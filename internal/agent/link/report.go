@@ -15,7 +15,7 @@ import (
 // Why a desktop ends by itself. Both are a good end.
 var (
 	ErrRetired  = errors.New("the desktop belongs to nothing any more")
-	ErrKillTime = errors.New("the desktop reached its greatest age")
+	ErrKillTime = errors.New("the desktop reached its maximum age")
 )
 
 // Notice is what the desktop's participant is told.
@@ -57,7 +57,7 @@ func (r *Reporter) Run(ctx context.Context) error {
 			continue
 		default:
 			if !away && ctx.Err() == nil {
-				r.Logger.Warn("reports wait for the control plane", "err", err)
+				r.Logger.Warn("report not sent; waiting for the control plane", "err", err)
 				pause.Reset()
 			}
 			away, heard = true, nil

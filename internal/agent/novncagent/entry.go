@@ -4,13 +4,14 @@ import (
 	"context"
 	"html/template"
 	"io/fs"
-	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"sync"
 	"time"
 
 	"greenroom"
+	"greenroom/internal/access/connlimit"
 	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/agent/link"
 	"greenroom/internal/dcv"
@@ -18,6 +19,9 @@ import (
 
 // cookieOfSession holds a session's id. The prefix makes browsers insist on Secure, Path=/ and this very host.
 const cookieOfSession = "__Host-greenroom"
+
+// proofOfSession is what a connection has shown whose browser has a session.
+const proofOfSession = "session"
 
 // maxToken bounds what is handed to the verifier.
 const maxToken = 512
@@ -61,6 +65,7 @@ func (s *sessions) of(r *http.Request) bool {
 		return false
 	}
 	s.used[cookie.Value] = time.Now()
+	connlimit.Prove(r.Context(), proofOfSession)
 	return true
 }
 
@@ -86,21 +91,20 @@ func (s *server) home(w http.ResponseWriter, r *http.Request) {
 // enter checks the token by asking the verifier, exactly as a DCV server does, and makes a session of it. The
 // redirect takes the token out of the address bar.
 func (s *server) enter(w http.ResponseWriter, r *http.Request, token string) {
-	select {
-	case s.verifies <- struct{}{}:
-		defer func() { <-s.verifies }()
-	default:
-		s.wait(w, r, "Many are coming at once", "Your token will be checked in a moment.")
-		return
-	}
-	client, _, err := net.SplitHostPort(r.RemoteAddr)
+	from, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil || token == "" || len(token) > maxToken {
 		s.refuse(w, http.StatusForbidden, "This link does not open the desktop", "The token in the address is not one that greenroom gave out.")
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), link.CallTime)
 	defer cancel()
-	ok, message, err := s.verify(ctx, token, client)
+	done, err := s.verifies.Take(ctx, connlimit.Network(from.Addr()).String())
+	if err != nil {
+		s.wait(w, r, "Many are coming at once", "Your token will be checked in a moment.")
+		return
+	}
+	ok, message, err := s.verify(ctx, token, from.Addr().Unmap().WithZone("").String())
+	done()
 	if err != nil {
 		s.logger.Warn("token could not be checked", "err", err)
 		s.wait(w, r, "The control plane cannot be reached", "Your token could not be checked just now. The desktop is running, and nothing is lost.")
@@ -113,6 +117,7 @@ func (s *server) enter(w http.ResponseWriter, r *http.Request, token string) {
 		s.refuse(w, http.StatusForbidden, "This link does not open the desktop", message)
 		return
 	}
+	connlimit.Prove(r.Context(), proofOfSession)
 	http.SetCookie(w, &http.Cookie{Name: cookieOfSession, Value: s.sessions.add(), Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
@@ -152,7 +157,7 @@ func (s *server) render(w http.ResponseWriter, status int, name string, p page) 
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
 	if err := pages.ExecuteTemplate(w, name, p); err != nil {
-		s.logger.Debug("page was not taken", "err", err)
+		s.logger.Debug("page not sent", "err", err)
 	}
 }
 

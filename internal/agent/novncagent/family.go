@@ -5,7 +5,9 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,12 +18,37 @@ import (
 // family is every process of the desktop: those started here, and, because the agent is their reaper,
 // whatever they leave behind.
 type family struct {
-	mu  sync.Mutex
-	own map[int]bool // started here and waited for by exec; the reaper must leave them alone
-	wg  sync.WaitGroup
+	mu   sync.Mutex
+	own  map[int]bool // started here and waited for by exec; the reaper must leave them alone
+	wg   sync.WaitGroup
+	fork chan func() // what the thread that starts programs is to do
 }
 
-func newFamily() *family { return &family{own: map[int]bool{}} }
+func newFamily() *family {
+	f := &family{own: map[int]bool{}, fork: make(chan func())}
+	go f.parent()
+	return f
+}
+
+// parent starts the programs, all on one thread that lives as long as the process: a program asks the kernel to kill it when
+// the thread that started it ends, so that none outlives an agent that is killed.
+func (f *family) parent() {
+	runtime.LockOSThread()
+	for start := range f.fork {
+		start()
+	}
+}
+
+// begin starts the command on the parent thread.
+func (f *family) begin(cmd *exec.Cmd) error {
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Pdeathsig = unix.SIGKILL
+	done := make(chan error)
+	f.fork <- func() { done <- cmd.Start() }
+	return <-done
+}
 
 // child is a program that was started here.
 type child struct {
@@ -35,7 +62,7 @@ type child struct {
 func (f *family) start(name string, cmd *exec.Cmd) (*child, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if err := cmd.Start(); err != nil {
+	if err := f.begin(cmd); err != nil {
 		return nil, err
 	}
 	c := &child{name: name, cmd: cmd, done: make(chan struct{})}

@@ -32,7 +32,7 @@ func (s *server) status(w http.ResponseWriter, r *http.Request) {
 	now, _ := s.standing()
 	w.Header().Set("Content-Type", "application/json")
 	if err := json.NewEncoder(w).Encode(now); err != nil {
-		s.logger.Debug("status was not taken", "err", err)
+		s.logger.Debug("status not sent", "err", err)
 	}
 }
 

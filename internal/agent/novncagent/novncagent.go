@@ -182,7 +182,7 @@ func (d *desktop) goodbye(cause error) {
 	sentence := cmp.Or(last.Ending, "This desktop is being closed.")
 	switch {
 	case errors.Is(cause, link.ErrKillTime):
-		sentence = "This desktop reached its greatest age and is being closed."
+		sentence = "This desktop reached its maximum age and is being closed."
 	case errors.Is(cause, errScreenEnded):
 		sentence = "The screen of this desktop ended unexpectedly."
 	}

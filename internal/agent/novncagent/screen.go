@@ -56,6 +56,8 @@ type screen struct {
 	logger       *slog.Logger
 
 	server  *child
+	manager *child
+	apps    []*child
 	display int       // its number, once it told; -1 before
 	output  io.Writer // of the programs
 	end     []func()  // what is to be done when all of them have ended
@@ -86,6 +88,13 @@ func (s *screen) run(ctx context.Context) error {
 	}
 	if s.server == nil {
 		return nil
+	}
+	ctx, cancel = context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	if err == nil {
+		wg.Go(func() { s.supervise(ctx) })
 	}
 	select {
 	case <-ctx.Done():
@@ -214,6 +223,7 @@ func (s *screen) furnish(ctx context.Context, display int, cookie []byte) error 
 	if err != nil {
 		return err
 	}
+	s.apps = apps
 	windows := make(chan error, 1)
 	wg.Go(func() { windows <- x.awaitProperty("_NET_CLIENT_LIST", len(apps)) })
 	return settle(ctx, apps, windows)
@@ -235,6 +245,7 @@ func (s *screen) startManager(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("start openbox: %w", err)
 	}
+	s.manager = manager
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	ctx, cancel := context.WithCancel(ctx)
@@ -256,13 +267,21 @@ func (s *screen) startManager(ctx context.Context) error {
 func (s *screen) startApplications() ([]*child, error) {
 	var apps []*child
 	for _, line := range s.applications {
-		app, err := s.family.start(line, s.command("sh", "-c", line))
+		app, err := s.startApplication(line)
 		if err != nil {
-			return nil, fmt.Errorf("start %s: %w", line, err)
+			return nil, err
 		}
 		apps = append(apps, app)
 	}
 	return apps, nil
+}
+
+func (s *screen) startApplication(line string) (*child, error) {
+	app, err := s.family.start(line, s.command("sh", "-c", line))
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", line, err)
+	}
+	return app, nil
 }
 
 // settle waits for the windows, or for the first application that fails.

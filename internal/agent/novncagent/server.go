@@ -6,7 +6,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -15,19 +14,22 @@ import (
 	"time"
 
 	"github.com/pires/go-proxyproto"
-	"golang.org/x/net/netutil"
 
+	"greenroom/internal/access/connlimit"
 	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/agent/link"
 )
 
 // Bounds of what is served.
 const (
-	maxClients  = 128 // TCP connections
+	maxClients  = 128 // TCP connections; strangers make way for others
+	maxStranger = 96  // of them without a session
+	maxEach     = 48  // of one address, or IPv6 network of 64 bits
 	maxSessions = 16
 	maxSockets  = 8
-	maxNotices  = 32 // open event streams
-	maxVerifies = 8  // questions under way to the verifier
+	maxNotices  = 32  // open event streams
+	maxVerifies = 8   // questions under way to the verifier
+	maxWaiting  = 256 // questions that wait for their turn
 	maxHeader   = 16 << 10
 	headerTime  = 10 * time.Second
 	idleTime    = time.Minute
@@ -47,10 +49,11 @@ type server struct {
 	role     string
 	version  string
 	logger   *slog.Logger
+	health   health
 	sessions sessions
 	sockets  sockets
 	notices  chan struct{} // slots
-	verifies chan struct{} // slots
+	verifies *connlimit.Turns
 	closing  chan struct{} // closed when open pages must go
 	closed   sync.Once
 }
@@ -60,15 +63,19 @@ func newServer(d *desktop) *server {
 		control: d.control, report: d.report, notice: d.notice, title: d.data.Title, role: d.data.Role,
 		version: d.cfg.Version, logger: d.cfg.Logger, sessions: sessions{used: map[string]time.Time{}},
 		sockets: sockets{open: map[string]socket{}},
-		notices: make(chan struct{}, maxNotices), verifies: make(chan struct{}, maxVerifies), closing: make(chan struct{}),
+		notices: make(chan struct{}, maxNotices), verifies: connlimit.NewTurns(maxVerifies, maxWaiting), closing: make(chan struct{}),
 	}
 	conf := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: d.key.Serve, NextProtos: []string{"http/1.1"}}
 	proxied := &proxyproto.Listener{Listener: d.cfg.Listener, ConnPolicy: trustControlPlane, ReadHeaderTimeout: headerTime}
-	s.listener = tls.NewListener(netutil.LimitListener(proxied, maxClients), conf)
+	pool := connlimit.NewPool(connlimit.Limits{All: maxClients, Each: maxEach, Reserve: maxClients - maxStranger})
+	s.listener = tls.NewListener(&connlimit.Listener{Listener: proxied, Pool: pool}, conf)
 	s.http = &http.Server{
 		Handler: secured(s.routes()), ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
-		ErrorLog:    slog.NewLogLogger(d.cfg.Logger.Handler(), slog.LevelDebug), // strangers' handshakes
-		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, wireKey{}, c) },
+		ErrorLog:  slog.NewLogLogger(d.cfg.Logger.Handler(), slog.LevelDebug), // strangers' handshakes
+		ConnState: connlimit.State,
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return connlimit.Context(context.WithValue(ctx, wireKey{}, c), c)
+		},
 	}
 	return s
 }
@@ -146,15 +153,4 @@ func (s *server) close(ctx context.Context, reason string) {
 	if err := s.http.Shutdown(ctx); err != nil {
 		s.http.Close()
 	}
-}
-
-// versionPage is what the probe looks at: the desktop is there once its screen is.
-func (s *server) versionPage(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	if report, _ := s.report.Get(); !report.Ready {
-		w.WriteHeader(http.StatusServiceUnavailable)
-		_, _ = io.WriteString(w, "the screen is not up yet\n")
-		return
-	}
-	_, _ = io.WriteString(w, "greenroom desktop "+s.version+"\n")
 }

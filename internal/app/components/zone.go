@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
-
 	"greenroom/internal/config"
 	"greenroom/internal/dns"
 	"greenroom/internal/dns/cloudflaredns"
@@ -25,7 +23,7 @@ type Zone interface {
 }
 
 // OpenZone opens the zone that cfg names. It makes no call to the provider.
-func OpenZone(ctx context.Context, cfg config.Config, owner string, store *secrets.Store) (Zone, error) {
+func OpenZone(ctx context.Context, cfg config.Config, account Account, owner string, store *secrets.Store) (Zone, error) {
 	d := cfg.DNS
 	ttl := time.Duration(d.TTL)
 	switch d.Provider {
@@ -38,9 +36,9 @@ func OpenZone(ctx context.Context, cfg config.Config, owner string, store *secre
 			Zone: cfg.Zone, Server: d.Server, KeyName: d.TSIGName, Secret: secret.Get, Refused: secret.Refused, Algorithm: d.TSIGAlgorithm, Owner: owner, TTL: ttl,
 		}), nil
 	case "route53":
-		aws, err := awsconfig.LoadDefaultConfig(ctx)
+		aws, err := account(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("load AWS configuration: %w", err)
+			return nil, err
 		}
 		return route53dns.New(route53dns.Options{Zone: cfg.Zone, ZoneID: d.ZoneID, Owner: owner, AWS: aws, Endpoint: d.Endpoint, TTL: ttl}), nil
 	case "cloudflare":

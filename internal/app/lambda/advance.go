@@ -9,12 +9,17 @@ import (
 	"sync"
 	"time"
 
+	"greenroom"
 	"greenroom/internal/advance"
 )
 
 // sureFor is how long it is taken for granted that sweeps go on. It is shorter than the time between the two quiet sweeps that
 // end them: whoever has just made sure has launched something, which the second of them sees.
 const sureFor = 20 * time.Second
+
+var errNoAddress = &greenroom.UserError{
+	Message: "public_url is not set: desktops would not know where to report. deploy/aws sets it for every function but http.", Cause: greenroom.ErrPermanent,
+}
 
 // advance moves one meeting whose time has come. A machine that changes meanwhile is told of, or missed by the sweep.
 func (f *Functions) advance(ctx context.Context, meeting string) error {
@@ -31,12 +36,12 @@ func (f *Functions) move(ctx context.Context, meeting string, by func(*advance.A
 	if f.control() == "" {
 		return errNoAddress
 	}
-	c, err := f.core.get(ctx)
+	c, err := f.Core(ctx)
 	if err != nil {
 		return err
 	}
-	err = by(c.advancer, ctx, meeting)
-	if c.saved.launches.Swap(false) {
+	err = by(c.Advancer, ctx, meeting)
+	if f.launched.Swap(false) {
 		err = errors.Join(err, f.keepSweeping(ctx))
 	}
 	return err
@@ -66,17 +71,17 @@ const (
 // sweep compares what exists with what meetings own, and asks for passes that are overdue. The second in a row with nothing
 // to look after is the last one until something lives again.
 func (f *Functions) sweep(ctx context.Context) error {
-	c, err := f.core.get(ctx)
+	c, err := f.Core(ctx)
 	if err != nil {
 		return err
 	}
 	kicks := kicks{meetings: map[string]bool{}}
-	files := f.store.Files("sweep", 24*time.Hour)
+	files := f.Store.Files("sweep", 24*time.Hour)
 	before, err := remembered(files.Load(ctx, memory))
 	if err != nil {
 		return fmt.Errorf("remember the sweep before: %w", err)
 	}
-	s := &advance.Sweeper{Store: f.store, Providers: c.providers, Records: c.zone, Kick: kicks.add, Logger: f.Logger, Seen: before.Seen}
+	s := &advance.Sweeper{Store: f.Store, Providers: c.Providers, Records: c.Zone, Kick: kicks.add, Now: time.Now, Logger: f.Logger, Seen: before.Seen}
 	swept := s.Sweep(ctx)
 	errs := []error{swept, f.findOverdue(ctx, &kicks)}
 	now := remembrance{Seen: s.Seen}
@@ -119,7 +124,7 @@ func remembered(content []byte, _ time.Time, err error) (remembrance, error) {
 }
 
 func (f *Functions) findOverdue(ctx context.Context, kicks *kicks) error {
-	due, err := f.store.Due(ctx, time.Now().Add(-overdue), mostOverdue)
+	due, err := f.Store.Due(ctx, time.Now().Add(-overdue), mostOverdue)
 	for _, w := range due {
 		f.Logger.Warn("wake was overdue", "meeting", w.Meeting, "wake", w.At)
 		kicks.add(w.Meeting)

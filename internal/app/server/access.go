@@ -60,13 +60,13 @@ func (a *app) openAccess(ctx context.Context) error {
 		return nil
 	}
 	if a.zone == nil {
-		a.wildcard = &wildcard{zone: a.names, record: dns.Record{Name: dns.Wildcard(a.Config.Zone), Address: a.gatewayAddress()}, logger: a.Logger}
+		a.wildcard = &wildcard{zone: a.core.Zone, record: dns.Record{Name: dns.Wildcard(a.Config.Zone), Address: a.gatewayAddress()}, logger: a.Logger}
 	}
-	a.advancer.Records = behindGateway{a.names, a.way}
-	if a.certs.edge != nil {
+	a.core.Advancer.Records = behindGateway{a.core.Zone, a.way}
+	if a.core.Certificates.Edge != nil {
 		return nil
 	}
-	a.keeper = &gateway.Keeper{Issue: a.certs.local.IssueWildcard, Life: gatewayLife, Logger: a.Logger}
+	a.keeper = &gateway.Keeper{Issue: a.core.Certificates.Local.IssueWildcard, Life: gatewayLife, Logger: a.Logger}
 	return a.keeper.Open(ctx)
 }
 
@@ -77,33 +77,35 @@ func (a *app) way(ctx context.Context, name string) error {
 			return err
 		}
 	}
-	_, err := a.service.Way(ctx, name)
+	_, err := a.core.Service.Way(ctx, name)
 	return err
 }
 
 // sweptRecords is the zone as the sweep sees it. Under direct access a wildcard that gateway access left behind is an orphan.
 func (a *app) sweptRecords() dns.Zone {
 	if a.wildcard == nil {
-		return a.names
+		return a.core.Zone
 	}
-	return besideWildcard{a.names, a.wildcard.record.Name}
+	return besideWildcard{a.core.Zone, a.wildcard.record.Name}
 }
 
 // addAccess adds what serves the listener for desktops.
 func (a *app) addAccess(group *rungroup.Group) {
 	switch {
 	case a.byGateway():
-		o := gateway.Options{Desktops: a.service, Zone: a.Config.Zone, Logger: a.Logger}
+		o := gateway.Options{Desktops: a.core.Service, Zone: a.Config.Zone, Logger: a.Logger}
 		if a.keeper != nil {
 			o.GetCertificate = a.keeper.Certificate
 			group.Add("certificate", a.keeper.Run)
 		} else {
-			o.GetCertificate = a.certs.edge.GetCertificate
+			o.GetCertificate = a.core.Certificates.Edge.GetCertificate
 		}
 		e := gateway.New(o)
+		a.metrics.registry.MustRegister(newDesktopListener(e.Stats))
 		group.Add("desktops", func(ctx context.Context) error { return e.Serve(ctx, a.listeners.desktops) })
 	case a.listensForDesktops():
 		g := sniproxy.New(sniproxy.Options{Lookup: a.zone.Lookup, Zone: a.Config.Zone, Logger: a.Logger})
+		a.metrics.registry.MustRegister(newDesktopListener(g.Stats))
 		group.Add("desktops", func(ctx context.Context) error { return g.Serve(ctx, a.listeners.desktops) })
 	}
 }

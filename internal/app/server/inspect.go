@@ -18,12 +18,11 @@ import (
 	"greenroom/internal/config"
 	"greenroom/internal/doctor"
 	"greenroom/internal/secrets"
-	"greenroom/internal/secrets/awssecrets"
 )
 
 // Certificates is what the doctor can look at beside a server: nothing of it changes anything.
 func Certificates(cfg config.Config) doctor.Certificates {
-	store := secrets.New(secrets.Options{AWS: awssecrets.New(), Logger: slog.New(slog.DiscardHandler)})
+	store := components.Secrets(components.AWS(cfg), slog.New(slog.DiscardHandler))
 	out := doctor.Certificates{Zone: cfg.Zone}
 	if cfg.IdentityCerts != "" || components.Identified(cfg) {
 		out.Identity = func() ([]*x509.Certificate, error) { return components.IdentityCertificates(cfg) }
@@ -59,7 +58,7 @@ func Certificates(cfg config.Config) doctor.Certificates {
 func readable(ctx context.Context, store *secrets.Store, kept map[string]string) (read []string, faults []doctor.Finding) {
 	for key, reference := range kept {
 		if _, err := store.Open(ctx, key, reference); err != nil {
-			faults = append(faults, doctor.Finding{Check: "secret " + key, Detail: greenroom.Sentence(err, err.Error()), Fix: "mend what the key refers to"})
+			faults = append(faults, doctor.Finding{Check: "secret " + key, Detail: greenroom.Sentence(err, err.Error()), Fix: "fix the file or secret that the key names"})
 			continue
 		}
 		read = append(read, key)
@@ -68,7 +67,7 @@ func readable(ctx context.Context, store *secrets.Store, kept map[string]string)
 }
 
 func fileLeaf(cfg config.Config, roots *x509.CertPool) (*x509.Certificate, error) {
-	e, err := filecerts.Open(filecerts.Options{ChainFile: cfg.Certificates.ChainFile, KeyFile: cfg.Certificates.KeyFile, Hostname: components.AnyDesktop(cfg.Zone), Roots: roots, Logger: slog.New(slog.DiscardHandler)})
+	e, err := filecerts.Open(components.Files(cfg, roots, slog.New(slog.DiscardHandler)))
 	if err != nil {
 		return nil, err
 	}

@@ -16,11 +16,10 @@ import (
 // CheckAWS looks whether the AWS account has what the blueprints need, and, if a table is configured, a greenroom without
 // servers; see doctor.CheckAWS and doctor.CheckServerless. roles are the ARNs of the functions' roles, by function.
 func CheckAWS(ctx context.Context, cfg config.Config, roles map[string]string, needs func(context.Context) (map[string]int, error)) ([]doctor.Finding, error) {
-	o, err := components.EC2(ctx, cfg, "doctor")
+	o, err := components.EC2(ctx, cfg, components.AWS(cfg), doctorsMark, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}
-	o.Logger = slog.New(slog.DiscardHandler)
 	out := doctor.CheckAWS(ctx, doctor.AWSOptions{EC2: o, Blueprints: cfg.Blueprints, Needs: needs})
 	s := cfg.Serverless
 	if s.Table == "" {

@@ -13,8 +13,6 @@ import (
 	"greenroom/internal/config"
 	"greenroom/internal/dns"
 	"greenroom/internal/doctor"
-	"greenroom/internal/secrets"
-	"greenroom/internal/secrets/awssecrets"
 )
 
 // doctorsMark is the owner of test records: no server's, so that no sweep takes them for its own.
@@ -39,9 +37,10 @@ func Names(cfg config.Config, write bool) doctor.Names {
 	if embedded {
 		return out
 	}
-	store := secrets.New(secrets.Options{AWS: awssecrets.New(), Logger: slog.New(slog.DiscardHandler)})
+	account := components.AWS(cfg)
+	store := components.Secrets(account, slog.New(slog.DiscardHandler))
 	open := func(ctx context.Context) (components.Zone, error) {
-		return components.OpenZone(ctx, cfg, doctorsMark, store)
+		return components.OpenZone(ctx, cfg, account, doctorsMark, store)
 	}
 	out.Inspect = func(ctx context.Context) (dns.Facts, []error) {
 		zone, err := open(ctx)

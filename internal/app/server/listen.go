@@ -6,9 +6,14 @@ import (
 	"fmt"
 	"net"
 	"syscall"
+	"time"
+
+	"github.com/pires/go-proxyproto"
 
 	"greenroom"
+	"greenroom/internal/access/connlimit"
 	"greenroom/internal/config"
+	"greenroom/internal/httpx"
 )
 
 // listeners are opened before anything else is touched, so that a port in use changes nothing.
@@ -55,6 +60,30 @@ func listen(ctx context.Context, cfg config.Config) (*listeners, error) {
 		return nil, taken("dns_listen", cfg.DNSListen, err)
 	}
 	return &l, nil
+}
+
+// Bounds of the connections to the pages and the API.
+const (
+	maxConns   = 4096
+	maxPerHost = 512  // of one IPv4 address or IPv6 network of 64 bits, proxies aside
+	reserved   = 1024 // for those who showed a right link or token
+	headerTime = 10 * time.Second
+)
+
+// guarded is the listener of pages and API whose connections have places: strangers make way. From a trusted proxy a PROXY header
+// is believed.
+func (a *app) guarded() net.Listener {
+	l := &connlimit.Listener{Listener: a.listeners.http, Pool: connlimit.NewPool(connlimit.Limits{All: maxConns, Each: maxPerHost, Reserve: reserved})}
+	if proxies := a.Config.Proxies(); len(proxies) > 0 {
+		l.Proxies = true
+		l.Listener = &proxyproto.Listener{Listener: l.Listener, ReadHeaderTimeout: headerTime, ConnPolicy: func(o proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) {
+			if httpx.Proxies(proxies).TrustsAddr(o.Upstream) {
+				return proxyproto.USE, nil
+			}
+			return proxyproto.SKIP, nil
+		}}
+	}
+	return l
 }
 
 func (l *listeners) close() {

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"greenroom/internal/access"
 	"greenroom/internal/meetings"
 	"greenroom/internal/plan"
 )
@@ -26,21 +27,21 @@ func newMetrics(version string) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		lateness: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "greenroom_wake_lateness_seconds", Help: "Time from a meeting's wake to the call of Advance.",
+			Name: "greenroom_wake_lateness_seconds", Help: "Delay from a meeting's wake to its pass.",
 			Buckets: []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
 		}),
 		effects: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "greenroom_effect_seconds", Help: "Time that an effect on the world took: launch, publish, prove, unpublish, terminate.",
+			Name: "greenroom_effect_seconds", Help: "Duration of effects: launch, publish, prove, unpublish, terminate.",
 			Buckets: []float64{.001, .005, .025, .1, .25, .5, 1, 2.5, 5, 10, 30},
 		}, []string{"effect"}),
 		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "greenroom_effect_failures_total", Help: "Effects that went wrong and are tried again or given up.",
+			Name: "greenroom_effect_failures_total", Help: "Failed effects, retried or not.",
 		}, []string{"effect"}),
 		swept: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "greenroom_last_sweep_timestamp_seconds", Help: "When the last sweep ended.",
+			Name: "greenroom_last_sweep_timestamp_seconds", Help: "End of the last sweep, as Unix time.",
 		}),
 		stuck: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "greenroom_meetings_stuck", Help: "Meetings that do not move as they should, looked for once a minute; parked ones do not count.",
+			Name: "greenroom_meetings_stuck", Help: "Stuck meetings, counted once a minute; parked ones do not count.",
 		}),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
@@ -74,4 +75,39 @@ func (m *metrics) countStuck(found []meetings.Stuck) {
 		}
 	}
 	m.stuck.Set(float64(len(stuck)))
+}
+
+// desktopListener exports the counts of the listener for desktops.
+type desktopListener struct {
+	stats                                   func() access.Stats
+	open, proved, sessions, passed, refused *prometheus.Desc
+}
+
+func newDesktopListener(stats func() access.Stats) *desktopListener {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("greenroom_desktop_listener_"+name, help, labels, nil)
+	}
+	return &desktopListener{
+		stats:    stats,
+		open:     desc("open_connections", "Connections of browsers that are open now."),
+		proved:   desc("proved_connections", "Open connections that showed a token or cookie, or that their desktop keeps: they make way for nobody."),
+		sessions: desc("open_sessions", "Sessions under way: WebSockets with access gateway, connections with access direct."),
+		passed:   desc("passed_total", "Connections (access direct) or requests (access gateway) that were passed on to a desktop."),
+		refused:  desc("refused_total", "Connections or requests that were refused, by reason.", "reason"),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (d *desktopListener) Describe(out chan<- *prometheus.Desc) { prometheus.DescribeByCollect(d, out) }
+
+// Collect implements prometheus.Collector.
+func (d *desktopListener) Collect(out chan<- prometheus.Metric) {
+	s := d.stats()
+	out <- prometheus.MustNewConstMetric(d.open, prometheus.GaugeValue, float64(s.Open))
+	out <- prometheus.MustNewConstMetric(d.proved, prometheus.GaugeValue, float64(s.Proved))
+	out <- prometheus.MustNewConstMetric(d.sessions, prometheus.GaugeValue, float64(s.Sessions))
+	out <- prometheus.MustNewConstMetric(d.passed, prometheus.CounterValue, float64(s.Passed))
+	for why, n := range s.Refused {
+		out <- prometheus.MustNewConstMetric(d.refused, prometheus.CounterValue, float64(n), why)
+	}
 }

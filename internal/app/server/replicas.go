@@ -11,6 +11,7 @@ import (
 
 	"greenroom"
 	"greenroom/internal/notify/pgnotify"
+	"greenroom/internal/store/sqlstore"
 )
 
 // reloadEvery is how old the names of a zone that others write, too, may get if every hint is lost.
@@ -29,7 +30,7 @@ func (a *app) openReplicas() {
 		return
 	}
 	r := &replicas{app: a, names: make(chan struct{}, 1)}
-	r.channel = pgnotify.New(pgnotify.Options{URL: a.Config.Database.Reveal(), Hear: r.hear, Missed: r.missed, Logger: a.Logger})
+	r.channel = pgnotify.New(pgnotify.Options{Dial: sqlstore.Dialer(a.Config.Database.Reveal()), Hear: r.hear, Missed: r.missed, Logger: a.Logger})
 	a.replicas = r
 }
 
@@ -80,7 +81,7 @@ func (r *replicas) reloadNames(ctx context.Context) error {
 		case <-r.names:
 		}
 		if err := r.zone.Reload(ctx); err != nil && ctx.Err() == nil {
-			r.Logger.Warn("the zone's names could not be read again", "err", err)
+			r.Logger.Warn("names of the zone could not be read again", "err", err)
 		}
 	}
 }

@@ -13,18 +13,16 @@ import (
 	"time"
 
 	"greenroom"
+	"greenroom/internal/access/connlimit"
 	"greenroom/internal/access/gateway"
 	"greenroom/internal/advance"
 	"greenroom/internal/app/components"
-	"greenroom/internal/compute/ec2compute"
+	"greenroom/internal/certs/localca"
 	"greenroom/internal/compute/localcompute"
 	"greenroom/internal/config"
-	"greenroom/internal/dns"
-	"greenroom/internal/dns/batch"
 	"greenroom/internal/dns/embeddeddns"
 	"greenroom/internal/httpapi"
 	"greenroom/internal/httpx"
-	"greenroom/internal/meetings"
 	"greenroom/internal/notify"
 	"greenroom/internal/rungroup"
 	"greenroom/internal/scheduler/sqlscheduler"
@@ -57,26 +55,21 @@ type app struct {
 	listeners *listeners
 	hashes    []string // of organisers' tokens
 	metrics   *metrics
+	account   components.Account
 	secrets   *secrets.Store
 	hub       *notify.Hub
 	store     *sqlstore.Store
 	scheduler *sqlscheduler.Scheduler
 	zone      *embeddeddns.Zone // nil if somebody else serves it
-	batch     *batch.Zone       // nil if the zone is embedded
-	names     dns.Zone          // either of them
-	texts     dns.Texts         // where proofs of control over the zone are shown
-	certs     certificates
 	provider  *localcompute.Provider
-	ec2       *ec2compute.Provider // nil if nothing uses it
-	advancer  *advance.Advancer
+	core      *components.Core
 	replicas  *replicas
 	wildcard  *wildcard       // the record, with access by gateway in a provider's zone; nil otherwise
 	keeper    *gateway.Keeper // of the certificate with access by gateway; nil otherwise
-	service   *meetings.Service
 }
 
 // Run serves until ctx ends, and returns when all it started has stopped; desktops go on living. Errors that
-// a person can mend are UserErrors.
+// a person can fix are UserErrors.
 func Run(ctx context.Context, o Options) error {
 	a := &app{Options: o, metrics: newMetrics(o.Version), hub: notify.New()}
 	defer a.close()
@@ -105,27 +98,13 @@ func (a *app) open(ctx context.Context) error {
 	}
 	cfg = a.Config // with its secrets
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
-		return &greenroom.UserError{Message: fmt.Sprintf("The data directory %s cannot be made: choose another with --data-dir, or mend its rights.", cfg.DataDir), Cause: err}
+		return &greenroom.UserError{Message: fmt.Sprintf("The data directory %s cannot be made: choose another with --data-dir, or fix its permissions.", cfg.DataDir), Cause: err}
 	}
 	a.openReplicas()
 	if err := a.openStore(ctx); err != nil {
 		return err
 	}
 	if err := a.sameDataDir(ctx); err != nil {
-		return err
-	}
-	owner, err := a.store.Setting(ctx, "owner", greenroom.NewMeetingID())
-	if err != nil {
-		return fmt.Errorf("read owner: %w", err)
-	}
-	master, err := a.store.Setting(ctx, "master_key", greenroom.NewSecret())
-	if err != nil {
-		return fmt.Errorf("read master key: %w", err)
-	}
-	if err := a.openNames(ctx, owner); err != nil {
-		return err
-	}
-	if err := a.openCertificates(ctx); err != nil {
 		return err
 	}
 	control := cfg.Control(a.listeners.http.Addr())
@@ -136,35 +115,25 @@ func (a *app) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open local desktops: %w", err)
 	}
-	if a.ec2, err = a.openEC2(ctx, owner); err != nil {
-		return err
-	}
-	if err := a.openCore(control, master); err != nil {
+	if a.core, err = components.Open(ctx, a.ports(control)); err != nil {
 		return err
 	}
 	return a.openAccess(ctx)
 }
 
-// openCore makes what moves meetings and what people ask.
-func (a *app) openCore(control, master string) error {
+// ports are what the core is built on in a process that stays.
+func (a *app) ports(control string) components.Ports {
 	cfg := a.Config
-	identify, err := components.Identifier(cfg)
-	if err != nil {
-		return err
+	p := components.Ports{
+		Config: cfg, Logger: a.Logger, Store: a.store, Secrets: a.secrets, Account: a.account, Kick: a.kick,
+		PublicURL: cfg.Public(a.listeners.http.Addr()), ControlURL: control,
+		Local: a.provider, Probe: a.probing(), Measure: a.metrics.measure,
+		Authority: func(context.Context) (*localca.Authority, error) { return openAuthority(cfg) },
 	}
-	a.advancer = &advance.Advancer{
-		Meetings: a.store, Providers: a.providers(), Records: a.names, Zone: cfg.Zone, Now: time.Now, Logger: a.Logger, Measure: a.metrics.measure,
-		Prober: a.prober(),
+	if a.embedded() {
+		p.Zone, p.ACME = a.openZone, a.askOurselves
 	}
-	a.service = meetings.New(meetings.Options{
-		MaxSeats: cfg.MaxSeats,
-		Store:    a.store, Blueprints: cfg.Blueprints, Kick: a.kick, Explainer: a.advancer, Issuer: a.certs.issuer,
-		Keys:   meetings.Keys{Master: []byte(master)},
-		Links:  meetings.Links{PublicURL: cfg.Public(a.listeners.http.Addr()), ControlURL: control, VideoURL: cfg.VideoURL, DesktopPort: a.desktopPort(), Zone: cfg.Zone},
-		Logger: a.Logger, Identify: identify,
-	})
-	a.advancer.UserData = a.service.UserData
-	return nil
+	return p
 }
 
 // kick asks for Advance soon.
@@ -174,22 +143,23 @@ func (a *app) kick(meetingID string) { a.scheduler.Kick(meetingID) }
 func (a *app) handler() (http.Handler, error) {
 	public := a.Config.Public(a.listeners.http.Addr())
 	var organiser *httpx.Organiser
-	pages := web.Options{Service: a.service, Hub: a.hub, Logger: a.Logger, PublicURL: public, Gallery: a.Gallery}
+	joins := httpx.NewJoins()
+	pages := web.Options{Service: a.core.Service, Hub: a.hub, Logger: a.Logger, PublicURL: public, Gallery: a.Gallery, Joins: joins}
 	if len(a.hashes) > 0 {
 		organiser = httpx.NewOrganiser(func(context.Context) ([]string, error) { return a.hashes, nil })
-		pages.GoodToken = organiser.Good
+		pages.GoodToken, pages.Wrong = organiser.Good, organiser.Wrong
 	}
 	mux := http.NewServeMux()
 	httpapi.Register(mux, httpapi.Options{
-		Service: a.service, Hub: a.hub, Logger: a.Logger, Version: a.Version, Metrics: a.metrics.handler(),
-		Ready: a.store.Ping, LocalCA: a.certs.rootPEM(), Resolvers: a.Config.Resolvers(),
+		Service: a.core.Service, Hub: a.hub, Logger: a.Logger, Version: a.Version, Metrics: a.metrics.handler(),
+		Joins: joins, Ready: a.store.Ping, LocalCA: a.core.Certificates.LocalPEM(), Resolvers: a.Config.Resolvers(),
 	})
 	w, err := web.New(pages)
 	if err != nil {
 		return nil, fmt.Errorf("open pages: %w", err)
 	}
 	w.Register(mux)
-	return httpx.Guard(mux, httpx.Options{Logger: a.Logger, Hosts: httpx.NewHosts(a.listeners.http.Addr(), public, a.Config.ControlURL), Organiser: organiser}), nil
+	return httpx.Guard(mux, httpx.Options{Logger: a.Logger, Hosts: httpx.NewHosts(a.listeners.http.Addr(), public, a.Config.ControlURL), Organiser: organiser, Proxies: a.Config.Proxies()}), nil
 }
 
 // run starts the services in the order in which they need each other; they stop in the opposite one.
@@ -201,7 +171,7 @@ func (a *app) run(ctx context.Context, handler http.Handler) error {
 		group.Add("feed", a.replicas.channel.Run)
 	}
 	group.Add("scheduler", a.scheduler.Run)
-	sweeper := &advance.Sweeper{Store: a.store, Providers: a.providers(), Records: a.sweptRecords(), Kick: a.kick, Logger: a.Logger}
+	sweeper := &advance.Sweeper{Store: a.store, Providers: a.core.Providers, Records: a.sweptRecords(), Kick: a.kick, Now: time.Now, Logger: a.Logger}
 	group.Add("sweep", func(ctx context.Context) error { return a.sweep(ctx, sweeper) })
 	group.Add("http", func(ctx context.Context) error { return a.serveHTTP(ctx, handler) })
 	a.Logger.Info("greenroom serves", "config", a.Config)
@@ -218,15 +188,15 @@ func (a *app) sweep(ctx context.Context, s *advance.Sweeper) error {
 		if err := s.Sweep(ctx); err == nil {
 			a.metrics.swept.SetToCurrentTime()
 		} else if ctx.Err() == nil {
-			a.Logger.Error("sweep went wrong", "err", err)
+			a.Logger.Error("sweep failed", "err", err)
 		}
-		if err := a.certs.revokeGone(ctx, a.names); err != nil && ctx.Err() == nil {
-			a.Logger.Error("revoke certificates went wrong", "err", err)
+		if err := a.core.Certificates.RevokeGone(ctx, a.core.Zone); err != nil && ctx.Err() == nil {
+			a.Logger.Error("revocation of certificates failed", "err", err)
 		}
-		if found, _, err := a.service.Stuck(ctx); err == nil {
+		if found, _, err := a.core.Service.Stuck(ctx); err == nil {
 			a.metrics.countStuck(found)
 		} else if ctx.Err() == nil {
-			a.Logger.Error("look for stuck meetings went wrong", "err", err)
+			a.Logger.Error("check for stuck meetings failed", "err", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -241,11 +211,11 @@ func (a *app) serveHTTP(ctx context.Context, handler http.Handler) error {
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	server := &http.Server{
-		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
+		ConnContext: connlimit.Context, ConnState: connlimit.State, Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
 		ErrorLog: slog.NewLogLogger(a.Logger.Handler(), slog.LevelDebug), BaseContext: func(net.Listener) context.Context { return base },
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(a.listeners.http) }()
+	go func() { failed <- server.Serve(a.guarded()) }()
 	if a.Ready != nil {
 		a.Ready(a.Config.Public(a.listeners.http.Addr()))
 	}
@@ -266,7 +236,9 @@ func (a *app) serveHTTP(ctx context.Context, handler http.Handler) error {
 
 // close releases what open has made, the last first.
 func (a *app) close() {
-	a.certs.close()
+	if a.core != nil {
+		a.core.Certificates.Close()
+	}
 	if a.provider != nil {
 		a.provider.Close()
 	}

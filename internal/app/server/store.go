@@ -25,7 +25,7 @@ func (a *app) openStore(ctx context.Context) (err error) {
 	}
 	a.scheduler = sqlscheduler.New(sqlscheduler.Options{
 		Wakes: wakes, Store: a.store, Shared: a.replicas != nil, TakeOver: a.replicas == nil, Logger: a.Logger,
-		Advance:  func(ctx context.Context, id string) error { return a.advancer.Advance(ctx, id) },
+		Advance:  func(ctx context.Context, id string) error { return a.core.Advancer.Advance(ctx, id) },
 		Lateness: a.metrics.observeLateness,
 	})
 	return nil

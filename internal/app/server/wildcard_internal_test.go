@@ -11,6 +11,7 @@ import (
 
 	"greenroom"
 	"greenroom/internal/advance"
+	"greenroom/internal/app/components"
 	"greenroom/internal/config"
 	"greenroom/internal/dns"
 	"greenroom/internal/dns/batch"
@@ -26,21 +27,23 @@ func gatewayApp(t *testing.T, s *cloudflare.Server) *app {
 	cfg := config.Default()
 	cfg.Zone, cfg.Access, cfg.GatewayAddress, cfg.DNS.Provider = "desk.example.com", "gateway", "192.0.2.80", "cloudflare"
 	cfg.DataDir = t.TempDir()
-	a := &app{Options: Options{Config: cfg, Logger: slog.New(slog.DiscardHandler)}, advancer: &advance.Advancer{}}
-	a.batch = batch.New(cloudflareZone(s, "us"))
-	a.names = a.batch
+	authority, err := openAuthority(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := batch.New(cloudflareZone(s, "us"))
+	a := &app{Options: Options{Config: cfg, Logger: slog.New(slog.DiscardHandler)}}
+	a.core = &components.Core{
+		Zone: names, Batch: names, Advancer: &advance.Advancer{}, Certificates: &components.Certificates{Local: authority},
+		Service: meetings.New(meetings.Options{Store: memstore.New(), Links: meetings.Links{Zone: cfg.Zone}, Logger: a.Logger}),
+	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error)
-	go func() { ended <- a.batch.Run(ctx) }()
+	go func() { ended <- names.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
 		<-ended
 	})
-	a.service = meetings.New(meetings.Options{Store: memstore.New(), Links: meetings.Links{Zone: cfg.Zone}, Logger: a.Logger})
-	var err error
-	if a.certs.local, err = openAuthority(cfg); err != nil {
-		t.Fatal(err)
-	}
 	if err := a.openAccess(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +58,7 @@ func cloudflareZone(s *cloudflare.Server, owner string) *cloudflaredns.Zone {
 
 func (a *app) sweepTwice(t *testing.T) {
 	t.Helper()
-	s := &advance.Sweeper{Store: memstore.New(), Records: a.sweptRecords(), Kick: func(string) {}, Logger: a.Logger}
+	s := &advance.Sweeper{Store: memstore.New(), Records: a.sweptRecords(), Kick: func(string) {}, Now: time.Now, Logger: a.Logger}
 	for range 2 {
 		if err := s.Sweep(t.Context()); err != nil {
 			t.Fatal(err)
@@ -68,7 +71,7 @@ func TestWildcardIsKeptUnderGatewayAndGoesUnderDirect(t *testing.T) {
 	s := cloudflare.New(t, "example.com")
 	a := gatewayApp(t, s)
 	left := dns.Record{Name: "i-1.desk.example.com", Address: netip.MustParseAddr("192.0.2.1")}
-	if err := a.names.SetRecords(t.Context(), []dns.Record{left}); err != nil { // under direct access, before
+	if err := a.core.Zone.SetRecords(t.Context(), []dns.Record{left}); err != nil { // under direct access, before
 		t.Fatal(err)
 	}
 	if err := a.wildcard.keep(t.Context()); err != nil {
@@ -97,12 +100,12 @@ func TestDesktopsWaitForAWildcardThatSomebodyElseHas(t *testing.T) {
 		t.Fatal(err)
 	}
 	desktop := []dns.Record{{Name: "i-1.desk.example.com", Address: netip.MustParseAddr("10.0.0.1")}}
-	err := a.advancer.Records.SetRecords(t.Context(), desktop)
+	err := a.core.Advancer.Records.SetRecords(t.Context(), desktop)
 	if words := greenroom.Sentence(err, ""); !strings.Contains(words, "*.desk.example.com") || !strings.Contains(words, "remove it") {
 		t.Errorf("%v", err)
 	}
 	calls := len(s.Calls())
-	if err := a.advancer.Records.SetRecords(t.Context(), desktop); err == nil || len(s.Calls()) != calls {
+	if err := a.core.Advancer.Records.SetRecords(t.Context(), desktop); err == nil || len(s.Calls()) != calls {
 		t.Errorf("%v, and %d calls for what was known", err, len(s.Calls())-calls)
 	}
 	if got := s.Records(); len(got) != 1 || got[0].Content != "192.0.2.7" {
@@ -113,7 +116,7 @@ func TestDesktopsWaitForAWildcardThatSomebodyElseHas(t *testing.T) {
 		t.Fatal(err)
 	}
 	for began := time.Now(); ; time.Sleep(100 * time.Millisecond) {
-		err := a.advancer.Records.SetRecords(t.Context(), desktop)
+		err := a.core.Advancer.Records.SetRecords(t.Context(), desktop)
 		if errors.Is(err, greenroom.ErrNotFound) { // the record is there, and the desktop is in no meeting
 			break
 		}

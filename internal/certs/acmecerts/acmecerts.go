@@ -36,7 +36,7 @@ type Options struct {
 	Issued    Files                 // for ten minutes: certificates that another process ordered; nil: nobody else orders
 	Zone      string                // certificates are for names below it
 	Directory string                // URL; LetsEncrypt
-	Email     string                // whom the authority warns; may be empty
+	Email     string                // contact address for warnings of the authority; may be empty
 	EABKeyID  string                // external account, where the authority wants one
 	EABKey    string                // its MAC key, base64url
 	DNS       certmagic.DNSProvider // writes and removes challenges: libdns.RecordAppender and RecordDeleter
@@ -244,11 +244,11 @@ func (a *Authority) order(ctx context.Context, csr *x509.CertificateRequest, hos
 func (a *Authority) failed(name string, cause error) error {
 	fault := explain(cause, a.o.Directory, name)
 	if err := a.budget.failed(name, fault.validation, time.Now()); err != nil {
-		a.o.Logger.Error("count of certificates went wrong", "err", err)
+		a.o.Logger.Error("count of certificates failed", "err", err)
 	}
 	if !fault.hold.IsZero() {
 		if err := a.budget.hold(fault.hold); err != nil {
-			a.o.Logger.Error("count of certificates went wrong", "err", err)
+			a.o.Logger.Error("count of certificates failed", "err", err)
 		}
 	}
 	return fault.err

@@ -188,7 +188,7 @@ func (b *budget) change(f func(spent) error) (err error) {
 		err = json.Unmarshal(text, &s)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return &greenroom.UserError{Message: fmt.Sprintf("%s in %v cannot be read, so how many certificates may be ordered is not known: mend it, or remove it if none were ordered this week.", countKey, b.kept), Cause: err}
+		return &greenroom.UserError{Message: fmt.Sprintf("%s in %v cannot be read, so how many certificates may be ordered is not known: correct it, or remove it if none were ordered this week.", countKey, b.kept), Cause: err}
 	}
 	if err := f(s); err != nil {
 		return err

@@ -52,8 +52,8 @@ var problems = map[string]struct {
 	acme.ProblemTypeCAA:                     {greenroom.ErrPermanent, true, "a CAA record of the domain does not allow this authority; add one that does"},
 	acme.ProblemTypeRejectedIdentifier:      {greenroom.ErrPermanent, false, "it does not sign this name; use a zone below a public domain, or the issuer local"},
 	acme.ProblemTypeExternalAccountRequired: {greenroom.ErrPermanent, false, "it wants an external account; set certificates.eab_key_id and certificates.eab_key"},
-	acme.ProblemTypeInvalidContact:          {greenroom.ErrPermanent, false, "it does not accept the address; mend certificates.email"},
-	acme.ProblemTypeUnsupportedContact:      {greenroom.ErrPermanent, false, "it does not accept the address; mend certificates.email"},
+	acme.ProblemTypeInvalidContact:          {greenroom.ErrPermanent, false, "it does not accept the address; correct certificates.email"},
+	acme.ProblemTypeUnsupportedContact:      {greenroom.ErrPermanent, false, "it does not accept the address; correct certificates.email"},
 	acme.ProblemTypeUserActionRequired:      {greenroom.ErrPermanent, false, "it has new terms that a person must agree to; see its answer"},
 }
 
@@ -73,7 +73,7 @@ func explain(err error, directory, name string) fault {
 		return answered(p, say)
 	}
 	if _, ok := errors.AsType[net.Error](err); ok && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
-		return fault{err: say(greenroom.ErrUnavailable, "it cannot be reached; look at certificates.directory_url and at this machine's way out")}
+		return fault{err: say(greenroom.ErrUnavailable, "it cannot be reached; look at certificates.directory_url and at this machine's outbound network")}
 	}
 	return fault{err: fmt.Errorf("order for %s from %s: %w", name, at, err)}
 }

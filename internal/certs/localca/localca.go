@@ -80,7 +80,7 @@ func Kept(keep func(text string) (string, error), zone string) (*Authority, erro
 	_, rootPEM := pem.Decode([]byte(text))
 	key, err := parseKey([]byte(text))
 	if err != nil {
-		return nil, userError(err, "What is kept as the local authority is none: %v.", err)
+		return nil, userError(err, "What is kept as the local authority is not one: %v.", err)
 	}
 	root, err := check(rootPEM, key, zone)
 	if err != nil {

@@ -481,7 +481,7 @@ func TestKeptElsewhere(t *testing.T) {
 		t.Errorf("for another zone: %v", err)
 	}
 	kept = "nonsense"
-	if _, err := localca.Kept(keep, zone); !strings.Contains(greenroom.Sentence(err, ""), "is none") {
+	if _, err := localca.Kept(keep, zone); !strings.Contains(greenroom.Sentence(err, ""), "is not one") {
 		t.Errorf("of nonsense: %v", err)
 	}
 }

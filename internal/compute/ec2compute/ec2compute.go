@@ -53,6 +53,7 @@ type Provider struct {
 	ends      *batcher[[]string, struct{}]
 
 	mu      sync.Mutex
+	account string               // that machines belong to; empty before the first is seen
 	avoided map[string]time.Time // places, and until when
 	devices map[string]string    // images' root devices
 	young   map[string]compute.Instance
@@ -80,6 +81,14 @@ func New(o Options) *Provider {
 		options.HTTPClient = punctual{options.HTTPClient}
 	})
 	return p
+}
+
+// Account is the id of the AWS account that our machines belong to, as EC2 said with the last of them; empty before this process
+// has seen one. It makes no call.
+func (p *Provider) Account() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.account
 }
 
 // Places implements compute.Provider: a place is an instance type in a subnet.

@@ -142,6 +142,27 @@ func TestOneCallForAMeeting(t *testing.T) {
 }
 
 // TestRetriesAfterALostAnswer asks again in every way in which another process can: for both, for one, in another order.
+// TestTheAccountIsLearnt from the answer to a launch, and by another process from a look.
+func TestTheAccountIsLearnt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server := &ec2test.Server{}
+		p, other := open(server, ec2compute.Rates{}), open(server, ec2compute.Rates{})
+		if a := p.Account(); a != "" {
+			t.Errorf("before the first machine the account is %q", a)
+		}
+		if err := p.Launch(t.Context(), seats(greenroom.NewMeetingID(), p.Places(blueprint())[0], time.Now(), "teacher"))[0].Err; err != nil {
+			t.Fatal(err)
+		}
+		if _, err := other.List(t.Context(), ""); err != nil {
+			t.Fatal(err)
+		}
+		if p.Account() != ec2test.Account || other.Account() != ec2test.Account {
+			t.Errorf("the account is %q after a launch, %q after a look", p.Account(), other.Account())
+		}
+	})
+}
+
 func TestRetriesAfterALostAnswer(t *testing.T) {
 	t.Parallel()
 	for _, fault := range []ec2test.Fault{{Lost: true}, {Partial: true}} {

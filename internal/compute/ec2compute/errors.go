@@ -51,7 +51,7 @@ var rulings = []ruling{
 	{"InvalidSecurityGroupID.", greenroom.ErrPermanent, 0, "A security group of the blueprint does not exist in the network of its subnets: correct security_groups."},
 	{"InvalidKeyPair.", greenroom.ErrPermanent, 0, "The blueprint's key pair does not exist in this region: correct key_name."},
 	{"InvalidLaunchTemplate", greenroom.ErrPermanent, 0, "The blueprint's launch template, or that version of it, does not exist in this region: correct launch_template."},
-	{"InvalidUserData.", greenroom.ErrPermanent, 0, "EC2 refuses what the desktop is to be told at its birth: shorten the blueprint's list of applications."},
+	{"InvalidUserData.", greenroom.ErrPermanent, 0, "EC2 refuses the desktop's user data: shorten the blueprint's list of applications."},
 	{"UnauthorizedOperation", greenroom.ErrPermanent, 0, "These AWS credentials may not do this: docs/aws.md lists the permissions that greenroom needs, and greenroom doctor --aws tells which one is missing."},
 	{"OptInRequired", greenroom.ErrPermanent, 0, "The account has not subscribed to this service or image: accept its terms in the AWS console."},
 	{"PendingVerification", greenroom.ErrPermanent, 0, "Amazon is still verifying this account for the region, which can take some hours."},

@@ -113,7 +113,7 @@ func (p *Provider) run(ctx context.Context, c *call) ([]compute.Instance, error)
 		p.launches.answered(errors.Is(err, greenroom.ErrThrottled))
 		switch {
 		case err == nil:
-			return p.born(answer.Instances), nil
+			return p.born(answer), nil
 		case errors.Is(err, greenroom.ErrThrottled): // nothing was launched: once more, when it has been quiet for a while
 		case code(err) == "IdempotentParameterMismatch":
 			return p.already(ctx, c)
@@ -127,12 +127,13 @@ func (p *Provider) run(ctx context.Context, c *call) ([]compute.Instance, error)
 }
 
 // born remembers new machines: looks may miss them for a while.
-func (p *Provider) born(answer []types.Instance) []compute.Instance {
+func (p *Provider) born(answer *ec2.RunInstancesOutput) []compute.Instance {
 	var out []compute.Instance
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for i := range answer {
-		m := p.seen(&answer[i])
+	p.account = cmp.Or(aws.ToString(answer.OwnerId), p.account)
+	for i := range answer.Instances {
+		m := p.seen(&answer.Instances[i])
 		out = append(out, m)
 		if m.State == compute.Pending || m.State == compute.Running {
 			p.young[m.ID] = m
@@ -159,7 +160,7 @@ func (p *Provider) already(ctx context.Context, c *call) ([]compute.Instance, er
 // input is what EC2 is asked. It depends on nothing but the call.
 func (p *Provider) input(ctx context.Context, c *call) (*ec2.RunInstancesInput, error) {
 	if len(c.UserData) > maxUserData {
-		return nil, &greenroom.UserError{Message: fmt.Sprintf("What the desktop is to be told at its birth is %d bytes long, and EC2 takes %d: shorten the blueprint's list of applications.", len(c.UserData), maxUserData),
+		return nil, &greenroom.UserError{Message: fmt.Sprintf("The desktop's user data is %d bytes long, and EC2 takes %d: shorten the blueprint's list of applications.", len(c.UserData), maxUserData),
 			Cause: greenroom.ErrPermanent}
 	}
 	b, n := c.Blueprint.EC2, aws.Int32(int32(len(c.handles))) //nolint:gosec // the seats of a meeting are few

@@ -149,7 +149,7 @@ func TestRoughLives(t *testing.T) {
 						t.Errorf("the seat's machine %s does not live", id)
 					}
 				}
-				sweeper := &advance.Sweeper{Store: l.store, Providers: map[greenroom.Provider]compute.Provider{"ec2": open(server, ec2compute.Rates{})}, Records: noZone{}, Kick: func(string) {}, Logger: slog.New(slog.DiscardHandler)}
+				sweeper := &advance.Sweeper{Store: l.store, Providers: map[greenroom.Provider]compute.Provider{"ec2": open(server, ec2compute.Rates{})}, Records: noZone{}, Kick: func(string) {}, Now: time.Now, Logger: slog.New(slog.DiscardHandler)}
 				server.Quiet()
 				for range 2 {
 					if err := sweeper.Sweep(t.Context()); err != nil {

@@ -1,6 +1,7 @@
 package ec2compute
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -110,6 +111,7 @@ func (p *Provider) describe(ctx context.Context, filters ...types.Filter) ([]com
 				if tag(&r.Instances[i], tagOwner) == p.o.Owner {
 					m := p.seen(&r.Instances[i])
 					p.ours[m.ID] = time.Now()
+					p.account = cmp.Or(aws.ToString(r.OwnerId), p.account)
 					out = append(out, m)
 				}
 			}

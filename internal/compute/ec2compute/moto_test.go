@@ -61,6 +61,9 @@ func TestLifeOnMoto(t *testing.T) {
 		}
 	}
 	checkMachine(t, api, made[0].ID, requests[0], owner)
+	if a := p.Account(); a != "123456789012" {
+		t.Errorf("the machines belong to the account %q", a)
+	}
 
 	if err := p.Terminate(t.Context(), made[0].ID, made[1].ID, "i-00000000000000000"); err != nil {
 		t.Fatal(err)

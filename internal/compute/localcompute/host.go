@@ -114,7 +114,7 @@ func (h *host) launch(ctx context.Context, r compute.Request) (compute.Instance,
 	case <-i.launched:
 	}
 	if !h.known(i) {
-		return compute.Instance{}, fmt.Errorf("launch %s: the first launch of it went wrong", i.id)
+		return compute.Instance{}, fmt.Errorf("launch %s: its first launch failed", i.id)
 	}
 	return h.seen(i), nil
 }

@@ -32,7 +32,7 @@ func (h *host) remove(i *instance) {
 		if h.ctx.Err() != nil {
 			return
 		}
-		h.opts.Logger.Warn("removal is tried again", "instance", i.id, "err", err)
+		h.opts.Logger.Warn("removal failed; trying again", "instance", i.id, "err", err)
 		if !pause.Wait(h.ctx) {
 			return
 		}

@@ -35,7 +35,7 @@ func serve(h *host, listener net.Listener) *hosting {
 	go func() {
 		defer close(s.ended)
 		if err := s.server.Serve(netutil.LimitListener(listener, maxClients)); !errors.Is(err, http.ErrServerClosed) {
-			h.opts.Logger.Error("local desktops are not served to other processes any more", "err", err)
+			h.opts.Logger.Error("local desktops no longer served to other processes", "err", err)
 		}
 	}()
 	return s

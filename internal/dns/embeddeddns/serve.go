@@ -7,12 +7,14 @@ import (
 	"time"
 
 	miekg "github.com/miekg/dns"
-	"golang.org/x/net/netutil"
 	"golang.org/x/sync/errgroup"
+
+	"greenroom/internal/access/connlimit"
 )
 
 const (
-	maxConns    = 256             // TCP connections at once; more wait in the kernel's queue
+	maxConns    = 256             // TCP connections at once; for one more the oldest of the client with the most makes way
+	maxPerAsker = 64              // of them of one client
 	idleTimeout = 5 * time.Second // of a TCP connection between two questions
 	ioTimeout   = 2 * time.Second
 )
@@ -23,7 +25,7 @@ func (z *Zone) Serve(ctx context.Context, packets net.PacketConn, listener net.L
 	g, ctx := errgroup.WithContext(ctx)
 	for network, s := range map[string]*miekg.Server{
 		"udp": {PacketConn: packets, UDPSize: maxUDP},
-		"tcp": {Listener: netutil.LimitListener(listener, maxConns)},
+		"tcp": {Listener: &connlimit.Listener{Listener: listener, Pool: connlimit.NewPool(connlimit.Limits{All: maxConns, Each: maxPerAsker})}},
 	} {
 		s.Handler = z
 		s.ReadTimeout, s.WriteTimeout = ioTimeout, ioTimeout

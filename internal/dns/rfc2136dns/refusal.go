@@ -40,7 +40,7 @@ func (z *Zone) notAuth(signature *miekg.TSIG, said error) error {
 	case miekg.RcodeBadKey:
 		return z.forbidden(said, "The name server %s does not know the key %s (dns.tsig_name) with the algorithm %s (dns.tsig_algorithm).", z.o.Server, z.key, z.o.Algorithm)
 	case miekg.RcodeBadSig:
-		return z.forbidden(said, "The name server %s knows the key %s with another secret: mend dns.tsig_secret.", z.o.Server, z.key)
+		return z.forbidden(said, "The name server %s knows the key %s with another secret: correct dns.tsig_secret.", z.o.Server, z.key)
 	case miekg.RcodeBadTime:
 		if there := timeOf(signature); !there.IsZero() {
 			return z.forbidden(said, "The clocks are too far apart: the name server %s says that it is %s, which is %s off; set both, for instance with timedatectl set-ntp true.",
@@ -76,7 +76,7 @@ func (z *Zone) whyNoTransfer(ctx context.Context) error {
 	return z.refusal(&miekg.Msg{MsgHdr: miekg.MsgHdr{Rcode: miekg.RcodeRefused}})
 }
 
-// Inspect asks the server for the zone's own records, and for a transfer; see dns.Facts. Each error is one thing to mend.
+// Inspect asks the server for the zone's own records, and for a transfer; see dns.Facts. Each error is one thing to fix.
 func (z *Zone) Inspect(ctx context.Context) (dns.Facts, []error) {
 	facts := dns.Facts{Apex: strings.TrimSuffix(z.apex, "."), Calls: "no limit: the name server is yours"}
 	q := new(miekg.Msg).SetQuestion(z.apex, miekg.TypeNS)

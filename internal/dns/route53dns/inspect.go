@@ -17,7 +17,7 @@ import (
 // mostRecords is how many a hosted zone holds unless Amazon raises it.
 const mostRecords = 10_000
 
-// Inspect asks what the credentials may read of the zone; see dns.Facts. Each error is one thing to mend. Whether they may
+// Inspect asks what the credentials may read of the zone; see dns.Facts. Each error is one thing to fix. Whether they may
 // change it shows only when it is changed.
 func (z *Zone) Inspect(ctx context.Context) (dns.Facts, []error) {
 	facts := dns.Facts{Apex: z.o.Zone, MostRecords: mostRecords, Calls: fmt.Sprintf("5 a second for the whole AWS account, of which greenroom uses %d", requestsPerSecond)}

@@ -28,7 +28,7 @@ type Options struct {
 	Zone     string     // desktops are named below it: a hosted zone, or a name within one
 	ZoneID   string     // of the hosted zone; empty: it is looked for by name
 	Owner    string     // the mark of our records; any other is left alone
-	AWS      aws.Config // credentials; the Region does not matter
+	AWS      aws.Config // credentials, and the region, which says whose endpoints to ask: those of China are others
 	Endpoint string     // of the API; empty: Amazon's own
 	TTL      time.Duration
 }
@@ -208,7 +208,7 @@ type change struct {
 	relisted bool
 }
 
-// do makes the changes in as few calls as their limits allow and returns what went wrong, by name.
+// do makes the changes in as few calls as their limits allow and returns the errors, by name.
 func (c *change) do(ctx context.Context, names []string) []error {
 	if len(names) == 0 {
 		return nil

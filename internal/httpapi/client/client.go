@@ -124,7 +124,7 @@ func (c *Client) Resume(ctx context.Context, id string) (wire.Meeting, error) {
 	return call[wire.Meeting](ctx, c, http.MethodPost, meeting(id, "/resume"), nil, nil)
 }
 
-// Stuck lists the meetings that do not move as they should.
+// Stuck lists the stuck meetings.
 func (c *Client) Stuck(ctx context.Context) (wire.StuckMeetings, error) {
 	return call[wire.StuckMeetings](ctx, c, http.MethodGet, "/api/v1/stuck", nil, nil)
 }

@@ -59,6 +59,7 @@ type Edit struct {
 	Duration *string     `json:"duration,omitempty" doc:"The new whole duration; not together with ends_at."`
 	TimeZone *string     `json:"time_zone,omitempty" doc:"IANA name."`
 	Seats    []SeatInput `json:"seats,omitempty" doc:"The whole new list: seats that are there keep link and desktop, new ones get both, missing ones lose theirs. Without an id, a seat is the one of its role if both lists have only one of that role, else one with the same name and address, else new."`
+	Force    bool        `json:"force,omitempty" doc:"Make the change also if it takes desktops from people who are in them, or were within empty_after; without it that is a 409 of the type occupied, which says from whom."`
 }
 
 // Park holds a meeting.
@@ -72,14 +73,14 @@ type SessionData struct {
 	URL string `json:"url" doc:"s3:// or https://, without a password." example:"s3://recordings/k3v9_teacher.zip"`
 }
 
-// Visit asks for a way into a seat's desktop for somebody who is not its participant.
+// Visit asks for an entry URL of a seat's desktop for somebody who is not its participant.
 type Visit struct {
 	As string `json:"as" enum:"host,observer" doc:"A host sees and does everything; an observer sees and hears."`
 }
 
-// Way is a way in.
+// Way is an entry URL.
 type Way struct {
-	URL string `json:"url" doc:"Good for one entry, soon. It is a secret."`
+	URL string `json:"url" doc:"Valid for one entry, within two minutes. It is a secret."`
 }
 
 // Meeting is a meeting as its organiser sees it: the join links are secrets.
@@ -90,7 +91,7 @@ type Meeting struct {
 	EndsAt    time.Time            `json:"ends_at"`
 	TimeZone  string               `json:"time_zone" doc:"IANA name."`
 	Blueprint string               `json:"blueprint"`
-	State     greenroom.State      `json:"state" enum:"scheduled,preparing,ready,in_progress,ending,ended" doc:"Derived from the seats and the end."`
+	State     greenroom.State      `json:"state" enum:"scheduled,preparing,ready,in_progress,waiting,ending,ended" doc:"Derived from the seats and the end."`
 	EndReason *greenroom.EndReason `json:"end_reason" enum:"completed,no_show,ended_by_host,cancelled,expired,failed" doc:"Why it is over; null while it is not."`
 	EndedAt   *time.Time           `json:"ended_at" doc:"When that was decided."`
 	Version   int64                `json:"version" doc:"Rises with every change an organiser makes; what If-Match compares."`
@@ -98,8 +99,8 @@ type Meeting struct {
 	CreatedAt time.Time            `json:"created_at"`
 	Seats     []Seat               `json:"seats" nullable:"false"`
 
-	ParkedUntil  *time.Time `json:"parked_until" doc:"An operator holds the meeting: greenroom does nothing for it before then. Null while it is not parked."`
-	ParkedReason string     `json:"parked_reason" doc:"The operator's word on it; empty if there is none."`
+	ParkedUntil  *time.Time `json:"parked_until" doc:"The meeting is parked: no action before then. Null while it is not parked."`
+	ParkedReason string     `json:"parked_reason" doc:"The operator's reason; empty if not given."`
 }
 
 // Seat is one participant's place.
@@ -127,22 +128,23 @@ type Desktop struct {
 	Hostname   string                        `json:"hostname" doc:"Empty until there is one."`
 	Address    string                        `json:"address" doc:"Empty until there is one."`
 	Connected  bool                          `json:"connected" doc:"Whether the participant is connected now."`
-	Error      *string                       `json:"error" doc:"The last thing that went wrong: a sentence."`
+	AwaySince  *time.Time                    `json:"away_since" doc:"Since when the participant of a desktop in use has not been connected; null while they are, and where nobody can know."`
+	Error      *string                       `json:"error" doc:"The last error: a sentence."`
 	EndReason  *greenroom.RemovalReason      `json:"end_reason" doc:"Why the desktop was or is being removed."`
 	Timings    map[greenroom.Phase]time.Time `json:"timings" doc:"When each phase was entered."`
-	Proof      *Proof                        `json:"proof" doc:"The last evidence that a participant would get in."`
-	Agent      *Agent                        `json:"agent" doc:"What the program on the desktop told last; null until it has enrolled, and where there is none."`
+	Proof      *Proof                        `json:"proof" doc:"The last proof, from outside, that a participant can enter."`
+	Agent      *Agent                        `json:"agent" doc:"The agent's last report; null until it has enrolled, and if the desktop has no agent."`
 }
 
 // Agent is what a desktop's agent tells of it.
 type Agent struct {
-	Version      string     `json:"version" doc:"Of the agent; empty if it did not say."`
+	Version      string     `json:"version" doc:"Of the agent; empty if not reported."`
 	EnrolledAt   *time.Time `json:"enrolled_at"`
-	ReportedAt   *time.Time `json:"reported_at" doc:"When its word was last written down: news at once, and every five minutes where there is none. An older one means that the desktop is silent."`
+	ReportedAt   *time.Time `json:"reported_at" doc:"Time of the last saved report; changes at once, otherwise every five minutes. If it is older, the agent does not report."`
 	Connections  int        `json:"connections" doc:"Of the participant, now."`
-	LastActiveAt *time.Time `json:"last_active_at" doc:"The participant's last input, to about a minute; null where that is not told."`
-	Licence      string     `json:"licence" doc:"State of the desktop server's licence, in its words; empty where it tells none." example:"licensed"`
-	Problem      *string    `json:"problem" doc:"What is wrong on the desktop now and may mend itself: a sentence."`
+	LastActiveAt *time.Time `json:"last_active_at" doc:"The participant's last input, to about a minute; null if not reported."`
+	Licence      string     `json:"licence" doc:"State of the desktop server's licence, in its words; empty if not reported." example:"licensed"`
+	Problem      *string    `json:"problem" doc:"The present problem on the desktop; it may clear by itself: a sentence."`
 }
 
 // Proof is evidence gathered from outside.
@@ -157,7 +159,7 @@ type ProofStep struct {
 	Name   string `json:"name" doc:"dns, tls or page."`
 	OK     bool   `json:"ok"`
 	Took   string `json:"took" doc:"A Go duration." example:"12ms"`
-	Detail string `json:"detail" doc:"What was seen, or expected and not seen."`
+	Detail string `json:"detail" doc:"What was found, or expected and not found."`
 }
 
 // Meetings is a page of the list, ordered by start.
@@ -175,16 +177,17 @@ type Event struct {
 	Role    string            `json:"role" deprecated:"true" doc:"The same as seat, by its former name."`
 	Attempt int               `json:"attempt" doc:"Which of the seat's desktops; 0 for none."`
 	Message string            `json:"message" doc:"A sentence for people."`
-	Data    map[string]string `json:"data" doc:"The evidence."`
+	Data    map[string]string `json:"data" doc:"Details: times, durations, addresses."`
 }
 
 // Events is a part of the timeline.
 type Events struct {
 	Events    []Event `json:"events" nullable:"false"`
-	NextAfter *int64  `json:"next_after" doc:"What to give as after for the next part; null when this was the last one so far."`
+	NextAfter *int64  `json:"next_after" doc:"Value of after for the next part; null if this is the last one so far."`
+	Unlisted  int     `json:"unlisted" doc:"Entries that the timeline had no room for: of what people and programs can cause at will it keeps a thousand."`
 }
 
-// Entry is the way in.
+// Entry is the entry URL.
 type Entry struct {
 	URL string `json:"url" doc:"Good once, within two minutes, and then again for the same client address." example:"https://i-0123456789abcdef0.desk.localhost:8443/?authToken=…#console"`
 }
@@ -196,12 +199,12 @@ type Standing struct {
 	Seat     string          `json:"seat" doc:"Its id."`
 	Role     string          `json:"role"`
 	Name     string          `json:"name"`
-	State    greenroom.State `json:"state" enum:"scheduled,preparing,ready,in_progress,ending,ended"`
+	State    greenroom.State `json:"state" enum:"scheduled,preparing,ready,in_progress,waiting,ending,ended"`
 	Phase    greenroom.Phase `json:"phase" enum:"planned,launching,booting,naming,proving,ready,in_use,terminating,gone,failed"`
 	Message  string          `json:"message" doc:"What is going on and what to do: a sentence."`
-	CanEnter bool            `json:"can_enter" doc:"Whether a POST would answer with the way in."`
+	CanEnter bool            `json:"can_enter" doc:"Whether a POST would answer with the entry URL."`
 	Wanted   bool            `json:"wanted" doc:"The desktop is gone; a POST asks for a new one."`
-	Failing  bool            `json:"failing" doc:"Something goes wrong with this desktop; message says what."`
+	Failing  bool            `json:"failing" doc:"The desktop has an error; message says which."`
 	Estimate float64         `json:"estimate" doc:"Seconds until the desktop is ready, from measured history; 0 when it is, or when nothing is known."`
 	StartsAt time.Time       `json:"starts_at"`
 	EndsAt   time.Time       `json:"ends_at"`
@@ -223,31 +226,33 @@ type Stage struct {
 // Plan is what would happen to a meeting next, and why.
 type Plan struct {
 	Meeting string          `json:"meeting"`
-	State   greenroom.State `json:"state" enum:"scheduled,preparing,ready,in_progress,ending,ended"`
+	State   greenroom.State `json:"state" enum:"scheduled,preparing,ready,in_progress,waiting,ending,ended"`
 	Steps   []PlanStep      `json:"steps" nullable:"false" doc:"What would be done now."`
-	WakeAt  *time.Time      `json:"wake_at" doc:"When the meeting is looked at again at the latest; null if never."`
-	Why     string          `json:"why" doc:"What that waits for."`
+	WakeAt  *time.Time      `json:"wake_at" doc:"Latest time of the next check of the meeting; null if there is none."`
+	Why     string          `json:"why" doc:"What wake_at waits for."`
 
-	ParkedUntil  *time.Time `json:"parked_until" doc:"An operator holds the meeting until then; null while it is not parked."`
-	ParkedReason string     `json:"parked_reason" doc:"The operator's word on it; empty if there is none."`
-	Seats        []PlanSeat `json:"seats" nullable:"false" doc:"Where each desktop stands and what comes next for it."`
+	ParkedUntil  *time.Time `json:"parked_until" doc:"The meeting is parked until then; null while it is not."`
+	ParkedReason string     `json:"parked_reason" doc:"The operator's reason; empty if not given."`
+	Seats        []PlanSeat `json:"seats" nullable:"false" doc:"Phase and next step of each desktop."`
+	EndAt        *time.Time `json:"end_at" doc:"When the meeting ends if nothing else happens; null when it has."`
+	EndWhy       string     `json:"end_why" doc:"What ends it then."`
 }
 
-// PlanSeat is where a seat's desktop stands and what comes next for it.
+// PlanSeat is the phase and the next step of a seat's desktop.
 type PlanSeat struct {
 	Seat  string          `json:"seat" doc:"Its id."`
 	Role  string          `json:"role"`
 	Phase greenroom.Phase `json:"phase" enum:"planned,launching,booting,naming,proving,ready,in_use,terminating,gone,failed"`
 	Since *time.Time      `json:"since" doc:"When the phase was entered."`
-	Error *string         `json:"error" doc:"The last thing that went wrong: a sentence."`
-	At    *time.Time      `json:"at" doc:"When next comes, at the latest; null if that is not known or never."`
-	Next  string          `json:"next" doc:"What comes next, and why."`
+	Error *string         `json:"error" doc:"The last error: a sentence."`
+	At    *time.Time      `json:"at" doc:"Latest time of the next step; null if not known or if there is none."`
+	Next  string          `json:"next" doc:"Next step, and why."`
 }
 
-// StuckMeetings lists what does not move as it should.
+// StuckMeetings lists the findings about stuck meetings.
 type StuckMeetings struct {
 	Stuck []Stuck `json:"stuck" nullable:"false"`
-	More  bool    `json:"more" doc:"There is more than is listed."`
+	More  bool    `json:"more" doc:"Whether there are more findings than listed."`
 }
 
 // Stuck is one finding about a meeting.
@@ -257,11 +262,11 @@ type Stuck struct {
 	Kind    string     `json:"kind" enum:"overdue,slow_stage,slow_removal,not_closed,given_up,too_old,parked"`
 	Seat    string     `json:"seat" doc:"Id of the seat; empty for the whole meeting."`
 	Role    string     `json:"role" deprecated:"true" doc:"The same as seat, by its former name."`
-	Note    bool       `json:"note" doc:"Worth knowing, and wanted: a parked meeting."`
+	Note    bool       `json:"note" doc:"Informational, no fault: a parked meeting."`
 	Message string     `json:"message" doc:"What is wrong: a sentence."`
-	Since   *time.Time `json:"since" doc:"When it should have moved on, or when this began."`
-	Error   *string    `json:"error" doc:"The last thing that went wrong; null if nothing did."`
-	Fix     string     `json:"fix" doc:"What to do about it."`
+	Since   *time.Time `json:"since" doc:"When it should have progressed, or when this began."`
+	Error   *string    `json:"error" doc:"The last error; null if there was none."`
+	Fix     string     `json:"fix" doc:"The fix."`
 }
 
 // PlanStep is one thing that would be done now.

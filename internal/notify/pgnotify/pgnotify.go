@@ -35,9 +35,9 @@ type Hint struct {
 
 // Options are what a Channel is made of.
 type Options struct {
-	URL    string
-	Hear   func(Hint) // another replica's; must be quick
-	Missed func()     // hints may have been missed: look at everything again
+	Dial   func(ctx context.Context) (*pgx.Conn, error) // to the database
+	Hear   func(Hint)                                   // another replica's; must be quick
+	Missed func()                                       // hints may have been missed: look at everything again
 	Logger *slog.Logger
 }
 
@@ -73,20 +73,20 @@ func (f *Channel) Tell(h Hint) {
 // Run tells and hears until ctx ends, over connections that it makes again when they break.
 func (f *Channel) Run(ctx context.Context) error {
 	var both sync.WaitGroup
-	both.Go(func() { f.keep(ctx, "tell", f.tell) })
-	both.Go(func() { f.keep(ctx, "hear", f.hear) })
+	both.Go(func() { f.keep(ctx, "notifications not sent", f.tell) })
+	both.Go(func() { f.keep(ctx, "notifications not received", f.hear) })
 	both.Wait()
 	return nil
 }
 
 // keep runs f on a connection, and again on a new one, until ctx ends.
-func (f *Channel) keep(ctx context.Context, what string, use func(ctx context.Context, conn *pgx.Conn) error) {
+func (f *Channel) keep(ctx context.Context, failed string, use func(ctx context.Context, conn *pgx.Conn) error) {
 	for ctx.Err() == nil {
 		err := f.connected(ctx, use)
 		if ctx.Err() != nil {
 			return
 		}
-		f.Logger.Warn("replicas do not "+what+" each other for a moment", "err", err) //nolint:sloglint // one of two words
+		f.Logger.Warn(failed, "err", err) //nolint:sloglint // one of two messages
 		select {
 		case <-ctx.Done():
 		case <-time.After(reconnect):
@@ -97,7 +97,7 @@ func (f *Channel) keep(ctx context.Context, what string, use func(ctx context.Co
 func (f *Channel) connected(ctx context.Context, use func(ctx context.Context, conn *pgx.Conn) error) error {
 	dial, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	conn, err := pgx.Connect(dial, f.URL)
+	conn, err := f.Dial(dial)
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}

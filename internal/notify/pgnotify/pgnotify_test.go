@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"greenroom/internal/notify/pgnotify"
 	"greenroom/internal/testenv/pgtest"
 )
@@ -27,7 +29,7 @@ type replica struct {
 func start(t *testing.T, url string) *replica {
 	t.Helper()
 	r := &replica{heard: map[string]int64{}}
-	r.Channel = pgnotify.New(pgnotify.Options{URL: url, Logger: slog.New(slog.DiscardHandler),
+	r.Channel = pgnotify.New(pgnotify.Options{Dial: func(ctx context.Context) (*pgx.Conn, error) { return pgx.Connect(ctx, url) }, Logger: slog.New(slog.DiscardHandler),
 		Hear: func(h pgnotify.Hint) {
 			r.mu.Lock()
 			defer r.mu.Unlock()

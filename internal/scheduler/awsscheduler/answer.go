@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"greenroom"
+	guard "greenroom/internal/scheduler"
 )
 
 // Response names the messages of a batch that are to come again, in the form in which Lambda wants it
@@ -89,7 +90,7 @@ func (s *Scheduler) answer(ctx context.Context, r ring, do Calls) error {
 		}
 		move = do.Advance
 	}
-	if err := move(ctx, r.Meeting); err != nil && !errors.Is(err, greenroom.ErrNotFound) {
+	if err := guard.Guarded(ctx, move, r.Meeting); err != nil && !errors.Is(err, greenroom.ErrNotFound) {
 		return fmt.Errorf("answer the wake of meeting %s: %w", r.Meeting, err)
 	}
 	return nil
@@ -105,7 +106,7 @@ func (s *Scheduler) due(ctx context.Context, w Wake) (bool, error) {
 		return false, nil
 	case err != nil:
 		return false, fmt.Errorf("answer the wake of meeting %s: %w", w.Meeting, err)
-	case time.Until(at) <= soon:
+	case at.Sub(s.Now()) <= soon:
 		return true, nil
 	}
 	if err := s.set(ctx, m); err != nil {
@@ -158,7 +159,7 @@ func valid(w Wake) error {
 
 func foreign(err error) error {
 	return &greenroom.UserError{
-		Message: "This event is no wake of greenroom's: see what calls the function.",
+		Message: "This event is not a wake of greenroom's: see what calls the function.",
 		Cause:   errors.Join(greenroom.ErrPermanent, err),
 	}
 }

@@ -5,6 +5,10 @@
 // seconds, wait for what is left. Nearer wakes go to the queue at once. Either way may ring twice or for nothing: who is
 // woken reads the meeting and finds out whether its time has come.
 //
+// A schedule is named after its meeting and its time, and is never changed: AWS deletes one that has rung at some moment
+// afterwards, and what it was changed to meanwhile would be deleted with it. One whose wake was moved or cleared rings for
+// nothing, and is gone.
+//
 // Every save of a meeting has its own message, which says of which revision it is: when another has been saved meanwhile,
 // that one's message counts. Otherwise each would be sent on and on beside the others.
 package awsscheduler
@@ -34,7 +38,7 @@ type meetings interface {
 	Meeting(ctx context.Context, id string) (greenroom.Meeting, error)
 }
 
-// Options are what Scheduler is made of. All but PerSecond are required.
+// Options are what Scheduler is made of. All but PerSecond and Now are required.
 type Options struct {
 	AWS         aws.Config
 	Meetings    meetings
@@ -44,6 +48,9 @@ type Options struct {
 	DeadLetters string // ARN of the queue for what could not be delivered
 	Queue       string // URL of the queue that delays, whose messages wake the same function
 	PerSecond   int    // calls to EventBridge Scheduler; 0 is DefaultPerSecond
+
+	// Now is the wall clock; nil is time.Now.
+	Now func() time.Time
 }
 
 // DefaultPerSecond leaves room below the lowest quota of a region, 250 a second, for several functions at once.
@@ -53,7 +60,7 @@ const (
 	early    = time.Minute      // how late a schedule may ring
 	near     = 2 * time.Minute  // wakes before this wait in the queue
 	maxDelay = 15 * time.Minute // of a queue's message
-	attempts = 6                // of a call, and of the calls that one wake may take
+	attempts = 6                // of a call
 	longest  = 15 * time.Second // for one wake
 	// What could not be delivered is tried again for so long: by then the sweep has found the meeting.
 	keepTrying = time.Hour
@@ -67,23 +74,20 @@ type Scheduler struct {
 	queue     *sqs.Client
 	pace      *rate.Limiter
 
-	mu    sync.Mutex
-	known map[string]set // by meeting
+	mu   sync.Mutex
+	made map[string]time.Time // by meeting, the time of the schedule that was made last
 }
 
-// set is what the schedule of a meeting was set to at a revision; an empty expression is none.
-type set struct {
-	rev        int64
-	expression string
-}
-
-// maxKnown bounds what is remembered: some 100 bytes each.
-const maxKnown = 20_000
+// maxMade bounds what is remembered: some 100 bytes each.
+const maxMade = 20_000
 
 // New returns a Scheduler. It asks nothing of AWS.
 func New(o Options) *Scheduler {
 	if o.PerSecond <= 0 {
 		o.PerSecond = DefaultPerSecond
+	}
+	if o.Now == nil {
+		o.Now = time.Now
 	}
 	retryer := retry.NewStandard(func(r *retry.StandardOptions) {
 		r.MaxAttempts = attempts
@@ -94,12 +98,12 @@ func New(o Options) *Scheduler {
 		scheduler: scheduler.NewFromConfig(o.AWS, func(s *scheduler.Options) { s.Retryer = retryer }),
 		queue:     sqs.NewFromConfig(o.AWS, func(s *sqs.Options) { s.Retryer = retryer }),
 		pace:      rate.NewLimiter(rate.Limit(o.PerSecond), o.PerSecond),
-		known:     map[string]set{},
+		made:      map[string]time.Time{},
 	}
 }
 
-// Follow lets the wake of a meeting be what the meeting wants now: set, moved or taken away. It may be called any number
-// of times, and after any change.
+// Follow sees to it that the meeting is woken when it wants to be now. It may be called any number of times, and after any
+// change.
 func (s *Scheduler) Follow(ctx context.Context, meeting string) error {
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
@@ -126,15 +130,14 @@ func wakeOf(m greenroom.Meeting) time.Time {
 
 func (s *Scheduler) set(ctx context.Context, m greenroom.Meeting) error {
 	at := wakeOf(m)
-	left := time.Until(at)
+	left := at.Sub(s.Now())
 	switch {
-	case !at.IsZero() && left <= near: // a schedule that was set before stays: it rings for nothing, and is gone
+	case at.IsZero(): // what was set before rings for nothing, and is gone
+		return nil
+	case left <= near:
 		return s.send(ctx, Wake{Meeting: m.ID, Rev: m.Rev}, left)
-	case at.IsZero():
-		return s.move(ctx, m, "")
-	default:
-		return s.move(ctx, m, "at("+at.Add(-early).UTC().Format("2006-01-02T15:04:05")+")")
 	}
+	return s.schedule(ctx, m.ID, at.Add(-early).UTC().Truncate(time.Second))
 }
 
 // Wake is what the woken function is given: a meeting whose time may have come, or the word to sweep.
@@ -172,64 +175,37 @@ func (s *Scheduler) send(ctx context.Context, w Wake, left time.Duration) error 
 	return nil
 }
 
-// move lets the meeting's schedule be what m wants, and asks nobody if it is so already. That is known only if this process
-// set it at the revision before: between the two nobody else can have moved it to anything else.
-func (s *Scheduler) move(ctx context.Context, m greenroom.Meeting, expression string) error {
+// schedule makes the meeting's schedule of that time, if it is not there. Nobody is asked if this process made it: until it
+// has rung it stays, and it is not made again after that, since what is so near goes to the queue.
+func (s *Scheduler) schedule(ctx context.Context, meeting string, at time.Time) error {
 	s.mu.Lock()
-	before, known := s.known[m.ID]
+	before, known := s.made[meeting]
 	s.mu.Unlock()
-	known = known && m.Rev-before.rev <= 1 && m.Rev >= before.rev
-	if !known || before.expression != expression {
-		there := m.Rev > 1
-		if known {
-			there = before.expression != ""
-		}
-		if err := s.schedule(ctx, m.ID, expression, there); err != nil {
-			return err
-		}
+	if known && before.Equal(at) {
+		return nil
+	}
+	err := s.create(ctx, scheduleName(meeting, at), "at("+at.Format("2006-01-02T15:04:05")+")", Wake{Meeting: meeting})
+	if _, there := errors.AsType[*types.ConflictException](err); err != nil && !there {
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.known) >= maxKnown {
-		clear(s.known)
+	if len(s.made) >= maxMade {
+		clear(s.made)
 	}
-	if s.known[m.ID] = (set{m.Rev, expression}); m.Closed {
-		delete(s.known, m.ID)
-	}
+	s.made[meeting] = at
 	return nil
 }
 
-// schedule moves a meeting's schedule, makes it, or takes it away if there is to be no expression. It is gone after it has
-// rung, and others may do the same at the same moment; there says which is the likelier.
-func (s *Scheduler) schedule(ctx context.Context, meeting, expression string, there bool) error {
-	var err error
-	for range attempts {
-		if err := s.pace.Wait(ctx); err != nil {
-			return err
-		}
-		switch {
-		case expression == "":
-			err = s.remove(ctx, meeting)
-		case there:
-			err = s.update(ctx, meeting, expression)
-		default:
-			err = s.create(ctx, meeting, expression, Wake{Meeting: meeting})
-		}
-		_, none := errors.AsType[*types.ResourceNotFoundException](err)
-		_, raced := errors.AsType[*types.ConflictException](err)
-		switch {
-		case none && there:
-			there = false
-		case raced:
-			there = true
-		default:
-			return err
-		}
-	}
-	return err
+// scheduleName is that of the meeting's schedule of a time, in UTC.
+func scheduleName(meeting string, at time.Time) string {
+	return meeting + "-" + at.Format("20060102T150405")
 }
 
 func (s *Scheduler) create(ctx context.Context, name, expression string, w Wake) error {
+	if err := s.pace.Wait(ctx); err != nil {
+		return err
+	}
 	in := &scheduler.CreateScheduleInput{
 		Name: aws.String(name), GroupName: aws.String(s.Group), ScheduleExpression: aws.String(expression), FlexibleTimeWindow: punctually, Target: s.target(w),
 	}
@@ -237,14 +213,6 @@ func (s *Scheduler) create(ctx context.Context, name, expression string, w Wake)
 		in.ActionAfterCompletion = types.ActionAfterCompletionDelete
 	}
 	_, err := s.scheduler.CreateSchedule(ctx, in)
-	return err
-}
-
-func (s *Scheduler) update(ctx context.Context, meeting, expression string) error {
-	_, err := s.scheduler.UpdateSchedule(ctx, &scheduler.UpdateScheduleInput{
-		Name: aws.String(meeting), GroupName: aws.String(s.Group), ScheduleExpression: aws.String(expression), FlexibleTimeWindow: punctually,
-		Target: s.target(Wake{Meeting: meeting}), ActionAfterCompletion: types.ActionAfterCompletionDelete,
-	})
 	return err
 }
 

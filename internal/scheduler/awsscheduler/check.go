@@ -49,7 +49,7 @@ func (s *Scheduler) CheckQueue(ctx context.Context) error {
 	case text == "" || err != nil || redrive.To == "":
 		return wrong("The queue %s does not give up what fails again and again: give it the redrive policy of deploy/aws, to %s.", s.Queue, s.DeadLetters)
 	case redrive.To != s.DeadLetters:
-		return wrong("The queue %s gives up to %s, and not to %s: deploy deploy/aws again, or mend serverless.dead_letters.", s.Queue, redrive.To, s.DeadLetters)
+		return wrong("The queue %s has dead-letter queue %s, and not %s: deploy deploy/aws again, or fix serverless.dead_letters.", s.Queue, redrive.To, s.DeadLetters)
 	}
 	return nil
 }

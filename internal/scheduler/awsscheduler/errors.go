@@ -10,7 +10,7 @@ import (
 	"greenroom"
 )
 
-// explain says in a sentence what somebody can mend.
+// explain says in a sentence what somebody can fix.
 func (s *Scheduler) explain(ctx context.Context, err error) error {
 	api, ok := errors.AsType[smithy.APIError](err)
 	if !ok || ctx.Err() != nil {

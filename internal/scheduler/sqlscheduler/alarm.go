@@ -13,7 +13,7 @@ import (
 // horizon is how far ahead the alarm knows wakes: it bounds memory by what is near, not by what is scheduled.
 const horizon = 5 * lookEvery
 
-// Backoff of a meeting whose passes go wrong.
+// Pauses of a meeting whose passes fail.
 var retries = backoff.Schedule{First: 500 * time.Millisecond, Most: time.Minute}
 
 // never is longer than anything that is waited for.

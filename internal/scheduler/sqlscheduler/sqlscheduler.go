@@ -9,14 +9,13 @@ package sqlscheduler
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"runtime/debug"
 	"sync"
 	"time"
 
 	"greenroom"
+	"greenroom/internal/scheduler"
 	"greenroom/internal/store"
 )
 
@@ -156,7 +155,7 @@ func (s *Scheduler) pass(ctx context.Context, c call) {
 	if s.Lateness != nil && !c.wake.IsZero() {
 		s.Lateness(s.Now().Sub(c.wake))
 	}
-	err := s.advance(ctx, c.meeting)
+	err := scheduler.Guarded(ctx, s.Advance, c.meeting)
 	if errors.Is(err, greenroom.ErrNotFound) {
 		err = nil // nobody is there to be moved; if somebody is, the next look finds them
 	}
@@ -172,16 +171,6 @@ func (s *Scheduler) answered(ctx context.Context, c call) bool {
 	}
 	m, err := s.Store.Meeting(ctx, c.meeting)
 	return err == nil && (m.Closed || m.WakeAt.IsZero() || m.WakeAt.After(s.Now()))
-}
-
-// advance turns a panic into an error: one meeting's trouble is not the others'.
-func (s *Scheduler) advance(ctx context.Context, meetingID string) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("advance %s: panic: %v\n%s", meetingID, r, debug.Stack())
-		}
-	}()
-	return s.Advance(ctx, meetingID)
 }
 
 // look tells the alarm what is due soon: at the start everything that was missed, later what came near since.
@@ -218,7 +207,7 @@ func (s *Scheduler) lookForOverdue(ctx context.Context) {
 func (s *Scheduler) remind(ctx context.Context, before time.Time, limit int) (int, error) {
 	due, err := s.Store.Due(ctx, before, limit)
 	if err != nil && ctx.Err() == nil {
-		s.Logger.Warn("cannot look for what is due", "err", err)
+		s.Logger.Warn("cannot list due wakes", "err", err)
 	}
 	now := s.Now()
 	for _, w := range due {

@@ -8,10 +8,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 	"github.com/aws/smithy-go"
@@ -20,22 +18,21 @@ import (
 	"greenroom/internal/secrets"
 )
 
-// Manager reads secrets with the credentials and the region of the environment, as the AWS command line would.
+// Manager reads secrets.
 type Manager struct {
-	options []func(*config.LoadOptions) error
-
-	mu     sync.Mutex
-	config *aws.Config
+	config func(ctx context.Context) (aws.Config, error)
 }
 
 var _ secrets.Manager = (*Manager)(nil)
 
-// New returns a manager. It asks for nothing before the first secret is wanted.
-func New(options ...func(*config.LoadOptions) error) *Manager { return &Manager{options: options} }
+// New returns a manager. It calls config, which tells credentials and region, when a secret is read.
+func New(config func(ctx context.Context) (aws.Config, error)) *Manager {
+	return &Manager{config: config}
+}
 
 // Read returns the present value of a secret; see secrets.Manager. name may be an ARN, of any region.
 func (m *Manager) Read(ctx context.Context, name, jsonKey string) (string, error) {
-	cfg, err := m.load(ctx)
+	cfg, err := m.config(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -43,7 +40,7 @@ func (m *Manager) Read(ctx context.Context, name, jsonKey string) (string, error
 		cfg.Region = part[3]
 	}
 	if cfg.Region == "" {
-		return "", userError(greenroom.ErrPermanent, "AWS needs a region to find the secret %s in: set AWS_REGION, or give the secret's ARN.", name)
+		return "", userError(greenroom.ErrPermanent, "AWS needs a region to find the secret %s in: set aws.region or AWS_REGION, or give the secret's ARN.", name)
 	}
 	out, err := secretsmanager.NewFromConfig(cfg).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &name})
 	if err != nil {
@@ -56,19 +53,6 @@ func (m *Manager) Read(ctx context.Context, name, jsonKey string) (string, error
 		return *out.SecretString, nil
 	}
 	return pick(*out.SecretString, name, jsonKey)
-}
-
-func (m *Manager) load(ctx context.Context) (aws.Config, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.config == nil {
-		cfg, err := config.LoadDefaultConfig(ctx, m.options...)
-		if err != nil {
-			return aws.Config{}, userError(err, "the configuration of AWS cannot be read: %v.", err)
-		}
-		m.config = &cfg
-	}
-	return m.config.Copy(), nil
 }
 
 // pick returns one value of a secret that is a JSON object. Its errors quote nothing of it.
@@ -89,11 +73,11 @@ func pick(text, name, jsonKey string) (string, error) {
 
 func explain(err error, name, region string) error {
 	if _, ok := errors.AsType[*types.ResourceNotFoundException](err); ok {
-		return userError(errors.Join(greenroom.ErrNotFound, err), "AWS Secrets Manager has no secret %s in %s: make it, or mend its name or AWS_REGION.", name, region)
+		return userError(errors.Join(greenroom.ErrNotFound, err), "AWS Secrets Manager has no secret %s in %s: make it, or correct its name, aws.region or AWS_REGION.", name, region)
 	}
 	answer, ok := errors.AsType[smithy.APIError](err)
 	if !ok {
-		return userError(errors.Join(greenroom.ErrUnavailable, err), "AWS Secrets Manager cannot be asked for %s in %s: look at the credentials of AWS and at this machine's way out.", name, region)
+		return userError(errors.Join(greenroom.ErrUnavailable, err), "AWS Secrets Manager cannot be asked for %s in %s: look at the credentials of AWS and at this machine's outbound network.", name, region)
 	}
 	switch answer.ErrorCode() {
 	case "AccessDeniedException", "AccessDenied":

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
@@ -20,18 +19,18 @@ import (
 	"greenroom/internal/testenv/moto"
 )
 
-func at(endpoint string) []func(*config.LoadOptions) error {
-	return []func(*config.LoadOptions) error{
-		config.WithBaseEndpoint(endpoint), config.WithRegion("us-west-2"), config.WithRetryMaxAttempts(1),
-		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("key", "secret", "")),
-		config.WithSharedConfigFiles(nil), config.WithSharedCredentialsFiles(nil),
+func at(endpoint string) func(context.Context) (aws.Config, error) { return in("us-west-2", endpoint) }
+
+func in(region, endpoint string) func(context.Context) (aws.Config, error) {
+	return func(context.Context) (aws.Config, error) {
+		return aws.Config{Region: region, BaseEndpoint: aws.String(endpoint), RetryMaxAttempts: 1, Credentials: credentials.NewStaticCredentialsProvider("key", "secret", "")}, nil
 	}
 }
 
 func TestMoto(t *testing.T) {
 	t.Parallel()
 	endpoint := moto.Start(t)
-	cfg, err := config.LoadDefaultConfig(t.Context(), at(endpoint)...)
+	cfg, err := at(endpoint)(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +45,7 @@ func TestMoto(t *testing.T) {
 	if _, err := owner.CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{Name: aws.String("greenroom/binary"), SecretBinary: []byte{1, 2}}); err != nil {
 		t.Fatal(err)
 	}
-	m := awssecrets.New(at(endpoint)...)
+	m := awssecrets.New(at(endpoint))
 	for _, c := range []struct{ name, key, want, says string }{
 		{"greenroom/plain", "", "hunter2", ""},
 		{*plain.ARN, "", "hunter2", ""},
@@ -95,23 +94,23 @@ func TestRefusals(t *testing.T) {
 			w.WriteHeader(http.StatusBadRequest)
 			_, _ = w.Write([]byte(`{"__type":"` + code + `","message":"no"}`))
 		}))
-		_, err := awssecrets.New(at(server.URL)...).Read(t.Context(), "x", "")
+		_, err := awssecrets.New(at(server.URL)).Read(t.Context(), "x", "")
 		server.Close()
 		if got := greenroom.Sentence(err, ""); !strings.Contains(got, says) {
 			t.Errorf("%s: got %q (%v)", code, got, err)
 		}
 	}
-	_, err := awssecrets.New(at("http://127.0.0.1:1")...).Read(t.Context(), "x", "")
+	_, err := awssecrets.New(at("http://127.0.0.1:1")).Read(t.Context(), "x", "")
 	if got := greenroom.Sentence(err, ""); !strings.Contains(got, "cannot be asked") {
 		t.Errorf("unreachable: %q (%v)", got, err)
 	}
-	_, err = awssecrets.New(append(at("http://127.0.0.1:1"), config.WithRegion(""))...).Read(t.Context(), "x", "")
+	_, err = awssecrets.New(in("", "http://127.0.0.1:1")).Read(t.Context(), "x", "")
 	if got := greenroom.Sentence(err, ""); !strings.Contains(got, "AWS_REGION") {
 		t.Errorf("without a region: %q (%v)", got, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := awssecrets.New(at("http://127.0.0.1:1")...).Read(ctx, "x", ""); err == nil {
+	if _, err := awssecrets.New(at("http://127.0.0.1:1")).Read(ctx, "x", ""); err == nil {
 		t.Error("a cancelled call was made")
 	}
 }

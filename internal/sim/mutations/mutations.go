@@ -41,28 +41,37 @@ var Table = []Mutation{
 
 	// Nothing remains.
 	{"a record's removal is forgotten", planSeat, `named := d.Hostname != "" && !d.Unpublished`, "named := false"},
-	{"a record's removal may be overtaken", planSeat, `if named && retry && p.due(nameSettles(d), "certainty that no record is still being written") {`, "if named && retry {"},
+	{"a record's removal may be overtaken", planSeat, "p.effectAt(nameSettles(d), Unpublish", "p.effectAt(d.RetryAt, Unpublish"},
 	{"a meeting closes while desktops go", planEnd, "if p.m.Seats[i].Desktop.Phase != greenroom.Gone {", "if p.m.Seats[i].Desktop.Phase.Live() {"},
 	{"the sweep leaves machines", sweep, "return provider.Terminate(ctx, orphans...)", "return nil"},
 	{"the sweep leaves records", sweep, "return s.Records.DeleteRecords(ctx, orphans)", "return nil"},
-	{"removals are not asked for", planSeat, `p.effect(Terminate, s, "the desktop is going")`, "p.moved = p.moved || false"},
+	{"removals are not asked for", planSeat, `p.effectAt(removalAgainAt(d), Terminate, s, "the desktop is going", "a removal that shows no effect")`, `p.wait(removalAgainAt(d), "a removal that shows no effect")`},
 
 	// Nobody is sent to what was not proved.
 	{"a proof that failed counts", planSettle, "if !proof.OK {", "if !proof.OK && len(proof.Steps) == 0 {"},
 	{"no proof is needed", planSettle, `advance(s, greenroom.Proving, "The name "`, `advance(s, greenroom.Ready, "The name "`},
 
 	// No session ends without a lawful reason.
-	{"one look is enough for a missing machine", planSeat, `if p.due(d.MissingSince.Add(missingAfter), "a second look for a missing machine") {`, "if true {"},
-	{"a meeting ends while people are connected", planEnd, "case p.connected():", "case p.connected() && p.m.EndsAt.IsZero():"},
-	{"grace is ignored", planEnd, "limit := p.m.EndsAt.Add(time.Duration(r.Grace))\n", "limit := p.m.EndsAt\n"},
-	{"overtime is ignored", planEnd, "p.m.EndsAt.Add(time.Duration(max(r.Grace, r.Overtime)))", "p.m.EndsAt"},
-	{"an empty meeting ends at once", planEnd, "p.due(since.Add(time.Duration(r.EmptyAfter)),", "p.due(since,"},
-	{"no-show counts from the boot", planEnd, "since := later(p.m.StartsAt, readyAt)", "since := readyAt"},
-	{"a moved meeting takes desktops from people", planSeat, "case !d.Connected() && !s.RequestedAt", "case !s.RequestedAt"},
+	{"one look is enough for a missing machine", planSeat, "again := d.MissingSince.Add(missingAfter)", "again := d.MissingSince"},
+	{"a meeting ends while people are connected", planEnd, "case connected(&p.m):", "case connected(&p.m) && p.m.EndsAt.IsZero():"},
+	{"grace is ignored", planEnd, "limit := m.EndsAt.Add(time.Duration(r.Grace))\n", "limit := m.EndsAt\n"},
+	{"overtime is ignored", planEnd, "m.EndsAt.Add(time.Duration(max(r.Grace, r.Overtime)))", "m.EndsAt"},
+	{"an empty meeting ends at once", planEnd, "p.endAt(since.Add(time.Duration(r.EmptyAfter)),", "p.endAt(since,"},
+	{"no-show counts from the boot", planEnd, "at := later(m.StartsAt, ready).Add(time.Duration(m.Blueprint.Rules.NoShowAfter))", "at := ready.Add(time.Duration(m.Blueprint.Rules.NoShowAfter))"},
+	{"a moved meeting takes desktops from people", "meeting.go", "return d.Connected() || d.Phase == InUse", "return d.Phase == InUse"},
+	{"a moved meeting takes desktops from those who reload", "meeting.go", "m.Blueprint.Reports() || now.Before(m.KeptUntil(s))", "m.Blueprint.Reports()"},
+	{"an edit takes desktops from people and does not ask", "internal/meetings/occupied.go", "if len(people) == 0 || force {", "if true {"},
+	{"who was let in a moment ago is late", planEnd, "at = later(at, s.EnteredAt.Add(greenroom.TokenLife))", "at = later(at, s.EnteredAt)"},
+	{"the no-show rule ends the meeting", planEnd, "return m.EndsAt\n", "return later(m.StartsAt.Add(time.Duration(r.NoShowAfter)), m.CreatedAt)\n"},
+	{"who loses the network at the end loses the desktop", planEnd, "return earlier(later(limit, last.Add(time.Duration(r.EmptyAfter))), overtimeEnds(m))", "return limit"},
 	{"a desktop goes for no reason", planSeat, "\t\td.EndReason = reason\n\t\tp.move(s, greenroom.Terminating, why)", "\t\tp.move(s, greenroom.Terminating, why)"},
 	{"the end has no evidence", planEnd, "data := map[string]string{\"reason\": string(reason)}\n\tfor k, v := range evidence {", "data := map[string]string{}\n\tfor k, v := range evidence {"},
 	{"the sweep does not look twice", sweep, "if !s.Seen[what] {", "if false {"},
 	{"the sweep takes owned records for orphans", sweep, "!own.byName[r.Name] && s.orphan(ctx, \"record \"+r.Name, machines[machine], seen)", "machine != \"\" && s.orphan(ctx, \"record \"+r.Name, greenroom.Handle{}, seen)"},
+
+	// A rule that is wrong is loud.
+	{"a rule asks for a forbidden move", planSeat, `p.move(s, greenroom.Booting, "The machine "+d.InstanceID+" was accepted by its provider.")`, `p.move(s, greenroom.Proving, "The machine "+d.InstanceID+" was accepted by its provider.")`},
+	{"two rules contradict each other", planSeat, "if !d.MissingSince.IsZero() {\n\t\td.MissingSince = time.Time{}", "if d.MissingSince.IsZero() || true {\n\t\td.MissingSince = time.Time{}"},
 
 	// Accepted means saved, and every open meeting is woken.
 	{"the revision is not compared", mem, "case r.meeting.Rev != m.Rev:", "case false:"},
@@ -81,7 +90,7 @@ var Table = []Mutation{
 // Fog lists those that show only where what is read is of a while ago, and are found within FogLives lives in the fog.
 var Fog = []Mutation{
 	// The list of the first look may have been asked for before the launch took hold, and come after none can any more.
-	{"one look is enough for an unanswered launch", planSeat, `return false, p.due(d.MissingSince.Add(secondLook), "a second look that the launch left nothing")`, "return false, true"},
+	{"one look is enough for an unanswered launch", planSeat, "return false, !d.MissingSince.IsZero() && p.due(d.MissingSince.Add(secondLook))", "return false, true"},
 	// Two sweeps at once saw a machine, and an index that did not name its meeting yet.
 	{"the sweep does not read a meeting again", sweep, `if h.Meeting != "" {`, "if false {"},
 }
@@ -92,7 +101,7 @@ var Rare = []Mutation{
 	{"outcomes of another attempt count", planSettle, "if s == nil || m.Handle(s) != o.Effect.Handle {", "if s == nil {"},
 	{"a dead machine is not noticed once it is ready", planSeat, "if inst.Ending && d.Phase.Live() {", "if inst.Ending && d.Phase.Starting() {"},
 	{"who came and left between two looks was never there", "internal/plan/park.go", "a.Connections == 0 && a.ConnectedAt.IsZero()", "a.Connections == 0"},
-	{"the kill time is ignored", planSeat, `case p.due(d.KillAt, "the machine's greatest age"):`, "case false:"},
+	{"the kill time is ignored", planSeat, "case p.due(d.KillAt):", "case false:"},
 	{"failures are retried at once", planSettle, "return min(250*time.Millisecond<<min(tries, 10), 10*time.Second)", "return 0 * time.Duration(tries)"},
 	{"a token opens a desktop that goes", desktops, "if !known || !d.Enterable() {", "if !known {"},
 }

@@ -103,7 +103,7 @@ func inTheWay(err error) aws.Ternary {
 	return again
 }
 
-// ask makes one call, bounded in time, and explains what goes wrong with it.
+// ask makes one call, bounded in time, and explains its error.
 func ask[In, Out any](ctx context.Context, s *Store, call func(context.Context, *In, ...func(*dynamodb.Options)) (*Out, error), in *In) (*Out, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err

@@ -17,7 +17,7 @@ import (
 	"greenroom"
 )
 
-// explain turns what AWS says into the kinds of greenroom, with a sentence for what somebody can mend. It has been tried
+// explain turns what AWS says into the kinds of greenroom, with a sentence for what somebody can fix. It has been tried
 // again already where that helps.
 func explain(caller context.Context, err error, table, region string) error {
 	if cause := caller.Err(); cause != nil {

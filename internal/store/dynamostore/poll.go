@@ -31,7 +31,7 @@ type Poller struct {
 	Logger *slog.Logger
 }
 
-// Run follows changes, those of a shard in order, until ctx ends. What goes wrong is tried again until it goes right.
+// Run follows changes, those of a shard in order, until ctx ends. What fails is tried again until it succeeds.
 func (p *Poller) Run(ctx context.Context) error {
 	table, err := ask(ctx, p.Store, p.Store.db.DescribeTable, &dynamodb.DescribeTableInput{TableName: aws.String(p.Store.Table)})
 	if err != nil {
@@ -161,7 +161,7 @@ func (r *reading) follow(ctx context.Context, records []types.Record) {
 	for attempt := 0; len(changes) > 0 && ctx.Err() == nil; attempt++ {
 		again, err := Follow(ctx, changes, r.Follow)
 		if changes = again.from(changes); len(changes) > 0 && ctx.Err() == nil {
-			r.Logger.Warn("changes could not be followed", "changes", len(changes), "err", err)
+			r.Logger.Warn("changes could not be processed", "changes", len(changes), "err", err)
 			wait(ctx, retries.Spread(attempt))
 		}
 	}

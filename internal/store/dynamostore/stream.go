@@ -66,7 +66,7 @@ func Changes(event []byte) ([]Change, error) {
 
 func foreign(err error) error {
 	return &greenroom.UserError{
-		Message: "This event is none of the stream of greenroom's table: see which stream the function is mapped to.",
+		Message: "This event is not from the stream of greenroom's table: see which stream the function is mapped to.",
 		Cause:   errors.Join(greenroom.ErrPermanent, err),
 	}
 }
@@ -83,7 +83,7 @@ func appendChange(out []Change, pk, sk, sequence string) []Change {
 const followers = 16
 
 // Follow calls each once for every meeting that has changed, some at once, and returns what is to come again because it
-// went wrong, with the reasons.
+// failed, with the reasons.
 func Follow(ctx context.Context, changes []Change, each func(ctx context.Context, meeting string) error) (Response, error) {
 	first := map[string]Change{}
 	var order []Change

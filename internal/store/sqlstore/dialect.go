@@ -26,6 +26,11 @@ type dialect struct {
 	again               func(err error) bool
 	patience, batchTime time.Duration
 
+	// stale reports that the connection on which an error came is of no more use; renew then drops others of its kind. Nil
+	// if connections do not differ.
+	stale func(err error) bool
+	renew func(d *database)
+
 	maxBatch int // writes that share a transaction
 	cached   int // meetings in the read cache; 0 if other processes write, too
 }

@@ -194,7 +194,7 @@ func TestSilentNewerSchemaIsRefused(t *testing.T) {
 func TestOldServersAreRefused(t *testing.T) {
 	t.Parallel()
 	for version, suits := range map[int]bool{120022: false, 130000: true, 180001: true} {
-		err := judgeServer("postgres://x", serverFacts{version: version, create: true}, 0)
+		err := judgeServer("postgres://x", serverFacts{version: version, schema: "public", create: true, apart: true}, 0)
 		if (err == nil) != suits {
 			t.Errorf("version %d: %v", version, err)
 		}

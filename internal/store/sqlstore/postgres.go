@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"strconv"
@@ -28,56 +29,53 @@ var postgresDialect = &dialect{
 	explain:    explainPostgres,
 	pipeline:   postgresPipeline,
 	again:      againPostgres,
+	stale:      stalePostgres,
+	renew:      renewPostgres,
 	patience:   6 * time.Second,
 	batchTime:  4 * time.Second,
 	maxBatch:   64, // some 250 statements, each a way to the server and back
 }
 
-// What a connection may take. A process that is frozen or cut off gives up its locks when the server's own bounds end its
-// transaction, or when it does not answer the server's probes.
 const (
-	dialTimeout     = 3 * time.Second
 	postgresReaders = 8
 	oldestPostgres  = 13
+	// readerLives is how long a reading connection is used: an address may lead elsewhere by then.
+	readerLives = 5 * time.Minute
 )
-
-var sessionSettings = map[string]string{
-	"application_name":                    "greenroom",
-	"statement_timeout":                   "5s",
-	"lock_timeout":                        "1500ms",
-	"idle_in_transaction_session_timeout": "5s",
-	"tcp_keepalives_idle":                 "10",
-	"tcp_keepalives_interval":             "5",
-	"tcp_keepalives_count":                "3",
-}
 
 func openPostgres(_ context.Context, o Options) (*database, error) {
 	d := &database{}
-	config, err := pgx.ParseConfig(o.URL)
-	if err != nil { // the error may quote the URL with its password
-		return d, &greenroom.UserError{Message: "The database URL cannot be read: write it as postgres://user:password@host:5432/database, with the characters @ : / ? # % of a password percent-encoded."}
+	usual, err := parseServer(o.URL)
+	if err != nil {
+		return d, err
 	}
-	d.where = fmt.Sprintf("postgres://%s@%s:%d/%s", config.User, config.Host, config.Port, config.Database)
-	if config.ConnectTimeout == 0 || config.ConnectTimeout > dialTimeout {
-		config.ConnectTimeout = dialTimeout
-	}
-	for name, value := range sessionSettings {
-		if config.RuntimeParams[name] == "" {
-			config.RuntimeParams[name] = value
-		}
-	}
-	// pgx prepares by itself what is not prepared here, per connection, and prepares anew what a migration made stale.
-	config.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement
-	slow := config.Copy()
-	slow.RuntimeParams["statement_timeout"], slow.RuntimeParams["lock_timeout"] = "0", "30s"
-	d.migrator = stdlib.OpenDB(*slow)
-	d.writer = stdlib.OpenDB(*config, stdlib.OptionAfterConnect(durably))
+	d.where = usual.where()
+	slow := usual.with(map[string]string{"statement_timeout": "0", "lock_timeout": "30s"})
+	d.migrator = slow.open(nil)
+	d.writer = usual.open(durably)
 	d.writer.SetMaxOpenConns(1)
-	d.readers = stdlib.OpenDB(*config)
+	d.readers = usual.open(nil)
 	d.readers.SetMaxOpenConns(postgresReaders)
 	d.readers.SetMaxIdleConns(postgresReaders)
-	d.readers.SetConnMaxIdleTime(5 * time.Minute)
+	d.readers.SetConnMaxIdleTime(readerLives)
+	d.readers.SetConnMaxLifetime(readerLives)
 	return d, nil
+}
+
+// open is a pool of connections that are set up, and then by more if it is not nil.
+func (s server) open(more func(ctx context.Context, conn *pgx.Conn) error) *sql.DB {
+	return stdlib.OpenDB(*s.config, stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {
+		if err := s.setUp(ctx, conn); err != nil || more == nil {
+			return err
+		}
+		return more(ctx, conn)
+	}))
+}
+
+// renewPostgres lets no idle reader stay where the writer has just found a server that takes no writes.
+func renewPostgres(d *database) {
+	d.readers.SetMaxIdleConns(0)
+	d.readers.SetMaxIdleConns(postgresReaders)
 }
 
 // durably undoes a server-wide setting under which a commit is answered before it is on disk.
@@ -88,15 +86,19 @@ func durably(ctx context.Context, conn *pgx.Conn) error {
 
 // serverFacts are what a server says of itself.
 type serverFacts struct {
-	version          int // 130004 is 13.4
-	readOnly, create bool
+	version       int    // 130004 is 13.4
+	schema, path  string // the one that tables are created in, empty if none of the path exists
+	create, apart bool   // whether tables can be created, and whether every connection has a session of its own
 }
 
 // postgresSuits asks the server whether it can be used at all, so that the answer is a sentence and nothing was changed.
-func postgresSuits(ctx context.Context, d *database, schema int64) error {
+func postgresSuits(ctx context.Context, d *database, schema int64) (err error) {
 	var f serverFacts
-	err := d.migrator.QueryRowContext(ctx, `select current_setting('server_version_num')::int, current_setting('transaction_read_only')::bool,
-		coalesce(has_schema_privilege(current_schema(), 'create'), false)`).Scan(&f.version, &f.readOnly, &f.create)
+	if f.apart, err = keepsSessions(ctx, d.migrator); err != nil {
+		return fmt.Errorf("look at the session: %w", err)
+	}
+	err = d.migrator.QueryRowContext(ctx, `select current_setting('server_version_num')::int, coalesce(current_schema(), ''), current_setting('search_path'),
+		coalesce(has_schema_privilege(current_schema(), 'create'), false)`).Scan(&f.version, &f.schema, &f.path, &f.create)
 	if err != nil {
 		return fmt.Errorf("look at the server: %w", err)
 	}
@@ -108,15 +110,19 @@ func judgeServer(where string, f serverFacts, schema int64) error {
 	switch {
 	case f.version/10000 < oldestPostgres:
 		message = fmt.Sprintf("The database %s is PostgreSQL %d: greenroom needs %d or newer.", where, f.version/10000, oldestPostgres)
-	case f.readOnly:
-		message = fmt.Sprintf("The database %s is read-only, as a standby is: name the primary server.", where)
+	case !f.apart:
+		message = fmt.Sprintf(poolMode, where)
+	case f.schema == "":
+		message = fmt.Sprintf("The search_path of the database %s, %q, names no schema that exists: create the schema, or set another search_path.", where, f.path)
 	case schema == 0 && !f.create:
-		message = fmt.Sprintf("The database %s does not let its user create tables: make the user the owner of the database, or run \"grant create on schema public\" for it.", where)
+		message = fmt.Sprintf("The database %s does not let its user create tables: make the user the owner of the database, or run \"grant create on schema %s\" for it.", where, f.schema)
 	default:
 		return nil
 	}
 	return &greenroom.UserError{Message: message}
 }
+
+const poolMode = "The database %s is behind a pooler that gives a connection to others after each transaction: set pool_mode = session there, or name the server itself."
 
 // underAdvisoryLock lets one process at a time change the schema. The lock is asked for again and again: a session that
 // waits for it would hold up what some migrations wait for.

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -197,6 +198,14 @@ func (s *Store) attempt(ctx context.Context, batch []*write, stmts statements, e
 		return fmt.Errorf("connect: %w", err)
 	}
 	defer conn.Close()
+	if err = s.attemptOn(ctx, conn, batch, stmts, each); err != nil && s.dialect.stale != nil && s.dialect.stale(err) {
+		_ = conn.Raw(func(any) error { return driver.ErrBadConn }) // not to be used again
+		s.dialect.renew(s.database)
+	}
+	return err
+}
+
+func (s *Store) attemptOn(ctx context.Context, conn *sql.Conn, batch []*write, stmts statements, each bool) error {
 	tx, err := conn.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
@@ -278,7 +287,7 @@ func (s *Store) perform(ctx context.Context, w *write, savepoints bool) error {
 	return nil
 }
 
-// undo says what becomes of an attempt in which a statement of some write went wrong with err: if it was that write's own
+// undo says what becomes of an attempt in which a statement of some write failed with err: if it was that write's own
 // fault, the others are tried again without it.
 func (s *Store) undo(err error, savepoints bool) error {
 	if savepoints || s.dialect.again(err) || errors.Is(err, context.DeadlineExceeded) {

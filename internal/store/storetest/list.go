@@ -75,7 +75,9 @@ func listByState(t *testing.T, s store.Store) {
 	ended := create(t, s, Meeting(start))
 	ended.EndReason, ended.EndedAt = greenroom.Cancelled, start
 	ended = update(t, s, ended)
+	waiting := inState(t, s, create(t, s, Meeting(start)), greenroom.Waiting)
 	for state, want := range map[greenroom.State][]string{
+		greenroom.Waiting:   {waiting.ID},
 		greenroom.Scheduled: {scheduled.ID}, greenroom.Preparing: {preparing.ID}, greenroom.Ended: {ended.ID}, greenroom.InProgress: nil,
 	} {
 		same(t, string(state), want, ids(t, s, store.Filter{State: state}))
@@ -88,6 +90,7 @@ func inState(t *testing.T, s store.Store, m greenroom.Meeting, state greenroom.S
 	phases := map[greenroom.State]greenroom.Phase{
 		greenroom.Scheduled: greenroom.Planned, greenroom.Preparing: greenroom.Launching, greenroom.AllReady: greenroom.Ready,
 		greenroom.InProgress: greenroom.InUse, greenroom.Ending: greenroom.Terminating, greenroom.Ended: greenroom.Gone,
+		greenroom.Waiting: greenroom.Gone,
 	}
 	for i := range m.Seats {
 		m.Seats[i].Desktop.Phase = phases[state]

@@ -39,7 +39,7 @@ func (s *Server) describe(form url.Values) (string, *apiError) {
 			break
 		}
 		found++
-		fmt.Fprintf(&b, "<item><reservationId>%s</reservationId><instancesSet>%s</instancesSet></item>", i.reservation, s.item(i, s.late()))
+		fmt.Fprintf(&b, "<item><reservationId>%s</reservationId><ownerId>%s</ownerId><instancesSet>%s</instancesSet></item>", i.reservation, Account, s.item(i, s.late()))
 	}
 	return "<reservationSet>" + b.String() + "</reservationSet>" + next, nil
 }
@@ -94,7 +94,7 @@ func (s *Server) reservation(instances []*instance, partial bool) string {
 			b.WriteString(s.item(i, time.Now()))
 		}
 	}
-	return "<reservationId>" + instances[0].reservation + "</reservationId><instancesSet>" + b.String() + "</instancesSet>"
+	return "<reservationId>" + instances[0].reservation + "</reservationId><ownerId>" + Account + "</ownerId><instancesSet>" + b.String() + "</instancesSet>"
 }
 
 // state is that of a machine at an instant.

@@ -18,8 +18,9 @@ import (
 	"time"
 )
 
-// Image, Subnets and Group are what exists from the beginning.
+// Image, Subnets and Group are what exists from the beginning, in Account.
 const (
+	Account = "123456789012"
 	Image   = "ami-0123456789abcdef0"
 	SubnetA = "subnet-0aaaaaaaaaaaaaaaa"
 	SubnetB = "subnet-0bbbbbbbbbbbbbbbb"

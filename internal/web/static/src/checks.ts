@@ -1,4 +1,4 @@
-// The lobby's look at the participant's computer, while there is still time to mend something.
+// The lobby's look at the participant's computer, while there is still time to fix something.
 
 type Verdict = "good" | "fair" | "bad";
 

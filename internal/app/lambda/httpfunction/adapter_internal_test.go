@@ -1,14 +1,17 @@
-package lambda
+package httpfunction
 
 import (
 	"encoding/base64"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/go-cmp/cmp"
 
+	"greenroom"
+	"greenroom/internal/app/lambda"
 	"greenroom/internal/httpx"
 )
 
@@ -76,5 +79,21 @@ func TestAnAnswerIsAReply(t *testing.T) {
 	a := &answer{header: http.Header{}}
 	if _, err := a.Write(make([]byte, maxAnswer+1)); err == nil {
 		t.Error("more than Lambda takes was taken")
+	}
+}
+
+func TestItRefusesOtherHandlers(t *testing.T) {
+	t.Parallel()
+	if _, err := Open(t.Context(), lambda.Wake, lambda.Options{}); !strings.Contains(greenroom.Sentence(err, ""), "greenroom-lambda answers wake") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestABrokenFunctionAnswers people, who would otherwise see Lambda's own error.
+func TestABrokenFunctionAnswers(t *testing.T) {
+	t.Parallel()
+	out, err := Broken(t.Context(), []byte("anything"))
+	if reply, ok := out.(events.LambdaFunctionURLResponse); err != nil || !ok || reply.StatusCode != http.StatusServiceUnavailable || !strings.Contains(reply.Body, "Try again in a minute") {
+		t.Errorf("%+v, %v", out, err)
 	}
 }
