@@ -63,7 +63,7 @@ func (w *Web) edit(rw http.ResponseWriter, r *http.Request) error {
 	if rest := form.Errors.elsewhere(); rest != "" {
 		form.Notice = "Nothing was changed: " + rest + "."
 	}
-	return w.writeMeeting(rw, r, http.StatusUnprocessableEntity, m, &form)
+	return w.writeMeeting(rw, r, http.StatusUnprocessableEntity, m, &sentForms{edit: &form})
 }
 
 // request is what the form asks for, compared with how it was.

@@ -3,10 +3,12 @@ package web
 import (
 	"fmt"
 	"maps"
+	"strings"
 	"time"
 
 	"greenroom"
 	"greenroom/internal/meetings"
+	"greenroom/internal/roster"
 )
 
 // cannedForm is the schedule form, as it comes or with everything wrong that can be.
@@ -21,7 +23,9 @@ func cannedForm(faulty bool) scheduleForm {
 	_, form.Choices, _ = resolve("2025-11-02T01:30", "America/New_York", "")
 	form.StartsAt, form.TimeZone = "2025-11-02T01:30", "America/New_York"
 	form.Notice = "Not scheduled yet: something needs a second look."
-	form.Blueprints[0].Seats[1].Email = "student at example.com"
+	form.Blueprints[0].Roles[0].Rows[0].Name, form.Blueprints[0].Roles[0].Rows[0].At = "Ada Byron", "seats[0]"
+	row := &form.Blueprints[0].Roles[1].Rows[0]
+	row.Email, row.At = "student at example.com", "seats[1]"
 	form.Errors = faults{
 		"title":          "give the meeting a title",
 		"starts_at":      "clocks in America/New York are set back on that day, so 01:30 comes twice; choose which one you mean",
@@ -38,7 +42,7 @@ func cannedHome(faulty bool) homePage {
 func cannedRows() []row {
 	var rows []row
 	for _, m := range cannedMeetings() {
-		if m.name != "meeting-faults" && m.name != "meeting-parked" && m.name != "meeting-desktop-trouble" && m.meeting.EndReason == "" {
+		if m.name != "meeting-faults" && m.name != "meeting-parked" && m.name != "meeting-people" && m.name != "meeting-desktop-trouble" && m.meeting.EndReason == "" {
 			rows = append(rows, newRow(&m.meeting))
 		}
 	}
@@ -105,6 +109,13 @@ func cannedMeetings() []cannedMeeting {
 			m.Seats[0].UsedAt = start
 			m.ParkedAt, m.ParkedUntil, m.ParkedReason = start.Add(2*time.Minute), start.Add(32*time.Minute), "the student's machine does not come up; looking at the provider"
 		}),
+		with("meeting-people", strings.Repeat("Class", 20), start.Add(10*time.Minute), func(m *greenroom.Meeting) {
+			phases(m, greenroom.InUse, greenroom.Ready)
+			m.Seats[1].ID, m.Seats[1].Name = "student-1", strings.Repeat("Bartholomew", 9)
+			more := m.Clone().Seats[1]
+			more.ID, more.Name, more.Email = "student-2", "", "second@example.com"
+			m.Seats = append(m.Seats, more)
+		}),
 		with("meeting-ended", "Office hours", start.Add(2*time.Hour), func(m *greenroom.Meeting) {
 			phases(m, greenroom.Gone, greenroom.Gone)
 			m.EndReason, m.EndedAt = greenroom.EndedByHost, start.Add(50*time.Minute)
@@ -118,6 +129,19 @@ func cannedMeetings() []cannedMeeting {
 			m.EndReason, m.EndedAt = greenroom.GaveUp, start
 		}),
 	}
+}
+
+// cannedPeople are the forms about people of a meeting, sent and not taken.
+func cannedPeople(m *greenroom.Meeting) sentForms {
+	add := newAddForm(m)
+	add.Open, add.Notice, add.Errors = true, "Nobody was added yet.", faults{}
+	add.List.Text = "Grace Hopper <grace@example.com>\nAlan Turing\talan@example.com\n"
+	add.List.People, _ = roster.ReadPasted(add.List.Text, add.List.Role, m.Blueprint.Seats)
+	add.List.Fault = "Alan Turing: a meeting of blueprint \"default\" has at most 3 seats of the role \"student\""
+	return sentForms{add: &add, seat: &seatForm{
+		Seat: "teacher", What: "replace", Reason: "the screen is frozen", Ask: true, Errors: faults{},
+		Notice: "This change removes desktops that people use, with what is open on them: Ada Byron is in one now.",
+	}}
 }
 
 // cannedDesktop is a desktop that came as far as phase, with believable times.

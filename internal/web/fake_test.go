@@ -215,3 +215,47 @@ func (f *fakeService) JoinURL(m greenroom.Meeting, s greenroom.Seat) string {
 func (f *fakeService) VideoURL(greenroom.Meeting) string { return "" }
 
 func (f *fakeService) Blueprints() []greenroom.Blueprint { return f.Prints }
+
+func (f *fakeService) AddSeats(_ context.Context, id string, in []meetings.SeatInput, version int64) (greenroom.Meeting, []string, error) {
+	var added []string
+	m, err := f.change(id, version, func(m *greenroom.Meeting) {
+		for _, s := range in {
+			added = append(added, m.NewSeatID(s.Role, m.OfRole(s.Role) == 0))
+			m.Seats = append(m.Seats, greenroom.Seat{ID: added[len(added)-1], Role: s.Role, Name: s.Name, Email: s.Email, Desktop: greenroom.Desktop{Phase: greenroom.Planned, Attempt: 1}})
+		}
+	})
+	return m, added, err
+}
+
+func (f *fakeService) EditSeat(_ context.Context, id, seat string, in meetings.SeatEdit, _ int64) (greenroom.Meeting, error) {
+	if len(*in.Name) > meetings.MaxName {
+		var e greenroom.InvalidError
+		e.Add("name", "too long a name")
+		return greenroom.Meeting{}, e.Err()
+	}
+	return f.change(id, 0, func(m *greenroom.Meeting) { m.Seat(seat).Name, m.Seat(seat).Email = *in.Name, *in.Email })
+}
+
+// inUse refuses what takes a desktop from somebody.
+func (f *fakeService) inUse(id, seat string, force bool) error {
+	m, err := f.Meeting(context.Background(), id)
+	if err != nil || force || m.Seat(seat).Desktop.Phase != greenroom.InUse {
+		return err
+	}
+	in := &meetings.OccupiedError{People: []meetings.Occupant{{Seat: seat, Name: m.Seat(seat).Name}}}
+	return &greenroom.UserError{Message: in.Error(), Cause: in}
+}
+
+func (f *fakeService) RemoveSeat(_ context.Context, id, seat string, force bool, _ int64) (greenroom.Meeting, error) {
+	if err := f.inUse(id, seat, force); err != nil {
+		return greenroom.Meeting{}, err
+	}
+	return f.change(id, 0, func(m *greenroom.Meeting) { m.Seat(seat).Removed = true })
+}
+
+func (f *fakeService) ReplaceDesktop(_ context.Context, id, seat, reason string, force bool, _ int64) (greenroom.Meeting, error) {
+	if err := f.inUse(id, seat, force); err != nil {
+		return greenroom.Meeting{}, err
+	}
+	return f.change(id, 0, func(m *greenroom.Meeting) { m.Seat(seat).ReplaceReason = reason })
+}

@@ -84,7 +84,11 @@ func (w *Web) Register(mux *http.ServeMux) {
 	mux.Handle("POST /meetings/{id}/extend", w.page(w.extend))
 	mux.Handle("POST /meetings/{id}/end", w.page(w.end))
 	mux.Handle("POST /meetings/{id}/cancel", w.page(w.cancel))
+	mux.Handle("POST /meetings/{id}/seats", w.page(w.addSeats))
 	mux.Handle("POST /meetings/{id}/seats/{seat}/key", w.page(w.reissue))
+	for _, what := range []string{"edit", "remove", "replace"} {
+		mux.Handle("POST /meetings/{id}/seats/{seat}/"+what, w.page(w.aboutSeat(what)))
+	}
 
 	mux.Handle("GET /join/{id}/{seat}", w.page(w.lobby))
 	mux.Handle("POST /join/{id}/{seat}", w.page(w.enter))
