@@ -107,7 +107,7 @@ func placed(at string) (micros int64, id string) {
 const maxItem = 390_000
 
 // MaxSeats is how many seats a meeting can have in an item, each with a desktop that has as many tokens as it may.
-const MaxSeats = 80
+const MaxSeats = 64
 
 // maxSaves is how many marks of saves a meeting keeps.
 const maxSaves = 8
