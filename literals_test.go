@@ -26,7 +26,8 @@ func constants(t *testing.T, dir string) []constant {
 		if strings.HasSuffix(file, "_test.go") {
 			continue
 		}
-		ast.Inspect(parsed(t, file), func(n ast.Node) bool {
+		_, tree := parsed(t, file)
+		ast.Inspect(tree, func(n ast.Node) bool {
 			spec, ok := n.(*ast.ValueSpec)
 			if !ok || len(spec.Names) != 1 || len(spec.Values) != 1 {
 				return true
@@ -46,15 +47,17 @@ func constants(t *testing.T, dir string) []constant {
 	return out
 }
 
-func parsed(t *testing.T, file string) *ast.File {
+// parsed is the syntax of a file, and the positions in it.
+func parsed(t *testing.T, file string) (*token.FileSet, *ast.File) {
 	t.Helper()
+	fset := token.NewFileSet()
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := parser.ParseFile(token.NewFileSet(), file, text, parser.SkipObjectResolution)
+	f, err := parser.ParseFile(fset, file, text, parser.SkipObjectResolution)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return f
+	return fset, f
 }

@@ -9,12 +9,11 @@ die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 
 # program:package pairs, as Debian and Ubuntu name them
 programs=(Xtigervnc:tigervnc-standalone-server openbox:openbox xterm:xterm certutil:libnss3-tools)
-if [ "$want" = bench ] && ! PATH=$PATH:/usr/sbin type -P nginx >/dev/null; then
-  programs+=(nginx:nginx-light) # the peer of the edge
-fi
 if [ "$want" = test ] || [ "$want" = bench ]; then
   programs+=(dig:bind9-dnsutils shellcheck:shellcheck mvn:maven) # Maven fetches DynamoDB Local; the Java that comes with it runs it
   PATH=$PATH:/usr/sbin type -P ip >/dev/null || programs+=(ip:iproute2) # network namespaces: machines of their own, and cables to pull
+  PATH=$PATH:/usr/sbin type -P nginx >/dev/null || programs+=(nginx:nginx-light) # the proxies that docs/proxies.md has examples for
+  programs+=(caddy:caddy)
   # One name server is enough; both packages keep it out of an ordinary user's PATH.
   { PATH=$PATH:/usr/sbin type -P knotd || PATH=$PATH:/usr/sbin type -P named; } >/dev/null || programs+=(knotd:knot)
   # The package keeps the server out of PATH. The tests start servers of their own on free ports; the cluster that installing

@@ -1,6 +1,6 @@
 // Package certs is the contract of the authorities that sign desktops' certificate requests, and of the
-// certificates that greenroom's own edge shows. Implementations live beside it and pass certstest; nothing
-// outside package app imports one.
+// certificates that greenroom's own gateway shows. Its implementations are localca, filecerts, acmecerts and cloudflareorigin; all
+// pass certstest. Packages below internal/app choose one.
 package certs
 
 import (

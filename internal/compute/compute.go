@@ -1,5 +1,5 @@
-// Package compute is the contract of everything that can give a seat a machine. Implementations live
-// beside it and pass computetest; nothing outside package app imports one.
+// Package compute is the contract of everything that can give a seat a machine. Its implementations are localcompute (this
+// machine) and ec2compute (Amazon EC2); all pass computetest. Packages below internal/app choose.
 package compute
 
 import (

@@ -34,9 +34,11 @@ type Config struct {
 	VideoURL         string   // template with {id}; empty means none
 	APITokenFile     string   // organisers' tokens; empty means none
 	LogLevel         string
+	OTelEndpoint     string // base URL of an OpenTelemetry collector; empty: no traces
 	IdentityCerts    string // file with AWS's certificates of instance identity documents; empty means none
 	DNS              DNS
 	Certificates     Certificates
+	TLS              TLS // of pages and API
 	AWS              AWS
 	Serverless       Serverless
 	Blueprints       []greenroom.Blueprint // "default" first
@@ -112,6 +114,9 @@ func Default() Config {
 func (c Config) Public(listen net.Addr) string {
 	if c.PublicURL != "" {
 		return strings.TrimRight(c.PublicURL, "/")
+	}
+	if c.TLS.Issuer != "" {
+		return "https://" + listen.String()
 	}
 	return "http://" + listen.String()
 }

@@ -46,6 +46,7 @@ func Load(path string, getenv func(string) string, flags map[string]string) (Con
 		key  string
 		path *string
 	}{{"data_dir", &c.DataDir}, {"api_token_file", &c.APITokenFile},
+		{"tls.chain_file", &c.TLS.ChainFile}, {"tls.key_file", &c.TLS.KeyFile}, {"tls.roots_file", &c.TLS.RootsFile},
 		{"certificates.chain_file", &c.Certificates.ChainFile}, {"certificates.key_file", &c.Certificates.KeyFile}, {"certificates.roots_file", &c.Certificates.RootsFile}} {
 		if *p.path == "" {
 			continue

@@ -51,7 +51,7 @@ func (c Config) judge(bad *greenroom.InvalidError) {
 	if !validZone(c.Zone) {
 		bad.Add("zone", "must be a DNS name such as desk.localhost, and is %q", c.Zone)
 	}
-	for _, u := range []struct{ key, value string }{{"public_url", c.PublicURL}, {"control_url", c.ControlURL}} {
+	for _, u := range []struct{ key, value string }{{"public_url", c.PublicURL}, {"control_url", c.ControlURL}, {"otel_endpoint", c.OTelEndpoint}} {
 		if u.value != "" && !validURL(u.value) {
 			bad.Add(u.key, "must be http:// or https:// and a host, without a path (greenroom needs a host name of its own), such as https://meet.example.com, and is %q", u.value)
 		}
@@ -70,6 +70,7 @@ func (c Config) judge(bad *greenroom.InvalidError) {
 	c.judgeDNS(bad)
 	c.judgeSecrets(bad)
 	c.judgeCertificates(bad)
+	c.judgeTLS(bad)
 	for _, b := range c.Blueprints {
 		prefix := "blueprints." + b.Name
 		oneOf(bad, prefix+".provider", b.Provider, greenroom.Providers()...)
@@ -125,6 +126,10 @@ var windowsPath = regexp.MustCompile(`^[A-Za-z]:[/\\]`)
 
 // judgeExposure keeps a server that everybody may command from being reachable by everybody.
 func (c Config) judgeExposure(bad *greenroom.InvalidError) {
+	if len(c.TrustedProxies) > 0 && c.APITokenFile == "" && c.Serverless.APITokens == "" {
+		bad.Add("trusted_proxies", "lets others reach this server through a proxy, and without api_token_file anybody there could command it: "+
+			"make a token with \"greenroom token --file FILE\" and set api_token_file to FILE")
+	}
 	a, err := netip.ParseAddrPort(resolved(c.Listen))
 	if err != nil || a.Addr().IsLoopback() {
 		return

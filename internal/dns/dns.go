@@ -1,5 +1,6 @@
-// Package dns is the contract of the zones that name desktops. Implementations live beside it and pass
-// dnstest; nothing outside package app imports one. Its shape follows libdns: set, delete, get.
+// Package dns is the contract of the zones that name desktops. Its implementations are embeddeddns (greenroom serves the zone
+// itself), rfc2136dns, route53dns and cloudflaredns; all pass dnstest. Packages below internal/app choose one. Its shape follows
+// libdns: set, delete, get.
 package dns
 
 import (

@@ -57,7 +57,7 @@ func (a *api) standing(w http.ResponseWriter, r *http.Request) {
 	case p != nil:
 		p.Write(w)
 	case st.CanEnter:
-		write(w, http.StatusOK, appendStanding(make([]byte, 0, 2<<10), st))
+		send(w, http.StatusOK, standing(st))
 	default:
 		notYet(w, st)
 	}
@@ -79,7 +79,7 @@ func (a *api) enter(w http.ResponseWriter, r *http.Request) {
 
 func notYet(w http.ResponseWriter, st meetings.Standing) {
 	w.Header().Set("Retry-After", httpx.Seconds(st.RetryIn))
-	write(w, http.StatusAccepted, appendStanding(make([]byte, 0, 2<<10), st))
+	send(w, http.StatusAccepted, standing(st))
 }
 
 // joined asks within the limits, and translates the errors of joining.

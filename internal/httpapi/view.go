@@ -88,6 +88,20 @@ func stuck(s meetings.Stuck) wire.Stuck {
 		Since: instant(s.Since), Error: known(s.Error), Fix: s.Fix}
 }
 
+// standing renders where a seat stands for its participant.
+func standing(s meetings.Standing) wire.Standing {
+	out := wire.Standing{
+		Meeting: s.Meeting, Title: s.Title, Seat: s.Seat, Role: s.Role, Name: s.Name, State: s.State, Phase: s.Phase, Message: s.Message,
+		CanEnter: s.CanEnter, Wanted: s.Wanted, Failing: s.Failing, Estimate: seconds(s.Estimate),
+		StartsAt: s.StartsAt, EndsAt: s.EndsAt, OpensAt: s.OpensAt, TimeZone: s.TimeZone, VideoURL: s.VideoURL,
+		Stages: make([]wire.Stage, 0, len(s.Stages)),
+	}
+	for _, st := range s.Stages {
+		out.Stages = append(out.Stages, wire.Stage{Phase: st.Phase, Done: st.Done, Current: st.Current, Since: instant(st.Since), Expected: seconds(st.Expected)})
+	}
+	return out
+}
+
 // known is nil for what is not there.
 func known[T comparable](v T) *T {
 	var none T

@@ -42,7 +42,7 @@ func (s *Service) Edit(ctx context.Context, id string, in Edit, ifMatch int64) (
 		}
 		m.Version++
 		return []greenroom.Event{{At: now, Kind: greenroom.EventChanged, Message: "The organiser changed " + strings.Join(changes, ", ") + ".",
-			Data: map[string]string{"starts_at": m.StartsAt.Format(time.RFC3339), "ends_at": m.EndsAt.Format(time.RFC3339), "title": m.Title}}}, nil
+			Data: map[string]string{"starts_at": m.StartsAt.Format(time.RFC3339), "ends_at": m.EndsAt.Format(time.RFC3339), "title": m.Title, "changed": strings.Join(changes, ", ")}}}, nil
 	})
 }
 

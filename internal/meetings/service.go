@@ -47,6 +47,7 @@ type Options struct {
 	MaxSeats   int                                                       // of one meeting; 0 is DefaultMaxSeats
 	Account    func() string                                             // the AWS account of machines; empty: not known, and not compared; nil: never known
 	Now        func() time.Time                                          // nil is time.Now; a simulation has its own
+	ProofWait  time.Duration                                             // how long Enter waits for a proof that has expired; 0: not at all
 	NewID      func() string                                             // of a new meeting; nil is greenroom.NewMeetingID
 }
 

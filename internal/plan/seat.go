@@ -39,8 +39,9 @@ func (p *planner) seat(s *greenroom.Seat) {
 		p.clear(s)
 	case greenroom.Gone:
 		p.gone(s)
-	case greenroom.InUse:
-		// its rules are those of the meeting's end and of the machine's age
+	case greenroom.InUse: // beside this its rules are those of the meeting's end and of the machine's age
+		p.prove(s)
+		p.unproved(s)
 	}
 }
 
@@ -112,7 +113,7 @@ func (p *planner) look(s *greenroom.Seat) {
 		p.moved = true
 	}
 	if inst.Ending && d.Phase.Live() {
-		p.fail(s, "The desktop's machine stopped by itself.")
+		p.vanished(s, "The desktop's machine stopped by itself.")
 	}
 }
 
@@ -127,7 +128,7 @@ func (p *planner) missing(s *greenroom.Seat) {
 		p.wait(again, "a second look for a missing machine")
 		return
 	}
-	p.fail(s, "The desktop's machine is no longer there.")
+	p.vanished(s, "The desktop's machine is no longer there.")
 }
 
 // missedNow notes the first look that did not find the instance.
@@ -207,6 +208,8 @@ func (p *planner) ready(s *greenroom.Seat) {
 	at := absentAt(&p.m, s)
 	if !p.due(at) {
 		p.wait(at, "somebody to come to seat "+s.ID)
+		p.prove(s)
+		p.unproved(s)
 		return
 	}
 	p.remove(s, greenroom.RemovedNoShow, fmt.Sprintf("Nobody used it within %s. Whoever comes later gets a new one.", p.m.Blueprint.Rules.NoShowAfter))

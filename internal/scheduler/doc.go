@@ -1,4 +1,5 @@
-// Package scheduler says what every scheduler below it promises; schedulertest holds them to it.
+// Package scheduler says what every scheduler below it promises: sqlscheduler, in a server, and awsscheduler, where no process
+// waits. schedulertest holds them to it.
 //
 // # A wake is answered
 //

@@ -77,7 +77,7 @@ func (p *process) start() {
 	p.service = meetings.New(meetings.Options{
 		Store: keeper, Blueprints: []greenroom.Blueprint{l.blueprint}, Kick: p.kick, Issuer: issuer{},
 		Keys:  meetings.Keys{Master: []byte("the simulation's master key")},
-		Links: meetings.Links{PublicURL: "https://greenroom.example", ControlURL: "https://greenroom.example", DesktopPort: 8443},
+		Links: meetings.Links{PublicURL: "https://greenroom.example", ControlURL: "https://greenroom.example", DesktopPort: greenroom.DesktopPort},
 		Now:   p.clock, NewID: l.newID, Logger: logger,
 	})
 	p.advancer = &advance.Advancer{

@@ -1,5 +1,5 @@
-// Package store is the contract of everything that keeps meetings. Implementations live beside it and
-// pass storetest; nothing outside package app imports one.
+// Package store is the contract of everything that keeps meetings. Its implementations are sqlstore (SQLite and PostgreSQL),
+// dynamostore (DynamoDB) and memstore (in memory, for tests); all pass storetest. Packages below internal/app choose one.
 package store
 
 import (

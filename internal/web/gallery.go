@@ -57,6 +57,9 @@ func exhibits() []exhibit {
 		if m.name == "meeting-people" {
 			p.show(cannedPeople(&m.meeting))
 		}
+		if m.name == "meeting-stale-edit" {
+			p.Edit, p.Editing = cannedStale(&m.meeting), true
+		}
 		out = append(out, exhibit{m.name, 200, "meeting", p})
 	}
 	for _, s := range cannedStandings() {

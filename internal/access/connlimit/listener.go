@@ -2,7 +2,6 @@ package connlimit
 
 import (
 	"context"
-	"crypto/tls"
 	"net"
 	"net/http"
 	"sync"
@@ -140,13 +139,16 @@ func (c *Conn) cut() { _ = c.wire().Close() }
 
 // of is the place of a connection that a Listener accepted, with or without TLS on it; nil for any other.
 func of(conn net.Conn) *Place {
-	if t, ok := conn.(*tls.Conn); ok {
-		conn = t.NetConn()
+	for {
+		switch c := conn.(type) {
+		case *Conn:
+			return c.place
+		case interface{ NetConn() net.Conn }: // as of *tls.Conn
+			conn = c.NetConn()
+		default:
+			return nil
+		}
 	}
-	if c, ok := conn.(*Conn); ok {
-		return c.place
-	}
-	return nil
 }
 
 type placeKey struct{}

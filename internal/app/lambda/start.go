@@ -52,7 +52,7 @@ func load(ctx context.Context, getenv func(string) string, log io.Writer, open f
 		answer, err = open(ctx, trigger, Options{Config: cfg, Logger: logger, Version: version.Get().Version})
 	}
 	if err != nil {
-		logger.Error("the configuration is at fault", "err", err)
+		logger.Error("invalid configuration", "err", err)
 	}
 	return answer, err
 }

@@ -19,6 +19,7 @@ import (
 // listeners are opened before anything else is touched, so that a port in use changes nothing.
 type listeners struct {
 	http, desktops, dnsTCP net.Listener
+	plain                  net.Listener // that leads to HTTPS; nil without
 	dnsUDP                 net.PacketConn
 }
 
@@ -40,6 +41,12 @@ func listen(ctx context.Context, cfg config.Config) (*listeners, error) {
 	var err error
 	if l.http, err = lc.Listen(ctx, "tcp", cfg.Listen); err != nil {
 		return nil, taken("listen", cfg.Listen, err)
+	}
+	if cfg.TLS.HTTPListen != "" {
+		if l.plain, err = lc.Listen(ctx, "tcp", cfg.TLS.HTTPListen); err != nil {
+			l.close()
+			return nil, taken("tls.http_listen", cfg.TLS.HTTPListen, err)
+		}
 	}
 	desktops, names := Listens(cfg)
 	if desktops != "" {
@@ -73,11 +80,19 @@ const (
 // guarded is the listener of pages and API whose connections have places: strangers make way. From a trusted proxy a PROXY header
 // is believed.
 func (a *app) guarded() net.Listener {
-	l := &connlimit.Listener{Listener: a.listeners.http, Pool: connlimit.NewPool(connlimit.Limits{All: maxConns, Each: maxPerHost, Reserve: reserved})}
-	if proxies := a.Config.Proxies(); len(proxies) > 0 {
+	l := a.places(a.listeners.http, a.Config.Proxies())
+	if a.tls == nil {
+		return l
+	}
+	return newMixed(l, a.tls.config())
+}
+
+func (a *app) places(on net.Listener, proxies httpx.Proxies) net.Listener {
+	l := &connlimit.Listener{Listener: on, Pool: connlimit.NewPool(connlimit.Limits{All: maxConns, Each: maxPerHost, Reserve: reserved})}
+	if len(proxies) > 0 {
 		l.Proxies = true
 		l.Listener = &proxyproto.Listener{Listener: l.Listener, ReadHeaderTimeout: headerTime, ConnPolicy: func(o proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) {
-			if httpx.Proxies(proxies).TrustsAddr(o.Upstream) {
+			if proxies.TrustsAddr(o.Upstream) {
 				return proxyproto.USE, nil
 			}
 			return proxyproto.SKIP, nil
@@ -87,7 +102,7 @@ func (a *app) guarded() net.Listener {
 }
 
 func (l *listeners) close() {
-	for _, c := range []net.Listener{l.http, l.desktops, l.dnsTCP} {
+	for _, c := range []net.Listener{l.http, l.plain, l.desktops, l.dnsTCP} {
 		if c != nil {
 			_ = c.Close() // whoever served on it may have closed it already
 		}

@@ -40,6 +40,7 @@ type Options struct {
 	Version    string
 	Gallery    bool                // also serve /gallery
 	Ready      func(public string) // called once everything answers; may be nil
+	LostLines  func() uint64       // of the log, since the start; may be nil
 }
 
 // Times of the program's life.
@@ -54,7 +55,7 @@ type app struct {
 	Options
 	listeners *listeners
 	hashes    []string // of organisers' tokens
-	metrics   *metrics
+	watch     *watch
 	account   components.Account
 	secrets   *secrets.Store
 	hub       *notify.Hub
@@ -63,6 +64,7 @@ type app struct {
 	zone      *embeddeddns.Zone // nil if somebody else serves it
 	provider  *localcompute.Provider
 	core      *components.Core
+	tls       *pageTLS // of pages and API; nil: plain HTTP
 	replicas  *replicas
 	wildcard  *wildcard       // the record, with access by gateway in a provider's zone; nil otherwise
 	keeper    *gateway.Keeper // of the certificate with access by gateway; nil otherwise
@@ -71,7 +73,11 @@ type app struct {
 // Run serves until ctx ends, and returns when all it started has stopped; desktops go on living. Errors that
 // a person can fix are UserErrors.
 func Run(ctx context.Context, o Options) error {
-	a := &app{Options: o, metrics: newMetrics(o.Version), hub: notify.New()}
+	a := &app{Options: o, hub: notify.New()}
+	if err := a.openWatch(ctx); err != nil {
+		return err
+	}
+	defer a.watch.traces.Close(ctx)
 	defer a.close()
 	if err := a.open(ctx); err != nil {
 		return err
@@ -100,6 +106,9 @@ func (a *app) open(ctx context.Context) error {
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return &greenroom.UserError{Message: fmt.Sprintf("The data directory %s cannot be made: choose another with --data-dir, or fix its permissions.", cfg.DataDir), Cause: err}
 	}
+	if a.tls, err = a.openTLS(); err != nil {
+		return err
+	}
 	a.openReplicas()
 	if err := a.openStore(ctx); err != nil {
 		return err
@@ -127,7 +136,7 @@ func (a *app) ports(control string) components.Ports {
 	p := components.Ports{
 		Config: cfg, Logger: a.Logger, Store: a.store, Secrets: a.secrets, Account: a.account, Kick: a.kick,
 		PublicURL: cfg.Public(a.listeners.http.Addr()), ControlURL: control,
-		Local: a.provider, Probe: a.probing(), Measure: a.metrics.measure,
+		Local: a.provider, Probe: a.probing(), Measure: a.watch.metrics.Effect, Watch: a.watch.core,
 		Authority: func(context.Context) (*localca.Authority, error) { return openAuthority(cfg) },
 	}
 	if a.embedded() {
@@ -151,15 +160,27 @@ func (a *app) handler() (http.Handler, error) {
 	}
 	mux := http.NewServeMux()
 	httpapi.Register(mux, httpapi.Options{
-		Service: a.core.Service, Hub: a.hub, Logger: a.Logger, Version: a.Version, Metrics: a.metrics.handler(),
-		Joins: joins, Ready: a.store.Ping, LocalCA: a.core.Certificates.LocalPEM(), Resolvers: a.Config.Resolvers(),
+		Service: a.core.Service, Hub: a.hub, Logger: a.Logger, Version: a.Version, Metrics: a.watch.metrics.Handler(),
+		Joins: joins, Ready: a.store.Ping, LocalCA: a.localPEM(), Resolvers: a.Config.Resolvers(),
 	})
 	w, err := web.New(pages)
 	if err != nil {
 		return nil, fmt.Errorf("open pages: %w", err)
 	}
 	w.Register(mux)
-	return httpx.Guard(mux, httpx.Options{Logger: a.Logger, Hosts: httpx.NewHosts(a.listeners.http.Addr(), public, a.Config.ControlURL), Organiser: organiser, Proxies: a.Config.Proxies()}), nil
+	return a.secured(a.watch.traces.Handler(httpx.Guard(mux, httpx.Options{
+		Logger: a.Logger, Hosts: httpx.NewHosts(a.listeners.http.Addr(), public, a.Config.ControlURL), Organiser: organiser, Proxies: a.Config.Proxies(),
+		Observe: a.watch.metrics.Answer,
+	}))), nil
+}
+
+// localPEM are the authorities of greenroom's own that browsers meet: of desktops and of the pages.
+func (a *app) localPEM() []byte {
+	local := a.core.Certificates.LocalPEM()
+	if a.tls == nil || a.tls.root == nil {
+		return local
+	}
+	return append(append([]byte(nil), a.tls.root...), local...)
 }
 
 // run starts the services in the order in which they need each other; they stop in the opposite one.
@@ -170,9 +191,15 @@ func (a *app) run(ctx context.Context, handler http.Handler) error {
 	if a.replicas != nil {
 		group.Add("feed", a.replicas.channel.Run)
 	}
+	group.Add("database", a.watchStore)
 	group.Add("scheduler", a.scheduler.Run)
-	sweeper := &advance.Sweeper{Store: a.store, Providers: a.core.Providers, Records: a.sweptRecords(), Kick: a.kick, Now: time.Now, Logger: a.Logger}
+	group.Add("census", func(ctx context.Context) error { return a.watch.metrics.Count(ctx, a.store) })
+	sweeper := &advance.Sweeper{Store: a.watch.core.Store(a.store), Providers: a.core.Providers, Records: a.sweptRecords(), Kick: a.kick, Now: time.Now, Logger: a.Logger}
 	group.Add("sweep", func(ctx context.Context) error { return a.sweep(ctx, sweeper) })
+	group.Add("signals", a.hup)
+	if a.listeners.plain != nil {
+		group.Add("plain http", a.servePlain)
+	}
 	group.Add("http", func(ctx context.Context) error { return a.serveHTTP(ctx, handler) })
 	a.Logger.Info("greenroom serves", "config", a.Config)
 	return group.Run(ctx)
@@ -186,7 +213,7 @@ func (a *app) sweep(ctx context.Context, s *advance.Sweeper) error {
 			_ = a.wildcard.keep(ctx) // it tells itself, and whoever waits for it
 		}
 		if err := s.Sweep(ctx); err == nil {
-			a.metrics.swept.SetToCurrentTime()
+			a.watch.metrics.Swept()
 		} else if ctx.Err() == nil {
 			a.Logger.Error("sweep failed", "err", err)
 		}
@@ -194,7 +221,7 @@ func (a *app) sweep(ctx context.Context, s *advance.Sweeper) error {
 			a.Logger.Error("revocation of certificates failed", "err", err)
 		}
 		if found, _, err := a.core.Service.Stuck(ctx); err == nil {
-			a.metrics.countStuck(found)
+			a.watch.metrics.Stuck(found)
 		} else if ctx.Err() == nil {
 			a.Logger.Error("check for stuck meetings failed", "err", err)
 		}
@@ -236,6 +263,9 @@ func (a *app) serveHTTP(ctx context.Context, handler http.Handler) error {
 
 // close releases what open has made, the last first.
 func (a *app) close() {
+	if a.tls != nil && a.tls.close != nil {
+		a.tls.close()
+	}
 	if a.core != nil {
 		a.core.Certificates.Close()
 	}

@@ -8,25 +8,42 @@ import (
 	"path/filepath"
 
 	"greenroom"
+	"greenroom/internal/certs/localca"
 	"greenroom/internal/certs/trust"
 	"greenroom/internal/config"
 )
 
 // Trust lets this machine's stores and browsers trust the local authority of a data directory, or takes it out
-// again, and writes what it did to out. It makes the authority if there is none yet.
+// again, and writes what it did to out. It makes no authority: with a directory that has none, another was meant.
 func Trust(ctx context.Context, cfg config.Config, home string, remove bool, out io.Writer) error {
-	if issuer := cfg.Certificates.Issuer; issuer != "" && issuer != "local" && !remove {
+	pages := cfg.TLS.Issuer == "local"
+	if issuer := cfg.Certificates.Issuer; issuer != "" && issuer != "local" && !remove && !pages {
 		return &greenroom.UserError{Message: "Browsers do not see the local authority's certificates (certificates.issuer is " + issuer + "): there is nothing to trust."}
+	}
+	for _, name := range []string{"ca.pem", "ca.key"} {
+		if _, err := os.Stat(filepath.Join(cfg.DataDir, name)); err != nil {
+			return &greenroom.UserError{Message: fmt.Sprintf("There is no local authority in %s: name the server's data directory with --data-dir, or start the server once, which makes one.", cfg.DataDir), Cause: err}
+		}
 	}
 	authority, err := openAuthority(cfg)
 	if err != nil {
 		return err
 	}
 	stores := trust.Stores{Home: home, NoSystem: os.Geteuid() != 0}
+	change := stores.Trust
 	if remove {
-		return stores.Untrust(ctx, authority.RootPEM(), out)
+		change = stores.Untrust
 	}
-	return stores.Trust(ctx, authority.RootPEM(), out)
+	if pages {
+		own, err := localca.OpenPages(filepath.Join(cfg.DataDir, "pages"), cfg.TLSNames())
+		if err != nil {
+			return err
+		}
+		if err := change(ctx, own.RootPEM(), out); err != nil {
+			return err
+		}
+	}
+	return change(ctx, authority.RootPEM(), out)
 }
 
 // Trusted reports whether a browser of this machine trusts the local authority. It makes nothing.

@@ -128,7 +128,7 @@ func (a *Authority) call(ctx context.Context, what string, f func(context.Contex
 	case err == nil:
 		return nil
 	case !ok:
-		return userError(errors.Join(greenroom.ErrUnavailable, fmt.Errorf("%s: %w", what, err)), "Cloudflare's API cannot be reached; look at this machine's way out.")
+		return userError(errors.Join(greenroom.ErrUnavailable, fmt.Errorf("%s: %w", what, err)), "Cloudflare's API cannot be reached; look at this machine's outbound network.")
 	case refused.Status == http.StatusUnauthorized || refused.Status == http.StatusForbidden:
 		if a.o.Refused != nil {
 			a.o.Refused()

@@ -4,6 +4,7 @@ package filecerts
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -23,7 +24,8 @@ import (
 type Options struct {
 	ChainFile string // PEM, leaf first
 	KeyFile   string // PEM
-	Hostname  string // any name that the certificate must be good for
+	Hostname  string // a name or address that the certificate must be good for
+	Section   string // of the configuration that names the files; certificates
 	Roots     *x509.CertPool
 	Logger    *slog.Logger
 }
@@ -49,6 +51,7 @@ var _ certs.Edge = (*Edge)(nil)
 
 // Open reads the files. What is wrong with them is a greenroom.UserError that says what to do.
 func Open(o Options) (*Edge, error) {
+	o.Section = cmp.Or(o.Section, "certificates")
 	e := &Edge{o: o, looked: time.Now()}
 	if err := e.read(); err != nil {
 		return nil, err
@@ -71,6 +74,14 @@ func (e *Edge) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return e.current.Load(), nil
 }
 
+// Reload looks for new files now.
+func (e *Edge) Reload() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.looked = time.Now()
+	e.refresh()
+}
+
 // refresh tells every fault once, and every change.
 func (e *Edge) refresh() {
 	before, fault := e.current.Load(), ""
@@ -89,11 +100,11 @@ func (e *Edge) refresh() {
 
 // read makes the files' certificate the current one, if it can be used.
 func (e *Edge) read() error {
-	chain, err := readFile("certificates.chain_file", e.o.ChainFile)
+	chain, err := readFile(e.o.Section+".chain_file", e.o.ChainFile)
 	if err != nil {
 		return err
 	}
-	key, err := readFile("certificates.key_file", e.o.KeyFile)
+	key, err := readFile(e.o.Section+".key_file", e.o.KeyFile)
 	if err != nil {
 		return err
 	}
@@ -115,6 +126,9 @@ func (e *Edge) judge(chain, key []byte) (*tls.Certificate, error) {
 		return nil, userError(err, "%s and %s are not a certificate chain and its key, both PEM: %v.", e.o.ChainFile, e.o.KeyFile, err)
 	}
 	if err := cert.Leaf.VerifyHostname(e.o.Hostname); err != nil {
+		if e.o.Section == "tls" {
+			return nil, userError(err, "The certificate in %s is good for %v, and public_url needs one for %s.", e.o.ChainFile, cert.Leaf.DNSNames, e.o.Hostname)
+		}
 		return nil, userError(err, "The certificate in %s is good for %v, and desktops are named like %s: get one for the wildcard.", e.o.ChainFile, cert.Leaf.DNSNames, e.o.Hostname)
 	}
 	if !cert.Leaf.NotAfter.After(time.Now()) {

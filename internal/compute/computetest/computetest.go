@@ -322,7 +322,7 @@ func endedLaunch(t *testing.T, p compute.Provider) {
 			launched[o.Instance.ID] = true
 		}
 		if o.Err == nil && n < mustFail {
-			t.Errorf("launch %d took hold after its end", n)
+			t.Errorf("launch %d happened after its end", n)
 		}
 	}
 	if found := live(t, p, m); len(found) != len(launched) {

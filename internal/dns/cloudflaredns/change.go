@@ -87,7 +87,7 @@ type changes struct {
 	full     error // the zone has no room left
 }
 
-// do makes the changes in batches and returns what went wrong, by name.
+// do makes the changes in batches and returns the errors, by name.
 func (c *changes) do(ctx context.Context, names []string) []error {
 	var errs []error
 	for size := c.BatchSize(); len(names) > 0; {

@@ -31,7 +31,7 @@ func (z *Zone) note(h http.Header) {
 // remaining is in a header such as: "default";r=1194;t=211
 var remaining = regexp.MustCompile(`;r=([0-9]{1,9});t=([0-9]{1,9})`)
 
-// Inspect asks what the token may read of the zone; see dns.Facts. Each error is one thing to mend. Whether it may change
+// Inspect asks what the token may read of the zone; see dns.Facts. Each error is one thing to fix. Whether it may change
 // the zone shows only when it is changed.
 func (z *Zone) Inspect(ctx context.Context) (dns.Facts, []error) {
 	info, err := z.Info(ctx)

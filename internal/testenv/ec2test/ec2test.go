@@ -69,7 +69,7 @@ type Call struct {
 	N      int // of this action, from 1
 }
 
-// Fault is what goes wrong with a call.
+// Fault is how a call fails.
 type Fault struct {
 	Code    string // the error that is answered
 	Status  int    // of it; zero is 400

@@ -41,7 +41,7 @@ type Function struct {
 	invoked, started atomic.Int64
 }
 
-// Error is what a function said went wrong with an event.
+// Error is how a function said that an event failed.
 type Error struct {
 	Message string `json:"errorMessage"`
 	Type    string `json:"errorType"`

@@ -3,6 +3,7 @@
 package pebbletest
 
 import (
+	"cmp"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
@@ -25,6 +26,8 @@ import (
 // Options of an authority.
 type Options struct {
 	DNS          string            // host:port of the server that it asks, by TCP
+	HTTPPort     int               // to which it connects for HTTP-01; 1, where nobody is
+	TLSPort      int               // the same for TLS-ALPN-01
 	Life         time.Duration     // of certificates; 90 days
 	RejectNonces int               // percent of good nonces that it refuses
 	Accounts     map[string]string // external accounts: key by id; without them none is needed
@@ -91,7 +94,7 @@ func (a *Authority) Forget(tb testing.TB) {
 		}
 	}
 	signer := ca.New(quiet, store, "", "ecdsa", 0, 1, map[string]ca.Profile{"default": {ValidityPeriod: uint64(a.o.Life / time.Second)}})
-	checker := va.New(quiet, 1, 1, false, a.o.DNS, store)
+	checker := va.New(quiet, cmp.Or(a.o.HTTPPort, 1), cmp.Or(a.o.TLSPort, 1), false, a.o.DNS, store)
 	front := wfe.New(quiet, store, checker, signer, []string{"pebble.example"}, true, len(a.o.Accounts) > 0, 0, 0)
 	root, err := x509.ParseCertificate(signer.GetRootCert(0).DER)
 	if err != nil {
