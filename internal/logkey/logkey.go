@@ -4,8 +4,7 @@ package logkey
 // The keys. Durations are written as Go writes them, such as 1.5s; times as RFC 3339.
 const (
 	Meeting  = "meeting"  // id of the meeting
-	Role     = "role"     // of the seat
-	Seat     = "seat"     // id of the seat, where it is not its role
+	Seat     = "seat"     // id of the seat
 	Attempt  = "attempt"  // 1 is the first desktop of a seat
 	From     = "from"     // phase that the desktop left
 	To       = "to"       // phase that the desktop entered
