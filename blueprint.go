@@ -39,7 +39,8 @@ type Rules struct {
 	Grace         Duration           `json:"grace"`
 	Overtime      Duration           `json:"overtime"`
 	KillAfter     Duration           `json:"kill_after"`
-	WrapUp        Duration           `json:"wrap_up"` // maximum time for end hooks before a used desktop is removed
+	WrapUp        Duration           `json:"wrap_up"`             // maximum time for end hooks before a used desktop is removed
+	ProofAge      Duration           `json:"proof_age,omitempty"` // nobody is sent to a desktop whose last proof is older; 0: as Blueprint.ProofAge says
 	StageDeadline map[Phase]Duration `json:"stage_deadline"`
 }
 
@@ -72,6 +73,18 @@ func DefaultBlueprint() Blueprint {
 
 // Reports reports whether desktops of b tell of themselves. Of others, only what is seen from outside is known.
 func (b Blueprint) Reports() bool { return b.Agent != "none" }
+
+// ProofAge is how old a proof may be for somebody to be sent to the desktop: what the rules say, or 15 seconds for desktops on
+// this machine and a minute for others.
+func (b Blueprint) ProofAge() time.Duration {
+	switch {
+	case b.Rules.ProofAge > 0:
+		return time.Duration(b.Rules.ProofAge)
+	case b.Provider == ProviderLocal:
+		return 15 * time.Second
+	}
+	return time.Minute
+}
 
 // Owner is the user whose session the desktop of a seat is.
 func (b Blueprint) Owner(role string) string {
@@ -142,6 +155,9 @@ func (r Rules) validate(prefix string, e *InvalidError) {
 	}
 	if r.LongestMeeting() < time.Minute {
 		e.Add(prefix+".kill_after", "must leave at least a minute beside lead, grace and overtime")
+	}
+	if d := time.Duration(r.ProofAge); d != 0 && (d < 5*time.Second || d > time.Hour) {
+		e.Add(prefix+".proof_age", "must be from 5s to 1h, or 0s for 15s on this machine and 1m elsewhere, and is %s", r.ProofAge)
 	}
 	for phase, d := range r.StageDeadline {
 		if !phase.Starting() {

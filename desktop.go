@@ -32,6 +32,7 @@ type Desktop struct {
 	Agent  AgentFacts `json:"agent,omitzero"`
 	Tokens []Token    `json:"tokens,omitempty"`
 	Proof  *Proof     `json:"proof,omitempty"` // the last one taken
+	Trust  Trust      `json:"trust,omitzero"`  // what the proofs of a desktop that was ready once amount to
 	// Refused counts, by reason, what this desktop's agent or participants were refused, and its agent's problems. The timeline
 	// tells of the first, the tenth, the hundredth and so on.
 	Refused map[string]int `json:"refusals,omitempty"`
@@ -96,9 +97,30 @@ const (
 	MaxTokens = 16              // of one desktop; the oldest is dropped for a new one
 )
 
+// Trust is what the looks at a desktop amount to that was ready once: a proof expires, and is taken again.
+type Trust struct {
+	ProvedAt time.Time `json:"proved_at,omitzero"` // of the last proof that held
+	LookedAt time.Time `json:"looked_at,omitzero"` // of the last look, whatever came of it
+	WantedAt time.Time `json:"wanted_at,omitzero"` // when the organiser wanted to enter and the proof had expired
+	Failed   int       `json:"failed,omitempty"`   // looks in a row that did not see the desktop answer
+	Since    time.Time `json:"since,omitzero"`     // when the first of them ended
+	Denied   bool      `json:"denied,omitempty"`   // the last of them was answered, and wrongly; an answer that does not come may only be lost
+	Told     bool      `json:"told,omitempty"`     // the timeline says that the desktop does not answer
+	Times    int       `json:"times,omitempty"`    // how often that began
+}
+
+// LastProof is when a proof of the desktop held last; zero if none did.
+func (d *Desktop) LastProof() time.Time {
+	if d.Trust.ProvedAt.IsZero() && d.Proof != nil && d.Proof.OK { // as versions before this one noted it
+		return d.Proof.At
+	}
+	return d.Trust.ProvedAt
+}
+
 // Proof is evidence gathered from outside that a participant would get in.
 type Proof struct {
 	OK    bool        `json:"ok"`
+	Lost  bool        `json:"lost,omitempty"` // not OK because no answer came in time: that says little of the desktop
 	At    time.Time   `json:"at"`
 	Steps []ProofStep `json:"steps"`
 }

@@ -51,11 +51,10 @@ type EventKind string
 const (
 	EventScheduled     EventKind = "scheduled"
 	EventChanged       EventKind = "changed"
-	EventEnding        EventKind = "ending" // decided; the reason and its evidence are in Data
-	EventEnded         EventKind = "ended"  // nothing remains
-	EventPhase         EventKind = "phase"  // a desktop entered a phase
-	EventRetry         EventKind = "retry"  // an effect failed and is tried again
-	EventProof         EventKind = "proof"
+	EventEnding        EventKind = "ending"        // decided; the reason and its evidence are in Data
+	EventEnded         EventKind = "ended"         // nothing remains
+	EventPhase         EventKind = "phase"         // a desktop entered a phase
+	EventRetry         EventKind = "retry"         // an effect failed and is tried again
 	EventReady         EventKind = "desktop_ready" // with the seconds each stage took
 	EventFailed        EventKind = "desktop_failed"
 	EventEnrolled      EventKind = "enrolled"
@@ -69,8 +68,17 @@ const (
 	EventProblemOver   EventKind = "problem_over" // it did
 	EventRefused       EventKind = "refused"      // something from a desktop was not accepted
 	EventKeyReissued   EventKind = "key_reissued"
-	EventParked        EventKind = "parked"  // an operator parked the meeting; until when and why are in Data
-	EventResumed       EventKind = "resumed" // by the operator, by its end, or because the time was over
-	EventInstanceLost  EventKind = "instance_lost"
-	EventSweptInstance EventKind = "swept" // an orphan of this meeting was removed
+	EventParked        EventKind = "parked"        // an operator parked the meeting; until when and why are in Data
+	EventResumed       EventKind = "resumed"       // by the operator, by its end, or because the time was over
+	EventInstanceLost  EventKind = "instance_lost" // a desktop's machine stopped or vanished by itself
+	EventSweptInstance EventKind = "swept"         // a machine or a name of this meeting that belongs to none of its desktops was removed
 )
+
+// EventKinds lists every kind.
+func EventKinds() []EventKind {
+	return []EventKind{
+		EventScheduled, EventChanged, EventEnding, EventEnded, EventPhase, EventRetry, EventReady, EventFailed, EventEnrolled, EventEntered,
+		EventVerified, EventConnected, EventDisconnected, EventRequested, EventSessionData, EventProblem, EventProblemOver, EventRefused,
+		EventKeyReissued, EventParked, EventResumed, EventInstanceLost, EventSweptInstance,
+	}
+}

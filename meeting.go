@@ -47,6 +47,7 @@ type Seat struct {
 	EnteredAt   time.Time    `json:"entered_at,omitzero"`    // last time its person was given the entry URL, as the timeline tells it
 	EnteredBy   string       `json:"entered_by,omitempty"`   // the client address of that
 	EnteredMore int          `json:"entered_more,omitempty"` // how often it was given again since, to the same address
+	AskedAt     time.Time    `json:"asked_at,omitzero"`      // last time its person wanted to enter a desktop whose proof had expired
 	LeftAt      time.Time    `json:"left_at,omitzero"`       // last time its person's last connection ended
 	Failures    int          `json:"failures,omitempty"`     // desktops that failed in a row; a ready one resets it
 	SessionData *SessionData `json:"session_data,omitempty"`
@@ -144,6 +145,11 @@ func (m *Meeting) State() State {
 		return Preparing // a seat that was taken off still has its desktop
 	}
 	return state
+}
+
+// Proved reports whether somebody may be sent to the seat's desktop now: a proof of it held within proof_age.
+func (m *Meeting) Proved(s *Seat, now time.Time) bool {
+	return s.Desktop.Enterable() && !now.After(s.Desktop.LastProof().Add(m.Blueprint.ProofAge()))
 }
 
 // KeptUntil is until when the seat's person keeps the desktop without being connected: a reload and a lost network change nothing

@@ -64,7 +64,7 @@ var endWords = map[EndReason]EndWords{
 	NoShow: {
 		Label: "Nobody came", Headline: "Nobody came to this meeting",
 		Participant: "This meeting is over because nobody came. Ask the organiser to schedule it again.",
-		Organiser:   "Nobody came, so the meeting was ended and its desktops were removed.",
+		Organiser:   "Nobody came by the end of the meeting.",
 	},
 	EndedByHost: {
 		Label: "Ended", Headline: "The organiser has ended this meeting",
@@ -98,33 +98,32 @@ func (r EndReason) Words() EndWords {
 
 // RemovalWords puts the removal of a desktop into words.
 type RemovalWords struct {
-	Participant string // why, and what to do: sentences for the participant
-	Organiser   string // why: sentences for the organiser
+	Participant string // why, and what to do: sentences for the participant of a meeting that goes on
+	Because     string // why: the end of a sentence for the organiser
 }
 
-var meetingOver = RemovalWords{"Your desktop was removed. Ask for a new one.", "Removed because the meeting is over."}
+const askAnew = "Your desktop was removed. Ask for a new one."
 
 var removalWords = map[RemovalReason]RemovalWords{
-	RemovedNoShow: {"Your desktop was waiting and was removed because nobody used it. Ask for a new one: it takes a moment.",
-		"Removed because nobody used it in time. Who comes later gets a new one."},
-	RemovedRescheduled: {"The meeting was moved to a later time. A new desktop is started for it.", "Removed because the meeting moved to a later time."},
-	RemovedSeat:        {"Your desktop was removed. Ask for a new one.", "Removed with its seat."},
-	RemovedKillTime:    {"Your desktop reached its maximum age and was removed. Ask for a new one.", "Removed because it reached the maximum age of a desktop."},
-	RemovedFailed:      {"Your desktop was removed. Ask for a new one.", "Removed because it failed."},
+	RemovedNoShow:      {"Your desktop was waiting and was removed because nobody used it. Ask for a new one: it takes a moment.", "because nobody used it in time"},
+	RemovedRescheduled: {"The meeting was moved to a later time. A new desktop is started for it.", "because the meeting moved to a later time"},
+	RemovedSeat:        {"Your place in this meeting was removed, and your desktop with it. Ask the organiser if you did not expect this.", "with its seat"},
+	RemovedKillTime:    {"Your desktop reached its maximum age and was removed. Ask for a new one.", "because it reached the maximum age of a desktop"},
+	RemovedFailed:      {askAnew, "because it failed"},
 
-	RemovalReason(Completed):   meetingOver,
-	RemovalReason(EndedByHost): meetingOver,
-	RemovalReason(Cancelled):   meetingOver,
-	RemovalReason(Expired):     meetingOver,
+	RemovalReason(Completed):   {askAnew, "because the meeting is complete"},
+	RemovalReason(EndedByHost): {askAnew, "because the organiser ended the meeting"},
+	RemovalReason(Cancelled):   {askAnew, "because the meeting was cancelled"},
+	RemovalReason(Expired):     {askAnew, "because the meeting’s time ran out"},
 }
 
-// Words puts r into words. Without a reason there is nothing to tell the organiser; one that is not known is an end of the meeting.
+// Words puts r into words. Without a reason there is nothing to tell the organiser; one that is not known is of a newer version.
 func (r RemovalReason) Words() RemovalWords {
 	if r == "" {
-		return RemovalWords{Participant: meetingOver.Participant}
+		return RemovalWords{Participant: askAnew}
 	}
 	if w, ok := removalWords[r]; ok {
 		return w
 	}
-	return meetingOver
+	return RemovalWords{Participant: askAnew, Because: "for the reason " + string(r)}
 }

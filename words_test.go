@@ -71,7 +71,7 @@ func TestUnknownReasons(t *testing.T) {
 	t.Parallel()
 	full(t, "end reason", greenroom.EndReason("of_tomorrow"), greenroom.EndReason("of_tomorrow").Words())
 	full(t, "removal reason", greenroom.RemovalReason("of_tomorrow"), greenroom.RemovalReason("of_tomorrow").Words())
-	if w := greenroom.RemovalReason("").Words(); w.Organiser != "" || w.Participant == "" {
+	if w := greenroom.RemovalReason("").Words(); w.Because != "" || w.Participant == "" {
 		t.Errorf("without a reason: %+v", w)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -62,6 +63,15 @@ func TestFullDisk(t *testing.T) {
 	if _, err := s.api.Meeting(t.Context(), live.ID); err != nil {
 		t.Errorf("a full disk cannot be read: %v", err)
 	}
+	s.until("it to say that it is not ready", func(ctx context.Context) bool { return s.readyz(ctx) == http.StatusServiceUnavailable })
+	if _, err := s.api.End(t.Context(), live.ID); err != nil {
+		t.Fatal(err)
+	}
+	s.until("the end on a full disk", func(ctx context.Context) bool {
+		m, ok := s.meeting(ctx, live.ID)
+		return ok && all(m, greenroom.Gone)
+	})
+	s.until("every process to be gone", func(context.Context) bool { return len(s.desktopProcesses()) == 0 })
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)
 	}
@@ -77,14 +87,7 @@ func TestFullDisk(t *testing.T) {
 			t.Errorf("an accepted meeting is lost: %v %v", want.Title, err)
 		}
 	}
-	if _, err := s.api.End(t.Context(), live.ID); err != nil {
-		t.Fatal(err)
-	}
-	s.until("the end", func(ctx context.Context) bool {
-		m, ok := s.meeting(ctx, live.ID)
-		return ok && all(m, greenroom.Gone)
-	})
-	s.until("every process to be gone", func(context.Context) bool { return len(s.desktopProcesses()) == 0 })
+	s.until("it to be ready", func(ctx context.Context) bool { return s.readyz(ctx) == http.StatusOK })
 }
 
 func mustSchedule(t *testing.T, s *instance, title, start string) wire.Meeting {

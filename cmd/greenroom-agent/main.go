@@ -49,6 +49,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	switch command {
 	case "run":
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // whoever reads the log may go away
 		limitMemory()
 		err = dcvagent.Serve(ctx, func(ctx context.Context) error { return dcvagent.Run(ctx, cfg) })
 	case "install":

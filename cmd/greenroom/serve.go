@@ -4,11 +4,14 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"greenroom/internal/app/server"
 	"greenroom/internal/config"
+	"greenroom/internal/logsink"
 	"greenroom/internal/version"
 )
 
@@ -58,13 +61,18 @@ func (p *program) serve() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			log := slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: cfg.Level()}))
+			// Whoever reads the output may go away: that costs lines of the log, not the server. The signal is taken and not
+			// ignored, because programs on desktops would inherit that.
+			signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+			sink := logsink.New(p.stderr)
+			defer sink.Close()
+			log := slog.New(slog.NewTextHandler(sink, &slog.HandlerOptions{Level: cfg.Level()}))
 			self, err := os.Executable()
 			if err != nil {
 				return fmt.Errorf("find this program: %w", err)
 			}
 			return server.Run(cmd.Context(), server.Options{
-				Config: cfg, Logger: log, Executable: self, Environ: os.Environ(), Version: version.Get().String(), Gallery: gallery,
+				Config: cfg, Logger: log, LostLines: sink.Lost, Executable: self, Environ: os.Environ(), Version: version.Get().String(), Gallery: gallery,
 				Ready: func(public string) { fmt.Fprintf(p.stdout, "greenroom is ready: %s\n", public) },
 			})
 		},

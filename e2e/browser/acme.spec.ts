@@ -1,5 +1,5 @@
 import { connect } from "node:tls";
-import { colours, expect, link, schedule, test, until } from "./greenroom.ts";
+import { arrive, colours, expect, link, schedule, test, until } from "./greenroom.ts";
 
 test.use({ access: "gateway", issuer: "acme" });
 
@@ -25,7 +25,7 @@ test("the edge's certificate from an ACME authority is renewed while a session g
     ws.on("close", () => closed.push(ws.url()));
   });
   await schedule(organiser, greenroom.url, "Renewal");
-  await student.goto(await link(organiser, "Student"));
+  await arrive(student, await link(organiser, "Student"));
   await student.waitForURL(/^https:\/\/i-[0-9a-f]{17}\.desk\.localhost:/, { timeout: 90_000 });
   await until("a painted desktop", async () => (await colours(student)) > 2);
   const address = new URL(student.url());
@@ -42,7 +42,7 @@ test("the edge's certificate from an ACME authority is renewed while a session g
 
   // Who comes now is shown the new one, which the browser trusts as well.
   const late = await people("late");
-  await late.goto(await link(organiser, "Teacher"));
+  await arrive(late, await link(organiser, "Teacher"));
   await late.waitForURL(/^https:\/\/i-[0-9a-f]{17}\.desk\.localhost:/, { timeout: 60_000 });
   await until("a painted desktop", async () => (await colours(late)) > 2);
   expect(closed).toEqual([]);

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
-import { colours, expect, link, schedule, test, until } from "./greenroom.ts";
+import { arrive, colours, expect, link, schedule, test, until } from "./greenroom.ts";
 
 test.use({ access: "gateway" });
 
@@ -14,8 +14,8 @@ test("through the gateway to the desktop and out again", async ({ greenroom, peo
     page.on("pageerror", (e) => complaints.push(String(e)));
   }
   await schedule(organiser, greenroom.url, "Algebra");
-  await teacher.goto(await link(organiser, "Teacher"));
-  await student.goto(await link(organiser, "Student"));
+  await arrive(teacher, await link(organiser, "Teacher"));
+  await arrive(student, await link(organiser, "Student"));
   for (const page of [teacher, student]) {
     await page.waitForURL(/^https:\/\/i-[0-9a-f]{17}\.desk\.localhost:/, { timeout: 60_000 });
     expect(page.url()).not.toContain("authToken");

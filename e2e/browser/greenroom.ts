@@ -194,4 +194,12 @@ export function link(page: Page, role: string): Promise<string> {
   return page.getByLabel(`${role}’s link`).inputValue();
 }
 
+// arrive opens a join link as a person does, who moves the pointer: a page that nobody is in front of does not enter by
+// itself unless it was waiting.
+export async function arrive(page: Page, link: string): Promise<void> {
+  await page.goto(link);
+  await page.mouse.move(200, 200);
+  await page.mouse.move(240, 220);
+}
+
 export { expect, until };

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
-import { colours, expect, link, running, schedule, test, until } from "./greenroom.ts";
+import { arrive, colours, expect, link, running, schedule, test, until } from "./greenroom.ts";
 
 test("from the form to the desktop and out again", async ({ greenroom, people }) => {
   const organiser = await people("organiser");
@@ -13,8 +13,8 @@ test("from the form to the desktop and out again", async ({ greenroom, people })
   }
 
   await schedule(organiser, greenroom.url, "Algebra");
-  await teacher.goto(await link(organiser, "Teacher"));
-  await student.goto(await link(organiser, "Student"));
+  await arrive(teacher, await link(organiser, "Teacher"));
+  await arrive(student, await link(organiser, "Student"));
 
   // Both wait in the lobby and are let in by themselves, over TLS that the browser trusts.
   for (const page of [teacher, student]) {

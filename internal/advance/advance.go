@@ -48,6 +48,8 @@ type Advancer struct {
 	Lease time.Duration
 	// Measure is told how long each effect took and whether it worked.
 	Measure func(do plan.Verb, took time.Duration, err error)
+	// Observe is told of each change that was saved, with the meeting before and after; nil: nobody is.
+	Observe func(ctx context.Context, before, after *greenroom.Meeting, events []greenroom.Event)
 }
 
 // Bounds of one pass.

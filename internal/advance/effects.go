@@ -10,6 +10,7 @@ import (
 	"greenroom"
 	"greenroom/internal/compute"
 	"greenroom/internal/dns"
+	"greenroom/internal/logkey"
 	"greenroom/internal/plan"
 )
 
@@ -56,6 +57,11 @@ func (a *Advancer) perform(ctx context.Context, m greenroom.Meeting, e plan.Effe
 		o.Err = a.publish(ctx, d)
 	case plan.Prove:
 		address, _ := netip.ParseAddr(d.Address)
+		if d.Enterable() {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, plan.ProofTimeout(&m))
+			defer cancel()
+		}
 		proof := a.Prober.Probe(ctx, d.Hostname, address)
 		o.Proof = &proof
 	case plan.Unpublish:
@@ -74,7 +80,7 @@ func (a *Advancer) tell(o plan.Outcome, took time.Duration) {
 	}
 	if o.Err != nil {
 		h := o.Effect.Handle
-		a.Logger.Warn("effect failed", "meeting", h.Meeting, "role", h.Role, "attempt", h.Attempt, "effect", string(o.Effect.Do), "err", o.Err)
+		a.Logger.Warn("effect failed", logkey.Meeting, h.Meeting, logkey.Role, h.Role, logkey.Attempt, h.Attempt, logkey.Effect, string(o.Effect.Do), logkey.Duration, took, logkey.Err, o.Err)
 	}
 }
 

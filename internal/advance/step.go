@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"greenroom"
@@ -44,11 +45,12 @@ func (a *Advancer) step(ctx context.Context, id string, look bool) (Step, error)
 	}
 	a.tellFaults(id, decision.Faults)
 	next := decision.Meeting
-	next.WakeAt = promise(s.Meeting.WakeAt, decision, now, a.lease())
+	next.WakeAt = promise(s.Meeting, decision, now, a.lease())
 	if decision.Changed || !next.WakeAt.Equal(s.Meeting.WakeAt) {
 		if next, err = a.Meetings.Update(ctx, next, decision.Events); err != nil {
 			return s, err
 		}
+		a.observed(ctx, &s.Meeting, &next, decision.Events)
 	}
 	s.Meeting, s.Effects = next, decision.Effects
 	return s, nil
@@ -56,26 +58,41 @@ func (a *Advancer) step(ctx context.Context, id string, look bool) (Step, error)
 
 // promise is the wake to save with a decision. While effects are under way this process looks after the
 // meeting; the wake is then only for the case that it dies, and a promise that still serves is kept.
-func promise(saved time.Time, d plan.Decision, now time.Time, lease time.Duration) time.Time {
+// A look that is repeated needs none: the wake that has led to it is answered again until another is saved.
+func promise(m greenroom.Meeting, d plan.Decision, now time.Time, lease time.Duration) time.Time {
+	saved := m.WakeAt
 	switch {
 	case len(d.Effects) == 0:
 		return d.Wake
+	case !d.Changed && !saved.IsZero() && !saved.After(now) && !slices.ContainsFunc(d.Effects, func(e plan.Effect) bool { return !repeats(&m, e) }):
+		return saved
 	case saved.After(now.Add(lease/2)) && !saved.After(now.Add(lease)):
 		return saved
 	}
 	return now.Add(lease)
 }
 
+// repeats reports whether the effect is a look at a desktop that was ready once.
+func repeats(m *greenroom.Meeting, e plan.Effect) bool {
+	s := m.AnySeat(e.Handle.Role)
+	return e.Do == plan.Prove && s != nil && s.Desktop.Enterable()
+}
+
 // Settle saves what came of effects that were begun for m.
 func (a *Advancer) Settle(ctx context.Context, m greenroom.Meeting, outcomes []plan.Outcome) error {
-	_, err := store.ChangeFrom(ctx, a.Meetings, m, func(m *greenroom.Meeting) ([]greenroom.Event, error) {
-		events, faults := plan.Settle(m, a.Zone, outcomes, a.now())
+	var before greenroom.Meeting
+	var events []greenroom.Event
+	saved, err := store.ChangeFrom(ctx, a.Meetings, m, func(m *greenroom.Meeting) ([]greenroom.Event, error) {
+		before = m.Clone()
+		var faults []error
+		events, faults = plan.Settle(m, a.Zone, outcomes, a.now())
 		a.tellFaults(m.ID, faults)
 		return events, nil
 	})
 	if err != nil {
 		return fmt.Errorf("save outcomes: %w", err)
 	}
+	a.observed(ctx, &before, &saved, events)
 	return nil
 }
 
@@ -99,6 +116,8 @@ const moment = time.Second
 // wanted reports whether the planner waits for something that the provider knows of a desktop's machine, and may know by now.
 func wanted(d *greenroom.Desktop, now time.Time) bool {
 	switch d.Phase {
+	case greenroom.Ready, greenroom.InUse:
+		return d.Trust.Failed > 0
 	case greenroom.Booting:
 		return now.Sub(d.Timings[greenroom.Booting]) >= moment
 	case greenroom.Terminating, greenroom.Failed:
@@ -110,7 +129,7 @@ func wanted(d *greenroom.Desktop, now time.Time) bool {
 
 // observe asks the provider for the meeting's instances, if any may exist; without look, if something is wanted of one.
 func (a *Advancer) observe(ctx context.Context, m greenroom.Meeting, look bool) (plan.Snapshot, error) {
-	s := plan.Snapshot{Meeting: m, Zone: a.Zone, PushEvents: a.PushEvents}
+	s := plan.Snapshot{Meeting: m, Zone: a.Zone, PushEvents: a.PushEvents, OnDemand: a.ObserveOnDemand}
 	exists := false
 	for i := range m.Seats {
 		d := &m.Seats[i].Desktop
@@ -138,4 +157,10 @@ func (a *Advancer) observe(ctx context.Context, m greenroom.Meeting, look bool) 
 		})
 	}
 	return s, nil
+}
+
+func (a *Advancer) observed(ctx context.Context, before, after *greenroom.Meeting, events []greenroom.Event) {
+	if a.Observe != nil {
+		a.Observe(ctx, before, after, events)
+	}
 }

@@ -11,12 +11,14 @@ import (
 	"greenroom"
 	"greenroom/internal/compute"
 	"greenroom/internal/dns"
+	"greenroom/internal/logkey"
 	"greenroom/internal/store"
 )
 
 // sweepStore is what the sweep needs of the store.
 type sweepStore interface {
 	Meeting(ctx context.Context, id string) (greenroom.Meeting, error)
+	Update(ctx context.Context, m greenroom.Meeting, events []greenroom.Event) (greenroom.Meeting, error)
 	Live(ctx context.Context, cursor string) ([]greenroom.Meeting, string, error)
 	Forget(ctx context.Context, before time.Time) error
 }
@@ -31,8 +33,8 @@ type Sweeper struct {
 	Now       func() time.Time // time.Now, but in a simulation
 	Logger    *slog.Logger
 
-	// Seen is what the last sweep took for an orphan; nil before the first. Who sweeps from another process each time keeps
-	// it in between.
+	// Seen is what the last sweep took for an orphan, with true once its removal is on a timeline; nil before the first. Who
+	// sweeps from another process each time keeps it in between.
 	Seen map[string]bool
 	// Alive says whether the last sweep found anything that is there to be looked after.
 	Alive bool
@@ -97,7 +99,7 @@ func (s *Sweeper) instances(ctx context.Context, name greenroom.Provider, provid
 		return fmt.Errorf("list %s: %w", name, err)
 	}
 	s.Alive = s.Alive || len(list) > 0
-	var orphans []string
+	orphans := orphans{}
 	listed := map[string]bool{}
 	for _, i := range list {
 		token := i.Handle.Token()
@@ -105,8 +107,8 @@ func (s *Sweeper) instances(ctx context.Context, name greenroom.Provider, provid
 		if _, ok := own.byToken[token]; ok || i.State == compute.ShuttingDown {
 			continue
 		}
-		if s.orphan(ctx, "instance "+i.ID, i.Handle, seen) {
-			orphans = append(orphans, i.ID)
+		if s.orphan(ctx, machineOf(i.ID), i.Handle, seen) {
+			orphans[i.ID] = i.Handle
 		}
 	}
 	for token, d := range own.byToken {
@@ -117,7 +119,10 @@ func (s *Sweeper) instances(ctx context.Context, name greenroom.Provider, provid
 	if len(orphans) == 0 {
 		return nil
 	}
-	return provider.Terminate(ctx, orphans...)
+	if err := provider.Terminate(ctx, orphans.ids()...); err != nil {
+		return err
+	}
+	return s.tell(ctx, orphans, machineOf, seen)
 }
 
 // records removes names that belong to no desktop. A name begins with the id of its machine.
@@ -127,24 +132,28 @@ func (s *Sweeper) records(ctx context.Context, own desktops, machines map[string
 		return fmt.Errorf("get records: %w", err)
 	}
 	s.Alive = s.Alive || len(list) > 0
-	var orphans []string
+	orphans := orphans{}
 	for _, r := range list {
 		machine, _, _ := strings.Cut(r.Name, ".")
-		if !own.byName[r.Name] && s.orphan(ctx, "record "+r.Name, machines[machine], seen) {
-			orphans = append(orphans, r.Name)
+		if !own.byName[r.Name] && s.orphan(ctx, nameOf(r.Name), machines[machine], seen) {
+			orphans[r.Name] = machines[machine]
 		}
 	}
 	if len(orphans) == 0 {
 		return nil
 	}
-	return s.Records.DeleteRecords(ctx, orphans)
+	if err := s.Records.DeleteRecords(ctx, orphans.ids()); err != nil {
+		return err
+	}
+	return s.tell(ctx, orphans, nameOf, seen)
 }
 
 // orphan reports whether what was taken for an orphan before is one still. The meeting is read again, since
 // the list of owned desktops may be older than the desktop.
 func (s *Sweeper) orphan(ctx context.Context, what string, h greenroom.Handle, seen map[string]bool) bool {
-	seen[what] = true
-	if !s.Seen[what] {
+	told, before := s.Seen[what]
+	seen[what] = told
+	if !before {
 		return false
 	}
 	if h.Meeting != "" {
@@ -156,6 +165,6 @@ func (s *Sweeper) orphan(ctx context.Context, what string, h greenroom.Handle, s
 			return false
 		}
 	}
-	s.Logger.Warn("removing orphan", "what", what, "meeting", h.Meeting)
+	s.Logger.Warn("removing orphan", logkey.What, what, logkey.Meeting, h.Meeting)
 	return true
 }

@@ -33,6 +33,7 @@ type Config struct {
 	VideoURL         string   // template with {id}; empty means none
 	APITokenFile     string   // organisers' tokens; empty means none
 	LogLevel         string
+	OTelEndpoint     string // base URL of an OpenTelemetry collector; empty: no traces
 	IdentityCerts    string // file with AWS's certificates of instance identity documents; empty means none
 	DNS              DNS
 	Certificates     Certificates

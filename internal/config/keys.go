@@ -42,6 +42,7 @@ func (c *Config) keys() []key {
 		{"api_token_file", "File with the organisers' API tokens, as `greenroom token` writes it; empty: no token is needed, on loopback only.", &c.APITokenFile},
 		{"identity_certificates", "File with AWS's certificates for instance identity documents (RSA-2048, PEM) of the regions in use; desktops on EC2 cannot enrol without.", &c.IdentityCerts},
 		{"log_level", "`debug`, `info`, `warn` or `error`.", &c.LogLevel},
+		{"otel_endpoint", "Address of an OpenTelemetry collector that takes traces over HTTP (OTLP), such as `http://127.0.0.1:4318`; empty: no traces. Not with functions.", &c.OTelEndpoint},
 		{"dns.provider", "Who serves the zone: `embedded`, greenroom itself; `rfc2136`, a name server that takes signed updates; `route53`; `cloudflare`. See docs/dns.md.", &c.DNS.Provider},
 		{"dns.server", "With rfc2136: the primary name server, host and port.", &c.DNS.Server},
 		{"dns.tsig_name", "With rfc2136: the name of the TSIG key.", &c.DNS.TSIGName},
@@ -92,6 +93,7 @@ func blueprintKeys(b *greenroom.Blueprint) []key {
 		{"rules.grace", "Time after the end before desktops are removed; longer while somebody is connected or was within `empty_after`, up to `overtime`.", &b.Rules.Grace},
 		{"rules.overtime", "Maximum time that use can extend a meeting past its end.", &b.Rules.Overtime},
 		{"rules.kill_after", "Maximum age of a machine; the machine itself obeys it.", &b.Rules.KillAfter},
+		{"rules.proof_age", "From `ready` on, nobody is sent to a desktop whose last proof is older; it is proved again about three times as often. `0s` is `15s` on this machine and `1m` elsewhere ([states.md](states.md)).", &b.Rules.ProofAge},
 		{"rules.wrap_up", "Maximum time for the end hooks of a used desktop before it is removed.", &b.Rules.WrapUp},
 	}
 	ks = append(ks, ec2Keys(&b.EC2)...)

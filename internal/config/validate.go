@@ -51,7 +51,7 @@ func (c Config) judge(bad *greenroom.InvalidError) {
 	if !validZone(c.Zone) {
 		bad.Add("zone", "must be a DNS name such as desk.localhost, and is %q", c.Zone)
 	}
-	for _, u := range []struct{ key, value string }{{"public_url", c.PublicURL}, {"control_url", c.ControlURL}} {
+	for _, u := range []struct{ key, value string }{{"public_url", c.PublicURL}, {"control_url", c.ControlURL}, {"otel_endpoint", c.OTelEndpoint}} {
 		if u.value != "" && !validURL(u.value) {
 			bad.Add(u.key, "must be http:// or https:// and a host, without a path (greenroom needs a host name of its own), such as https://meet.example.com, and is %q", u.value)
 		}

@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+
+	"greenroom/internal/logkey"
 )
 
 // MaxBody bounds what a request may send, in bytes, where a handler sets no lower bound.
@@ -22,20 +24,25 @@ type Options struct {
 	Hosts     *Hosts     // whom requests may be for; required
 	Proxies   Proxies    // whose forwarding headers are believed
 	Organiser *Organiser // nil: every caller is the organiser (a loopback listener in the default mode)
+	// Observe is told of each request when it is answered; nil: nobody is.
+	Observe func(Answer)
 }
 
 // Guard wraps the whole server. In order: the client's address is found, the request is logged, panics become a 500, security headers are
 // set, strange hosts and sites are refused, the body is bounded, and the organiser's routes are closed to others.
 func Guard(next http.Handler, o Options) http.Handler {
+	next = routed(next)
 	if o.Organiser != nil {
 		next = o.Organiser.Require(next)
+	} else {
+		next = onLoopback(next)
 	}
 	next = sameSite(next)
 	next = o.Hosts.Require(next)
 	next = bounded(next)
 	next = headers(next)
 	next = recovered(next, o.Logger)
-	next = logged(next, o.Logger)
+	next = logged(next, o)
 	return o.Proxies.Require(next)
 }
 
@@ -97,7 +104,7 @@ func recovered(next http.Handler, log *slog.Logger) http.Handler {
 			if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 				panic(v)
 			}
-			log.ErrorContext(r.Context(), "request panicked", "method", r.Method, "path", Path(r), "panic", v, "stack", string(debug.Stack()))
+			log.ErrorContext(r.Context(), "request panicked", logkey.Method, r.Method, logkey.Path, Path(r), "panic", v, "stack", string(debug.Stack()))
 			if sw, ok := w.(*statusWriter); ok && sw.status != 0 {
 				panic(http.ErrAbortHandler) // half an answer is out: cut it off, or it would look whole
 			}
@@ -109,18 +116,25 @@ func recovered(next http.Handler, log *slog.Logger) http.Handler {
 
 // logged tells of every request: what only reads, and what machines say, at level debug when it goes well, and
 // everything else at info.
-func logged(next http.Handler, log *slog.Logger) http.Handler {
+func logged(next http.Handler, o Options) http.Handler {
+	log := o.Logger
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
+		r, c := called(r)
 		sw := &statusWriter{ResponseWriter: w}
 		defer func() {
+			took := time.Since(began)
+			c.Status = sw.status
+			if o.Observe != nil {
+				o.Observe(Answer{Route: c.Route, Status: sw.status, Took: took, Stream: sw.stream()})
+			}
 			level := slog.LevelInfo
 			if sw.status == ClientGone.Status || sw.status < http.StatusBadRequest && (r.Method == http.MethodGet || r.Method == http.MethodHead || strings.HasPrefix(r.URL.Path, "/agent/")) {
 				level = slog.LevelDebug
 			}
 			if log.Enabled(r.Context(), level) {
-				log.LogAttrs(r.Context(), level, "request", slog.String("method", r.Method), slog.String("path", Path(r)),
-					slog.Int("status", sw.status), slog.Duration("took", time.Since(began)), slog.String("client", ClientAddr(r)))
+				log.LogAttrs(r.Context(), level, "request", slog.String(logkey.Method, r.Method), slog.String(logkey.Path, Path(r)),
+					slog.Int(logkey.Status, sw.status), slog.Duration(logkey.Duration, took), slog.String(logkey.By, c.By), slog.String(logkey.Client, c.Address))
 			}
 		}()
 		next.ServeHTTP(sw, r)

@@ -10,6 +10,7 @@ import (
 
 	"greenroom"
 	"greenroom/internal/access/connlimit"
+	"greenroom/internal/caller"
 )
 
 // Cookie holds the API token of an organiser who signed in on a page.
@@ -75,7 +76,13 @@ func (o *Organiser) Wrong(r *http.Request) time.Duration {
 // are sent to the sign-in page if they asked for a page, and get a 401 if not.
 func (o *Organiser) Require(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if open(r.URL.Path) || DesktopToken(r) != "" && r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/session-data") {
+		if open(r.URL.Path) {
+			name(r, visitor(r))
+			next.ServeHTTP(w, r)
+			return
+		}
+		if DesktopToken(r) != "" && r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/session-data") {
+			name(r, caller.Desktop)
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -86,6 +93,7 @@ func (o *Organiser) Require(next http.Handler) http.Handler {
 		}
 		switch {
 		case err == nil:
+			name(r, caller.Organiser(greenroom.HashSecret(token)))
 			next.ServeHTTP(w, r)
 		case wantsPage(r):
 			w.Header().Set("Cache-Control", "no-store")

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"greenroom"
+	"greenroom/internal/backoff"
 	"greenroom/internal/dcv"
 )
 
@@ -26,10 +27,38 @@ func (s *Service) Standing(ctx context.Context, id, role, key string) (Standing,
 	return s.stand(ctx, &m, seat, s.Now())
 }
 
-// Enter lets a participant in: Standing.URL carries a fresh desktop token when the desktop is proved.
-// Otherwise it tells when to ask again; a desktop that is gone or has failed is asked for anew. Errors as
-// Standing's.
+// Enter lets a participant in: Standing.URL carries a fresh desktop token when a proof of the desktop is fresh. One that has
+// expired is asked for, and waited for, for Options.ProofWait. Otherwise it tells when to ask again; a desktop that is gone or has
+// failed is asked for anew. Errors as Standing's.
 func (s *Service) Enter(ctx context.Context, id, role, key, client string) (Standing, error) {
+	st, err := s.enter(ctx, id, role, key, client)
+	if err == nil && st.URL == "" && st.checking && s.proofComes(ctx, id, role) {
+		return s.enter(ctx, id, role, key, client)
+	}
+	return st, err
+}
+
+// UsualProofWait is longer than a look at a desktop usually takes, and shorter than people wait for a page.
+const UsualProofWait = 4 * time.Second
+
+// proofComes waits for a fresh proof of the seat's desktop, and reports whether it came.
+func (s *Service) proofComes(ctx context.Context, id, role string) bool {
+	ctx, cancel := context.WithTimeout(ctx, s.ProofWait)
+	defer cancel()
+	for pause := backoff.Every(20*time.Millisecond, 200*time.Millisecond); pause.Wait(ctx); {
+		m, err := s.Meeting(ctx, id)
+		seat := m.Seat(role)
+		if err != nil || seat == nil || !seat.Desktop.Enterable() {
+			return false
+		}
+		if m.Proved(seat, s.Now()) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Service) enter(ctx context.Context, id, role, key, client string) (Standing, error) {
 	token := ""
 	m, err := s.change(ctx, id, func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error) {
 		token = "" // a try before this one may have lost its race
@@ -41,6 +70,8 @@ func (s *Service) Enter(ctx context.Context, id, role, key, client string) (Stan
 		switch {
 		case m.EndReason != "":
 			return nil, errUnchanged
+		case d.Enterable() && !m.Proved(seat, now):
+			return askProof(&seat.AskedAt, &d.Trust, now)
 		case d.Enterable():
 			token = greenroom.NewSecret()
 			d.Tokens = append(trim(d.Tokens, now), greenroom.Token{Hash: greenroom.HashSecret(token), ExpiresAt: now.Add(greenroom.TokenLife)})
@@ -64,6 +95,18 @@ func (s *Service) Enter(ctx context.Context, id, role, key, client string) (Stan
 		st.URL = dcv.EntryURL(seat.Desktop.Hostname, s.Links.DesktopPort, token)
 	}
 	return st, err
+}
+
+// askPause is between two requests for a proof of one desktop.
+const askPause = 2 * time.Second
+
+// askProof has the plan look at the desktop at once.
+func askProof(asked *time.Time, t *greenroom.Trust, now time.Time) ([]greenroom.Event, error) {
+	if asked.After(t.LookedAt) && now.Sub(*asked) < askPause {
+		return nil, errUnchanged
+	}
+	*asked = now
+	return nil, nil
 }
 
 // again is the time within which the same client is given the entry URL once more without another entry on the timeline.
@@ -116,13 +159,14 @@ func (s *Service) stand(ctx context.Context, m *greenroom.Meeting, seat *greenro
 	st := Standing{
 		Meeting: m.ID, Title: m.Title, Role: seat.Role, Name: seat.Name, State: m.State(), Phase: d.Phase, EndReason: m.EndReason,
 		StartsAt: m.StartsAt, EndsAt: m.EndsAt, TimeZone: m.TimeZone, OpensAt: m.LaunchAt(), VideoURL: s.VideoURL(*m),
-		Failing: d.Error != "" && !d.Enterable(),
 	}
 	if m.EndReason != "" {
 		st.Message = m.EndReason.Words().Participant
 		return st, &greenroom.UserError{Message: st.Message, Cause: greenroom.ErrEnded}
 	}
-	st.CanEnter = d.Enterable()
+	st.checking = d.Enterable() && !m.Proved(seat, now)
+	st.CanEnter = d.Enterable() && (!st.checking || d.Trust.Failed == 0) // a proof that has expired is taken on the way in
+	st.Failing = d.Error != "" && !d.Enterable() || d.Enterable() && !st.CanEnter
 	st.Wanted = wanted(m, seat) && !seat.Requested()
 	expected := s.history.expected(ctx, m.Blueprint.Name)
 	st.Stages, st.Estimate = stages(d, expected, now)

@@ -16,6 +16,7 @@ import (
 const (
 	activityStep = time.Minute     // of the last input
 	wordStep     = 5 * time.Minute // of when the agent was heard last
+	doubtStep    = 5 * time.Second // the same, of a desktop that does not answer: that its agent lives is evidence
 )
 
 // Report takes a desktop's present state and answers with what the desktop should know. Only news is saved:
@@ -29,7 +30,7 @@ func (s *Service) Report(ctx context.Context, token string, in agentapi.Report) 
 		noted, more := note(seat, in, now)
 		events = append(events, more...)
 		switch {
-		case !news && !noted && !stale(&seat.Desktop.Agent, in, now):
+		case !news && !noted && !stale(&seat.Desktop, in, now):
 			return nil, errUnchanged
 		case !news:
 			remember(&seat.Desktop.Agent, in, now)
@@ -217,8 +218,10 @@ func LicenceTrouble(licence string) string {
 func worthTelling(n int) bool { return n >= 1 && n <= 3 || n == 10 || n == 100 }
 
 // stale reports whether what is known of the desktop's life is older than it may be.
-func stale(a *greenroom.AgentFacts, in agentapi.Report, now time.Time) bool {
-	return lastInput(a, in, now).Sub(a.ActiveAt) >= activityStep || now.Sub(a.ReportedAt) >= wordStep
+func stale(d *greenroom.Desktop, in agentapi.Report, now time.Time) bool {
+	a := &d.Agent
+	return lastInput(a, in, now).Sub(a.ActiveAt) >= activityStep || now.Sub(a.ReportedAt) >= wordStep ||
+		d.Trust.Failed > 0 && now.Sub(a.ReportedAt) >= doubtStep
 }
 
 // remember takes over what changes with every report.

@@ -80,8 +80,10 @@ func (s *Service) draft(in Schedule, now time.Time) (greenroom.Meeting, error) {
 	m.StartsAt = start(in.StartsAt, now, &bad)
 	length := duration("duration", orElse(in.Duration, "1h"), &bad)
 	m.EndsAt = m.StartsAt.Add(length)
-	if known && len(bad.Fields) == 0 {
+	if known {
 		m.Seats = s.seats(in.Seats, b, now, &bad)
+	}
+	if len(bad.Fields) == 0 {
 		checkTimes(&m, now, "duration", &bad)
 	}
 	return m, bad.Err()

@@ -46,6 +46,7 @@ type Options struct {
 	Identify   func(document, signature string) (MachineIdentity, error) // checks what AWS signed for a machine; nil: no machine of EC2 may enrol
 	Account    func() string                                             // the AWS account of machines; empty: not known, and not compared; nil: never known
 	Now        func() time.Time                                          // nil is time.Now; a simulation has its own
+	ProofWait  time.Duration                                             // how long Enter waits for a proof that has expired; 0: not at all
 	NewID      func() string                                             // of a new meeting; nil is greenroom.NewMeetingID
 }
 

@@ -65,6 +65,8 @@ type Standing struct {
 	Stages    []Stage
 	VideoURL  string
 	URL       string // Enter only: the entry URL, with a fresh token
+
+	checking bool // nobody is sent to the desktop before it is proved again
 }
 
 // Stage is one step of a desktop's start, as shown in the lobby.

@@ -19,6 +19,10 @@ func message(st Standing, seat *greenroom.Seat, now time.Time) string {
 		return troubled(d, d.Phase.Words().Participant)
 	case greenroom.Failed:
 		return failedMessage(st, d)
+	case greenroom.Ready, greenroom.InUse:
+		if st.checking {
+			return checkingMessage(d)
+		}
 	case greenroom.Terminating, greenroom.Gone:
 		if !st.Wanted {
 			return "A new desktop is on its way for you. Stay on this page."
@@ -26,6 +30,14 @@ func message(st Standing, seat *greenroom.Seat, now time.Time) string {
 		return d.EndReason.Words().Participant
 	}
 	return d.Phase.Words().Participant
+}
+
+// checkingMessage is for those whose desktop was proved too long ago.
+func checkingMessage(d *greenroom.Desktop) string {
+	if d.Trust.Failed == 0 {
+		return "Your desktop is being checked before you are taken there. Stay on this page."
+	}
+	return "Your desktop has stopped answering. It is being checked, and a new one is started if it stays so. Stay on this page."
 }
 
 // parkedMessage is for those whose desktop is not ready while the meeting is parked.

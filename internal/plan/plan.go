@@ -17,6 +17,7 @@ type Snapshot struct {
 	Instances  []Instance // what the provider lists for this meeting
 	Places     []string   // where the provider has machines for this meeting, the best first
 	PushEvents bool       // the provider sends an event when a machine changes its state: polling only makes up for lost ones
+	OnDemand   bool       // each pass costs a call of a function: proofs are kept fresh only while people come
 }
 
 // Instance is one machine as its provider sees it.
@@ -133,7 +134,11 @@ func (p *planner) settle() bool {
 
 // round applies every rule once to the meeting as it stands.
 func (p *planner) round() {
-	if p.m.Closed || p.parked() {
+	if p.m.Closed {
+		return
+	}
+	if p.parked() {
+		p.proveParked()
 		return
 	}
 	if p.m.EndReason == "" {
@@ -146,6 +151,15 @@ func (p *planner) round() {
 	p.dropRemoved()
 	if p.m.EndReason != "" {
 		p.close()
+	}
+}
+
+// proveParked keeps the proofs of a parked meeting's desktops fresh: a look changes nothing, and people may go on entering.
+func (p *planner) proveParked() {
+	for i := range p.m.Seats {
+		if s := &p.m.Seats[i]; s.Desktop.Enterable() && p.m.EndReason == "" && !s.Removed {
+			p.prove(s)
+		}
 	}
 }
 

@@ -43,6 +43,9 @@ func desktop(meeting, role string, phase greenroom.Phase) greenroom.Desktop {
 		if p == greenroom.Proving {
 			d.Agent.ReadyAt = entered
 		}
+		if p == greenroom.Ready { // no look is due as long as a test does not ask for one
+			d.Trust = greenroom.Trust{ProvedAt: start.Add(30 * 24 * time.Hour), LookedAt: start.Add(30 * 24 * time.Hour)}
+		}
 		if p == phase {
 			break
 		}

@@ -2,7 +2,9 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"greenroom"
@@ -39,8 +41,9 @@ func (p *planner) seat(s *greenroom.Seat) {
 		p.clear(s)
 	case greenroom.Gone:
 		p.gone(s)
-	case greenroom.InUse:
-		// its rules are those of the meeting's end and of the machine's age
+	case greenroom.InUse: // beside this its rules are those of the meeting's end and of the machine's age
+		p.prove(s)
+		p.unproved(s)
 	}
 }
 
@@ -77,14 +80,31 @@ func (p *planner) remove(s *greenroom.Seat, reason greenroom.RemovalReason, why 
 	d := &s.Desktop
 	switch {
 	case d.Phase.Live():
+		evidence := presence(s, reason)
 		d.EndReason = reason
 		p.move(s, greenroom.Terminating, why)
+		maps.Copy(p.events[len(p.events)-1].Data, evidence)
 	case d.Phase == greenroom.Planned, d.Phase == greenroom.Failed && d.Cleared:
 		if d.EndReason == "" {
 			d.EndReason = reason
 		}
 		p.move(s, greenroom.Gone, why)
 	}
+}
+
+// presence is what is known of the person of a desktop that is removed, as evidence.
+func presence(s *greenroom.Seat, reason greenroom.RemovalReason) map[string]string {
+	d := &s.Desktop
+	data := map[string]string{"reason": string(reason), "connections": strconv.Itoa(d.Agent.Connections)}
+	for name, at := range map[string]time.Time{"away_since": d.AwaySince(), "entered_at": s.EnteredAt, "proved_at": d.LastProof()} {
+		if !at.IsZero() {
+			data[name] = stamp(at)
+		}
+	}
+	if d.Released {
+		data["forced"] = "true"
+	}
+	return data
 }
 
 // look compares a desktop with what its provider lists.
@@ -110,7 +130,7 @@ func (p *planner) look(s *greenroom.Seat) {
 		p.moved = true
 	}
 	if inst.Ending && d.Phase.Live() {
-		p.fail(s, "The desktop's machine stopped by itself.")
+		p.vanished(s, "The desktop's machine stopped by itself.")
 	}
 }
 
@@ -125,7 +145,7 @@ func (p *planner) missing(s *greenroom.Seat) {
 		p.wait(again, "a second look for a missing machine")
 		return
 	}
-	p.fail(s, "The desktop's machine is no longer there.")
+	p.vanished(s, "The desktop's machine is no longer there.")
 }
 
 // missedNow notes the first look that did not find the instance.
@@ -205,6 +225,8 @@ func (p *planner) ready(s *greenroom.Seat) {
 	at := absentAt(&p.m, s)
 	if !p.due(at) {
 		p.wait(at, "somebody to come to seat "+s.Role)
+		p.prove(s)
+		p.unproved(s)
 		return
 	}
 	p.remove(s, greenroom.RemovedNoShow, fmt.Sprintf("Nobody used it within %s. Whoever comes later gets a new one.", p.m.Blueprint.Rules.NoShowAfter))

@@ -29,7 +29,7 @@ func Settle(m *greenroom.Meeting, zone string, outcomes []Outcome, now time.Time
 		if s == nil || m.Handle(s) != o.Effect.Handle {
 			continue
 		}
-		e, err := settle(s, zone, o, now)
+		e, err := settle(m, s, zone, o, now)
 		if err != nil {
 			faults = append(faults, err)
 		}
@@ -43,7 +43,7 @@ func Settle(m *greenroom.Meeting, zone string, outcomes []Outcome, now time.Time
 	return events, faults
 }
 
-func settle(s *greenroom.Seat, zone string, o Outcome, now time.Time) (*greenroom.Event, error) {
+func settle(m *greenroom.Meeting, s *greenroom.Seat, zone string, o Outcome, now time.Time) (*greenroom.Event, error) {
 	d := &s.Desktop
 	switch o.Effect.Do {
 	case Launch:
@@ -72,7 +72,12 @@ func settle(s *greenroom.Seat, zone string, o Outcome, now time.Time) (*greenroo
 		}
 		return advance(s, greenroom.Proving, "The name "+d.Hostname+" is written.", now)
 	case Prove:
-		if d.Phase != greenroom.Proving || o.Proof == nil {
+		switch {
+		case o.Proof == nil:
+			return nil, nil
+		case d.Enterable():
+			return reproved(m, s, *o.Proof, now), nil
+		case d.Phase != greenroom.Proving:
 			return nil, nil
 		}
 		return proved(s, *o.Proof, now)
@@ -167,6 +172,7 @@ func proved(s *greenroom.Seat, proof greenroom.Proof, now time.Time) (*greenroom
 		return nil, err
 	}
 	s.Failures, d.Error = 0, ""
+	d.Trust = greenroom.Trust{ProvedAt: proof.At, LookedAt: proof.At}
 	return &greenroom.Event{
 		At: now, Kind: greenroom.EventReady, Role: s.Role, Attempt: d.Attempt, Data: data,
 		Message: "The desktop is ready: its name, certificate and page were proved from outside.",

@@ -19,9 +19,10 @@ const (
 func (a *attempt) dns(ctx context.Context) (string, bool) {
 	servers, err := a.servers(ctx)
 	if err != nil {
-		return "the zone's servers could not be found: " + plain(err), false
+		return "the zone's servers could not be found: " + a.unanswered(err), false
 	}
 	if len(servers) == 0 {
+		a.lost = true
 		return "no server of the zone is known to ask", false
 	}
 	for _, server := range servers {
@@ -38,6 +39,13 @@ func (a *attempt) dns(ctx context.Context) (string, bool) {
 	return fmt.Sprintf("%s is %s, says %s", a.hostname, a.expected(), strings.Join(servers, " and ")), true
 }
 
+// unanswered is plain, and notes that the name servers said nothing: that is no fault of the desktop.
+func (a *attempt) unanswered(err error) string {
+	text := a.plain(err)
+	a.lost = true
+	return text
+}
+
 func (a *attempt) servers(ctx context.Context) ([]string, error) {
 	if a.o.Servers == nil {
 		return a.o.DNSServers, nil
@@ -49,9 +57,10 @@ func (a *attempt) servers(ctx context.Context) ([]string, error) {
 func (a *attempt) askResolver(ctx context.Context) (string, bool) {
 	m, err := Ask(ctx, a.o.Resolver, a.hostname, miekg.TypeA, true)
 	if err != nil {
-		return fmt.Sprintf("resolver %s gave no answer: %s", a.o.Resolver, plain(err)), false
+		return fmt.Sprintf("resolver %s gave no answer: %s", a.o.Resolver, a.unanswered(err)), false
 	}
 	if got := Addresses(m); m.Rcode != miekg.RcodeSuccess || !a.right(got) {
+		a.lost = true // the zone's servers know better
 		return fmt.Sprintf("resolver %s answers %s, %v for %s", a.o.Resolver, miekg.RcodeToString[m.Rcode], got, a.hostname), false
 	}
 	return "", true
@@ -71,12 +80,14 @@ func (a *attempt) askOne(ctx context.Context, server string) (string, bool) {
 	m, err := Ask(ctx, server, a.hostname, miekg.TypeA, false)
 	switch {
 	case err != nil:
-		return fmt.Sprintf("name server %s gave no answer: %s", server, plain(err)), false
+		return fmt.Sprintf("name server %s gave no answer: %s", server, a.unanswered(err)), false
 	case m.Rcode == miekg.RcodeNameError:
 		return fmt.Sprintf("name server %s says that there is no %s", server, a.hostname), false
 	case m.Rcode != miekg.RcodeSuccess:
+		a.lost = true
 		return fmt.Sprintf("name server %s answers %s for %s", server, miekg.RcodeToString[m.Rcode], a.hostname), false
 	case !m.Authoritative:
+		a.lost = true
 		return fmt.Sprintf("name server %s does not speak for the zone of %s", server, a.hostname), false
 	}
 	if got := Addresses(m); !a.right(got) {

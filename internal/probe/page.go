@@ -29,6 +29,7 @@ type attempt struct {
 	hostname string
 	address  netip.Addr
 	proxy    netip.Addr // where the name leads if that is not the desktop
+	lost     bool       // an answer did not come in time
 	conn     *tls.Conn
 }
 
@@ -43,7 +44,8 @@ func (a *attempt) tls(ctx context.Context) (string, bool) {
 	var d net.Dialer
 	raw, err := d.DialContext(ctx, "tcp", a.target())
 	if err != nil {
-		return fmt.Sprintf("no connection to %s: %s", a.target(), plain(err)), false
+		a.lost = a.o.DesktopAddr != "" // what cannot be reached is greenroom's own listener
+		return fmt.Sprintf("no connection to %s: %s", a.target(), a.plain(err)), false
 	}
 	a.conn = tls.Client(raw, &tls.Config{ServerName: a.hostname, RootCAs: a.o.Roots})
 	if err := a.conn.HandshakeContext(ctx); err != nil {
@@ -71,7 +73,7 @@ func (a *attempt) handshakeDetail(err error) string {
 	if remote, ok := errors.AsType[*net.OpError](err); ok && remote.Op == "remote error" && strings.Contains(err.Error(), "unrecognized name") {
 		return fmt.Sprintf("%s knows no desktop called %s", a.target(), a.hostname)
 	}
-	return fmt.Sprintf("no TLS with %s: %s", a.target(), plain(err))
+	return fmt.Sprintf("no TLS with %s: %s", a.target(), a.plain(err))
 }
 
 // page asks the desktop for its version on the connection that was checked.
@@ -81,9 +83,10 @@ func (a *attempt) page(ctx context.Context) (string, bool) {
 	status, err := get(ctx, a.conn, url)
 	switch {
 	case ctx.Err() != nil:
+		a.lost = true
 		return fmt.Sprintf("%s did not answer in time", url), false
 	case err != nil:
-		return fmt.Sprintf("%s did not answer: %s", url, plain(err)), false
+		return fmt.Sprintf("%s did not answer: %s", url, a.plain(err)), false
 	case status != http.StatusOK:
 		return strings.TrimSpace(fmt.Sprintf("%s answers %d %s", url, status, http.StatusText(status))), false
 	}
@@ -110,12 +113,16 @@ func get(ctx context.Context, conn net.Conn, url string) (int, error) {
 	return answer.StatusCode, err
 }
 
-// plain says for people what the commonest failures mean.
-func plain(err error) string {
+// plain says for people what the commonest failures mean, and notes whether an answer did not come in time.
+func (a *attempt) plain(err error) string {
 	if t, ok := errors.AsType[net.Error](err); ok && t.Timeout() || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
+		a.lost = true
 		return "it took too long"
 	}
 	switch {
+	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
+		a.lost = true
+		return "the network does not reach it"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "connection refused"
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):

@@ -38,7 +38,7 @@ func New(o Options) *Prober {
 }
 
 // Probe looks whether a browser would reach the desktop of that name, which is at address, within the prober's
-// timeout. The steps are "dns", "tls" and "page"; the first that fails is the last.
+// timeout. The steps are "dns", "tls" and "page"; the first that fails is the last. The proof is lost if no answer came in time.
 func (p *Prober) Probe(ctx context.Context, hostname string, address netip.Addr) greenroom.Proof {
 	ctx, cancel := context.WithTimeout(ctx, p.o.Timeout)
 	defer cancel()
@@ -58,7 +58,7 @@ func (p *Prober) Probe(ctx context.Context, hostname string, address netip.Addr)
 		detail, ok := step.look(ctx)
 		proof.Steps = append(proof.Steps, greenroom.ProofStep{Name: step.name, OK: ok, Took: greenroom.Duration(time.Since(began)), Detail: detail})
 		if !ok {
-			proof.OK = false
+			proof.OK, proof.Lost = false, a.lost
 			break
 		}
 	}

@@ -29,6 +29,8 @@ type agent struct {
 	err      string
 	conns    []agentapi.Connection
 	made     int // connections so far
+	sick     sickness
+	reported time.Duration // when its last report was taken
 }
 
 // issuer signs nothing: certificates have tests of their own.
@@ -79,6 +81,7 @@ func (a *agent) run(t *thread) {
 	if !a.enrol(t) {
 		return
 	}
+	l.sicken(a.m)
 	a.serves = true
 	switch {
 	case l.hit(l.rates.AgentError, "agent reports an error"):
@@ -88,8 +91,18 @@ func (a *agent) run(t *thread) {
 		a.ready = true
 	}
 	for {
+		for a.sick == frozen {
+			t.wait(time.Minute)
+		}
 		a.report(t)
-		t.wait(agentapi.HeartbeatEvery + l.between(time.Minute, 15*time.Minute)) // rarer than in life: heartbeats say what is known
+		pause := agentapi.HeartbeatEvery
+		if !l.doubted(a.m) {
+			pause += l.between(time.Minute, 15*time.Minute) // rarer than in life: heartbeats say what is known
+		}
+		t.wait(pause)
+		if left := a.m.busyUntil - l.now; left > 0 {
+			t.sleep(left)
+		}
 	}
 }
 
@@ -151,6 +164,9 @@ func (a *agent) report(t *thread) {
 			orders, err = p.service.Report(context.Background(), a.token, in)
 			return err
 		})
+		if err == nil {
+			a.reported = l.now
+		}
 		if err == nil && orders.Retired {
 			l.at(l.now, func() { l.die(a.m, "being retired", false) })
 		}

@@ -86,6 +86,8 @@ func (t *Total) add(r Report) {
 	t.Sweeps += r.Sweeps
 	t.Machines += r.Machines
 	t.Events += r.Events
+	t.Watched += r.Watched
+	t.Falses += r.Falses
 	for k, n := range r.Faults {
 		t.Faults[k] += n
 	}
@@ -110,6 +112,7 @@ func (t *Total) Print(w io.Writer) {
 	}
 	fmt.Fprintf(w, "a world, in the mean: %.1f h, %.1f meetings, %.1f machines, %.0f steps, %.1f effects, %.0f calls to the world, %.0f sweeps, %.0f events, %.1f faults\n",
 		t.Lasted.Hours()/n, float64(t.Meetings)/n, float64(t.Machines)/n, float64(t.Steps)/n, float64(t.Effects)/n, float64(t.Calls)/n, float64(t.Sweeps)/n, float64(t.Events)/n, float64(faults)/n)
+	fmt.Fprintf(w, "desktops that were ready: %.0f h; replaced though they were well: %d\n", t.Watched.Hours(), t.Falses)
 	fmt.Fprintln(w, "faults:")
 	for _, f := range slices.Sorted(maps.Keys(t.Faults)) {
 		fmt.Fprintf(w, "  %-34s %12d\n", f, t.Faults[f])

@@ -117,7 +117,7 @@ func (l *life) checkEntry(b *book, role, name, token string) {
 	if s == nil {
 		return
 	}
-	if d := &s.Desktop; d.Hostname == name && (d.Proof == nil || !d.Proof.OK || d.Proof.At.Before(d.Timings[greenroom.Proving].Add(-2*maxOffset))) {
+	if d := &s.Desktop; d.Hostname == name && d.LastProof().Before(d.Timings[greenroom.Proving].Add(-2*maxOffset)) {
 		l.fail("%s was sent to %s, and there is no proof of this attempt", role, name)
 	}
 	for _, t := range s.Desktop.Tokens {
@@ -171,6 +171,7 @@ func (l *life) checkOpen() {
 		if !b.open() {
 			continue
 		}
+		l.checkNoticed(b)
 		r := b.now.Blueprint.Rules
 		over := b.now.EndsAt.Add(time.Duration(max(r.Grace, r.Overtime)))
 		if b.now.EndReason != "" {

@@ -28,6 +28,10 @@ type machine struct {
 	userData []byte
 	seatKey  string // whose machine it is
 	agent    *agent
+
+	sickAt    time.Duration // since when its desktop is half-dead; never: it is not
+	wellAt    time.Duration // when it recovered
+	busyUntil time.Duration
 }
 
 func (m *machine) alive(at time.Duration) bool {
@@ -108,7 +112,7 @@ func (l *life) launch(q compute.Request) {
 	n := len(l.machines)
 	m := &machine{
 		id: greenroom.InstanceIDFromToken(token), handle: q.Handle, address: fmt.Sprintf("10.0.%d.%d", n/200, n%200+1), launched: l.now,
-		runs: l.now + l.between(time.Second, 20*time.Second), ending: never, dead: never, unlisted: never, userData: q.UserData,
+		runs: l.now + l.between(time.Second, 20*time.Second), ending: never, dead: never, unlisted: never, userData: q.UserData, sickAt: never,
 	}
 	switch {
 	case l.rng.IntN(5) == 0:

@@ -166,7 +166,7 @@ func (l *life) checkOwners(b *book, prev, next *greenroom.Meeting) {
 		}
 		check("meeting", was.Key == is.Key && was.Name == is.Name && was.Removed == is.Removed, was.Role)
 		check("data", sameData(was.SessionData, is.SessionData), was.Role)
-		check("entry", was.EnteredAt.Equal(is.EnteredAt) && was.RequestedAt.Equal(is.RequestedAt), was.Role)
+		check("entry", was.EnteredAt.Equal(is.EnteredAt) && was.RequestedAt.Equal(is.RequestedAt) && was.AskedAt.Equal(is.AskedAt), was.Role)
 		if was.Desktop.Attempt != is.Desktop.Attempt {
 			check("desktop", false, was.Role)
 			continue
@@ -195,6 +195,7 @@ func (l *life) checkDesktopOwner(check func(part string, same bool, role string)
 	a, b := &was.Desktop, &is.Desktop
 	check("entry", slices.Equal(a.Tokens, b.Tokens), was.Role)
 	check("meeting", a.Released == b.Released, was.Role)
+	check("desktop", a.Trust == b.Trust, was.Role)
 	check("desktop", a.Phase == b.Phase && a.InstanceID == b.InstanceID && a.Address == b.Address && a.KillAt.Equal(b.KillAt) && a.Cleared == b.Cleared &&
 		a.Unpublished == b.Unpublished && a.RemovalAskedAt.Equal(b.RemovalAskedAt) && a.EndReason == b.EndReason, was.Role)
 	check("timing", maps.EqualFunc(a.Timings, b.Timings, time.Time.Equal), was.Role)
@@ -312,14 +313,18 @@ func (l *life) checkSeat(b *book, was, is *greenroom.Seat) {
 	if m := l.byToken[b.now.Handle(is).Token()]; to.Cleared && !from.Cleared && m != nil && l.now < m.dead && l.now-m.launched > young {
 		l.fail("%s of %s counts as gone, and its machine is not", is.Role, b.id)
 	}
+	l.checkTrust(b, was, is)
 	if from.Phase == to.Phase {
 		return
+	}
+	if at, ok := from.Entered(greenroom.Ready); ok && from.Enterable() && !to.Enterable() {
+		l.watched += to.Timings[to.Phase].Sub(at)
 	}
 	switch to.Phase {
 	case greenroom.Proving:
 		l.written[to.Hostname] = true
 	case greenroom.Ready, greenroom.InUse:
-		if to.Proof == nil || !to.Proof.OK || !l.proved[to.Hostname] {
+		if to.LastProof().IsZero() || !l.proved[to.Hostname] {
 			l.fail("%s of %s is %s and was not proved", is.Role, b.id, to.Phase)
 		}
 	case greenroom.Terminating:
@@ -376,7 +381,9 @@ func (l *life) checkFailed(b *book, was, is *greenroom.Seat) {
 	p := was.Desktop.Phase
 	m := l.byToken[b.now.Handle(is).Token()]
 	if (p == greenroom.Ready || p == greenroom.InUse) && m != nil && m.alive(l.now) && l.now-m.launched > young {
-		l.fail("%s of %s, %s, was failed, and its machine lives: %s", is.Role, b.id, p, is.Desktop.Error)
+		if why := l.unlawfulVerdict(was, m); why != "" {
+			l.fail("%s of %s, %s, was failed, and its machine lives, %s: %s", is.Role, b.id, p, why, is.Desktop.Error)
+		}
 	}
 	if p == greenroom.InUse && l.calm && m != nil && m.why == "its kill time" && l.now > l.calmAt+5*time.Minute {
 		l.fail("%s of %s ended itself at its kill time, and nobody removed it before", is.Role, b.id)

@@ -49,6 +49,7 @@ type life struct {
 	unnamed   map[string]time.Duration // when a name's removal took hold last
 	written   map[string]bool          // the names that a save says are written
 	proved    map[string]bool          // host names that were proved while everything was there
+	provedAt  map[string]time.Duration // when a look saw everything there last
 	asked     map[asked]int
 	tokens    []accepted
 
@@ -59,17 +60,18 @@ type life struct {
 	closedAt    time.Duration // everything is over since; negative: it is not
 	finalSweeps map[*process]int
 
-	steps, effects, calls, sweeps int
-	faults                        map[string]int
-	broken                        string // the first promise that was broken
-	trace                         *strings.Builder
+	steps, effects, calls, sweeps, falses int
+	watched                               time.Duration // desktops that were ready or in use, all together
+	faults                                map[string]int
+	broken                                string // the first promise that was broken
+	trace                                 *strings.Builder
 }
 
 func newLife(seed uint64, rates Rates, trace *strings.Builder, p *pool) *life {
 	l := &life{
 		pool: p,
 		rng:  rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15)), rates: rates, threads: map[*thread]struct{}{}, byID: map[string]*book{},
-		byToken: map[string]*machine{}, byMachine: map[string]*machine{}, records: map[string]*record{}, unnamed: map[string]time.Duration{}, written: map[string]bool{}, proved: map[string]bool{}, asked: map[asked]int{},
+		byToken: map[string]*machine{}, byMachine: map[string]*machine{}, records: map[string]*record{}, unnamed: map[string]time.Duration{}, written: map[string]bool{}, proved: map[string]bool{}, provedAt: map[string]time.Duration{}, asked: map[asked]int{},
 		closedAt: -1, finalSweeps: map[*process]int{}, faults: map[string]int{}, trace: trace,
 	}
 	l.store = memstore.New()
@@ -137,6 +139,13 @@ func (l *life) makeBlueprint() greenroom.Blueprint {
 	}
 	if l.rng.IntN(4) > 0 {
 		b.Rules.StageDeadline = nil // the same, by default
+	}
+	switch l.rng.IntN(50) { // each look costs as much as all else in a quiet minute
+	case 0:
+		b.Rules.ProofAge = greenroom.Duration(15 * time.Second)
+	case 1, 2, 3, 4:
+	default:
+		b.Rules.ProofAge = greenroom.Duration(10 * time.Minute)
 	}
 	minutes := func(from, to int) greenroom.Duration {
 		return greenroom.Duration(time.Duration(from+l.rng.IntN(to-from+1)) * time.Minute)

@@ -2,4 +2,4 @@
 
 package sim_test
 
-const lives = 10_000
+const lives = 4_000

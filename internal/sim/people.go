@@ -266,7 +266,7 @@ func (p *person) connect(t *thread, entry string) *machine {
 		t.sleep(l.between(0, 4*time.Minute)) // the link was opened late
 	}
 	m := l.resolve(name)
-	if m == nil || m.agent == nil || !m.agent.serves {
+	if m == nil || m.agent == nil || !m.agent.answers() {
 		return nil
 	}
 	if l.hit(l.rates.Mischief, "wrong token") {
@@ -325,7 +325,7 @@ func (p *person) work(t *thread, m *machine) {
 	}
 	id := m.agent.open(p.client)
 	l.log("person of %s is connected", m.handle.Token())
-	for l.now < until && m.agent != nil {
+	for l.now < until && m.agent != nil && m.agent.sick == well {
 		t.sleep(min(until-l.now, l.between(10*time.Second, 6*time.Minute)))
 		if m.agent != nil && l.rng.IntN(4) == 0 { // a reload: the new connection may come before the old one ends
 			old := id
@@ -335,6 +335,9 @@ func (p *person) work(t *thread, m *machine) {
 				m.agent.close(old)
 			}
 		}
+	}
+	if m.agent != nil && m.agent.sick != well {
+		t.sleep(l.between(0, 2*time.Minute)) // until they notice
 	}
 	if m.agent != nil {
 		m.agent.close(id)

@@ -28,6 +28,8 @@ type Report struct {
 	Lasted  time.Duration
 
 	Meetings, Steps, Effects, Calls, Sweeps, Machines, Events int
+	Watched                                                   time.Duration // of desktops that were ready or in use, all together
+	Falses                                                    int           // of these, given up though nothing was wrong with them
 
 	Faults map[string]int
 	Ends   map[greenroom.EndReason]int
@@ -54,7 +56,7 @@ func run(seed uint64, o Options, p *pool) Report {
 	l.lead()
 	r := Report{
 		Seed: seed, Climate: climate, Broken: l.broken, Lasted: l.now, Meetings: len(l.books), Steps: l.steps, Effects: l.effects, Calls: l.calls,
-		Sweeps: l.sweeps, Machines: len(l.machines), Events: l.events, Faults: l.faults, Ends: map[greenroom.EndReason]int{},
+		Sweeps: l.sweeps, Machines: len(l.machines), Events: l.events, Watched: l.watched, Falses: l.falses, Faults: l.faults, Ends: map[greenroom.EndReason]int{},
 	}
 	for _, b := range l.books {
 		r.Ends[b.now.EndReason]++

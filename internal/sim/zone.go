@@ -115,24 +115,28 @@ func (p *prober) Probe(_ context.Context, hostname string, address netip.Addr) g
 	l.call()
 	l.ask("proof of " + hostname)
 	l.cur.sleep(l.between(10*time.Millisecond, time.Second))
-	ok, detail := false, ""
+	ok, lost, detail := false, false, ""
 	m := l.resolve(hostname)
 	switch {
 	case m == nil:
 		detail = "the name leads nowhere"
 	case m.address != address.String():
 		detail = "another address was expected"
-	case m.agent == nil || !m.agent.serves:
-		detail = "no answer"
+	case m.agent != nil && m.agent.serves && m.agent.sick == torpid:
+		detail = "the screen does not answer"
+	case m.agent == nil || !m.agent.answers() || m.busyUntil > l.now:
+		lost, detail = true, "no answer"
+		l.cur.sleep(3 * time.Second)
 	case l.hit(l.rates.Probe, "proof fails"):
-		detail = "the route flapped"
+		lost, detail = true, "the route flapped"
+		l.cur.sleep(l.between(0, 3*time.Second))
 	default:
 		ok = true
-		l.proved[hostname] = true
+		l.proved[hostname], l.provedAt[hostname] = true, l.now
 	}
 	at := l.cur.p.clock().UTC()
 	l.cur.sleep(l.between(time.Millisecond, 300*time.Millisecond))
-	return greenroom.Proof{OK: ok, At: at, Steps: []greenroom.ProofStep{{Name: "page", OK: ok, Detail: detail}}}
+	return greenroom.Proof{OK: ok, Lost: lost, At: at, Steps: []greenroom.ProofStep{{Name: "page", OK: ok, Detail: detail}}}
 }
 
 // resolve gives the running machine that a name leads to, or nil.
@@ -153,11 +157,11 @@ func (l *life) resolve(hostname string) *machine {
 func (l *life) foreigners() {
 	at := netip.MustParseAddr("10.9.9.9")
 	l.records["www."+zoneName] = &record{name: "www." + zoneName, address: at, foreign: true}
-	other := &machine{id: "i-00000000000000000", foreign: true, address: "10.9.9.9", ending: never, dead: never, unlisted: never}
+	other := &machine{id: "i-00000000000000000", sickAt: never, foreign: true, address: "10.9.9.9", ending: never, dead: never, unlisted: never}
 	l.add(other)
 	if l.rng.IntN(3) == 0 {
 		h := greenroom.Handle{Meeting: "ghostghostghost1", Role: "teacher", Attempt: 1}
-		ghost := &machine{id: greenroom.InstanceIDFromToken(h.Token()), handle: h, address: "10.9.9.8", ending: never, dead: never, unlisted: never}
+		ghost := &machine{sickAt: never, id: greenroom.InstanceIDFromToken(h.Token()), handle: h, address: "10.9.9.8", ending: never, dead: never, unlisted: never}
 		l.add(ghost)
 		name := ghost.id + "." + zoneName
 		l.records[name] = &record{name: name, address: netip.MustParseAddr(ghost.address)}

@@ -22,6 +22,16 @@ type editForm struct {
 	Version int64 // the change is refused if somebody made another one in between
 	Errors  faults
 	Notice  string
+	Changes []string  // what somebody else has changed since the form was opened
+	Was     *editForm // the form as it was opened; nil: as it stands
+}
+
+// Base is the form as it was opened, which goes along with it.
+func (f editForm) Base() editForm {
+	if f.Was != nil {
+		return *f.Was
+	}
+	return f
 }
 
 func newEditForm(m *greenroom.Meeting) editForm {
@@ -46,12 +56,16 @@ func (w *Web) edit(rw http.ResponseWriter, r *http.Request) error {
 	if err := r.ParseForm(); err != nil {
 		return tooBig(err)
 	}
-	was, form := newEditForm(&m), editForm{Title: strings.TrimSpace(r.PostFormValue("title")), Version: version(r), Errors: faults{}}
+	was, base := newEditForm(&m), readBase(r)
+	form := editForm{Was: &base, Title: strings.TrimSpace(r.PostFormValue("title")), Version: version(r), Errors: faults{}}
 	form.read(r, m.Blueprint.Rules.LongestMeeting())
 	in, faulty := form.request(was)
 	if faulty == nil {
 		if _, err = w.service.Edit(r.Context(), id, in, form.Version); err == nil {
 			return w.back(rw, r)
+		}
+		if errors.Is(err, greenroom.ErrConflict) {
+			return w.staleEdit(rw, r, form)
 		}
 		var ok bool
 		if faulty, ok = errors.AsType[*greenroom.InvalidError](err); !ok {
@@ -64,6 +78,40 @@ func (w *Web) edit(rw http.ResponseWriter, r *http.Request) error {
 		form.Notice = "Nothing was changed: " + rest + "."
 	}
 	return w.writeMeeting(rw, r, http.StatusUnprocessableEntity, m, &form)
+}
+
+const staleNotice = "Nothing was saved yet: somebody else has changed the meeting since you opened this form. What you typed is still here; save again to keep it."
+
+// staleEdit answers with the form again when somebody else has changed the meeting since it was opened: what was typed stays,
+// and what was changed is said.
+func (w *Web) staleEdit(rw http.ResponseWriter, r *http.Request, form editForm) error {
+	m, err := w.service.Meeting(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	now := newEditForm(&m)
+	form.rebase(*form.Was, now)
+	form.Was = &now
+	form.Notice = staleNotice
+	return w.writeMeeting(rw, r, http.StatusConflict, m, &form)
+}
+
+// readBase reads the form as it was when it was opened.
+func readBase(r *http.Request) editForm {
+	return editForm{Title: r.PostFormValue("was_title"), when: when{
+		StartsAt: r.PostFormValue("was_starts_at"), TimeZone: r.PostFormValue("was_time_zone"), Duration: r.PostFormValue("was_duration"),
+	}}
+}
+
+// inWords is a field's value for people: a wall time with a space, a duration as people say it.
+func inWords(value string) string {
+	if d, err := time.ParseDuration(value); err == nil {
+		return roughly(d)
+	}
+	if t, err := time.Parse(wallLayout, value); err == nil {
+		return t.Format("Mon 2 Jan 2006, 15:04")
+	}
+	return value
 }
 
 // request is what the form asks for, compared with how it was.

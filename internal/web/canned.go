@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 	"maps"
+	"strings"
 	"time"
 
 	"greenroom"
@@ -38,7 +39,11 @@ func cannedHome(faulty bool) homePage {
 func cannedRows() []row {
 	var rows []row
 	for _, m := range cannedMeetings() {
-		if m.name != "meeting-faults" && m.name != "meeting-parked" && m.name != "meeting-desktop-trouble" && m.meeting.EndReason == "" {
+		switch m.name {
+		case "meeting-faults", "meeting-stale-edit", "meeting-parked", "meeting-desktop-trouble", "meeting-removed", "meeting-away":
+			continue
+		}
+		if m.meeting.EndReason == "" {
 			rows = append(rows, newRow(&m.meeting))
 		}
 	}
@@ -85,6 +90,7 @@ func cannedMeetings() []cannedMeeting {
 	return []cannedMeeting{
 		with("meeting-scheduled", "User study 12: the checkout flow, second round", cannedNow.Add(-20*time.Hour), func(*greenroom.Meeting) {}),
 		with("meeting-faults", "Algebra, lesson 4", cannedNow.Add(-20*time.Hour), func(*greenroom.Meeting) {}),
+		with("meeting-stale-edit", "Geometry", cannedNow.Add(-20*time.Hour), func(*greenroom.Meeting) {}),
 		with("meeting-preparing", base.Title, cannedNow, func(m *greenroom.Meeting) { phases(m, greenroom.Proving, greenroom.Booting) }),
 		with("meeting-ready", "Interview with Robin", cannedNow, func(m *greenroom.Meeting) { phases(m, greenroom.Ready, greenroom.Ready) }),
 		with("meeting-in-progress", "Hands-on lab", start.Add(20*time.Minute), func(m *greenroom.Meeting) {
@@ -110,6 +116,30 @@ func cannedMeetings() []cannedMeeting {
 			m.EndReason, m.EndedAt = greenroom.EndedByHost, start.Add(50*time.Minute)
 			m.Seats[0].SessionData = &greenroom.SessionData{URL: "s3://recordings/k3v9m2x7c4p8q1r5_teacher.zip", At: start}
 			m.Seats[1].Desktop.EndReason = greenroom.RemovedNoShow
+		}),
+		with("meeting-cancelled", "Algebra, lesson 4", cannedNow.Add(-time.Hour), func(m *greenroom.Meeting) {
+			m.EndReason, m.EndedAt = greenroom.Cancelled, cannedNow.Add(-time.Hour)
+			for i := range m.Seats {
+				m.Seats[i].Desktop.Phase, m.Seats[i].Desktop.EndReason = greenroom.Gone, greenroom.RemovalReason(greenroom.Cancelled)
+			}
+		}),
+		with("meeting-ending", "Office hours", start.Add(50*time.Minute), func(m *greenroom.Meeting) {
+			phases(m, greenroom.Terminating, greenroom.Gone)
+			m.EndReason, m.EndedAt = greenroom.EndedByHost, start.Add(50*time.Minute)
+			m.Seats[0].Desktop.EndReason = greenroom.RemovalReason(greenroom.EndedByHost)
+		}),
+		with("meeting-removed", "Hands-on lab", start.Add(20*time.Minute), func(m *greenroom.Meeting) {
+			phases(m, greenroom.Gone, greenroom.Gone)
+			m.Seats[0].Desktop.EndReason, m.Seats[1].Desktop.EndReason = greenroom.RemovedNoShow, greenroom.RemovedKillTime
+		}),
+		with("meeting-away", "Hands-on lab", start.Add(70*time.Minute), func(m *greenroom.Meeting) {
+			phases(m, greenroom.InUse, greenroom.InUse)
+			m.Seats[0].UsedAt, m.Seats[1].UsedAt = start, start
+			m.Seats[1].Desktop.Agent.Connections, m.Seats[1].Desktop.Agent.DisconnectedAt = 0, start.Add(58*time.Minute)
+		}),
+		with("meeting-long-words", strings.Repeat("Donaudampfschifffahrt", 9), cannedNow, func(m *greenroom.Meeting) {
+			m.Seats[0].Name, m.Seats[1].Name = strings.Repeat("W", 100), strings.Repeat("שלום", 25)
+			phases(m, greenroom.Proving, greenroom.Booting)
 		}),
 		with("meeting-failed", "Demo for the board", start.Add(2*time.Hour), func(m *greenroom.Meeting) {
 			phases(m, greenroom.Failed, greenroom.Failed)
@@ -208,6 +238,15 @@ func cannedEdit(m *greenroom.Meeting) editForm {
 	return form
 }
 
+func cannedStale(m *greenroom.Meeting) editForm {
+	now := newEditForm(m)
+	was, form := now, now
+	was.Title, form.Title = "Algebra, lesson 4", "Physics"
+	form.rebase(was, now)
+	form.Was, form.Notice = &now, staleNotice
+	return form
+}
+
 type cannedStanding struct {
 	name     string
 	standing meetings.Standing
@@ -261,6 +300,10 @@ func cannedStandings() []cannedStanding {
 		}),
 		with("lobby-ended", cannedNow.Add(time.Hour), func(s *meetings.Standing) {
 			s.State, s.EndReason, s.Message = greenroom.Ending, greenroom.EndedByHost, greenroom.EndedByHost.Words().Participant
+		}),
+		with("lobby-long-words", cannedNow, func(s *meetings.Standing) {
+			s.Title, s.Name = strings.Repeat("Donaudampfschifffahrt", 9), strings.Repeat("W", 100)
+			s.State, s.Phase, s.Message, s.Stages, s.Estimate = greenroom.Preparing, greenroom.Booting, "Your desktop is starting.", stages(1), 75*time.Second
 		}),
 		with("lobby-failed", cannedNow.Add(time.Hour), func(s *meetings.Standing) {
 			s.State, s.EndReason = greenroom.Ended, greenroom.GaveUp

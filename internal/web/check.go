@@ -18,7 +18,7 @@ const (
 // WebSockets pass between the participant and us, and how long a round trip takes. Desktops are painted
 // through one; some networks let pages through and those not.
 func (w *Web) checkSocket(rw http.ResponseWriter, r *http.Request) error {
-	c, err := websocket.Accept(rw, r, nil)
+	c, err := w.accept(rw, r)
 	if err != nil {
 		return nil // Accept has answered
 	}

@@ -103,6 +103,10 @@ func explain(err error) errorPage {
 func explainJoin(err error, p errorPage) errorPage {
 	p.Home, p.Bare = false, true
 	switch {
+	case errors.Is(err, errNoKey):
+		p.Heading = "This address has no key"
+		p.Text = errNoKey.Message + " Blocked cookies are the usual reason."
+		p.Hint = "Open the link from your invitation again, complete."
 	case errors.Is(err, greenroom.ErrForbidden):
 		p.Heading = "This link is not valid"
 		p.Text = "The key in the link is missing, incomplete, or has been replaced by a new one."

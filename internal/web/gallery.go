@@ -54,6 +54,9 @@ func exhibits() []exhibit {
 		if m.name == "meeting-faults" {
 			p.Edit, p.Editing = cannedEdit(&m.meeting), true
 		}
+		if m.name == "meeting-stale-edit" {
+			p.Edit, p.Editing = cannedStale(&m.meeting), true
+		}
 		out = append(out, exhibit{m.name, 200, "meeting", p})
 	}
 	for _, s := range cannedStandings() {

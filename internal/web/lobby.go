@@ -44,10 +44,16 @@ type lobbyPage struct {
 	Plain    bool // no socket can be held open: the connection is checked by requests
 }
 
+// errNoKey is for who comes without a key: the address was shortened, or the browser keeps no cookies.
+var errNoKey = &greenroom.UserError{Message: "The address has no key, and your browser has not kept the one of your link.", Cause: greenroom.ErrForbidden}
+
 // lobby shows where a seat stands. It changes nothing: programs that preview links fetch links.
 func (w *Web) lobby(rw http.ResponseWriter, r *http.Request) error {
 	id, role := r.PathValue("id"), r.PathValue("role")
 	key, fromLink := seatKey(r)
+	if key == "" {
+		return errNoKey
+	}
 	var st meetings.Standing
 	err := w.joins.Ask(r, id, role, func() (err error) {
 		st, err = w.service.Standing(r.Context(), id, role, key)

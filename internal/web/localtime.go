@@ -112,7 +112,7 @@ func span(a, b time.Time, zoneName string) string {
 
 // zoneHint names a zone and its distance from UTC at t.
 func zoneHint(t time.Time, zoneName string) string {
-	loc := zone(zoneName)
+	loc := zone(zoneName) // under today's name
 	if name := offsetName(t.In(loc)); name != "UTC" {
 		return place(loc) + " (" + name + ")"
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"greenroom"
+	"greenroom/internal/plaintext"
 )
 
 // Bounds of the timeline that a page shows.
@@ -39,6 +40,7 @@ type meetingPage struct {
 	Edit     editForm
 	Editing  bool // the form was sent and has faults: show it open
 	CanEdit  bool
+	Plain    bool // no socket can be held open: the page asks now and then
 	CanEnd   bool // otherwise the meeting is called off, not ended
 }
 
@@ -56,6 +58,7 @@ type seatCard struct {
 	Warnings []string
 	Agent    *agentCard
 	Stages   []stage
+	Bar      bool // show the stages as a bar
 	Desktop  greenroom.Desktop
 	Proof    []proofLine
 	ProofAt  time.Time
@@ -109,7 +112,7 @@ func (w *Web) writeMeeting(rw http.ResponseWriter, r *http.Request, status int, 
 	now := time.Now()
 	p := newMeetingPage(&m, events, links, now)
 	p.frame = w.frame(r, m.Title, "list", now)
-	p.VideoURL = w.service.VideoURL(m)
+	p.VideoURL, p.Plain = w.service.VideoURL(m), w.hub == nil
 	if form != nil {
 		p.Edit, p.Editing = *form, true
 	}
@@ -158,7 +161,7 @@ func newMeetingPage(m *greenroom.Meeting, events []greenroom.Event, links map[st
 		events, p.Older = events[len(events)-eventsShown:], true
 	}
 	for _, e := range slices.Backward(events) {
-		p.Timeline = append(p.Timeline, timelineEntry{At: e.At, Role: e.Role, Message: e.Message, Tone: eventTone(e.Kind)})
+		p.Timeline = append(p.Timeline, timelineEntry{At: e.At, Role: e.Role, Message: e.Message, Tone: eventTones[e.Kind]})
 	}
 	return p
 }
@@ -167,17 +170,16 @@ func newSeatCard(m *greenroom.Meeting, s *greenroom.Seat, link string, now time.
 	d := s.Desktop
 	c := seatCard{
 		Role: s.Role, Name: s.Name, Email: s.Email, JoinURL: link, ShowLink: m.EndReason == "",
-		State: phasePill(&d, m.TimeZone), Phase: d.Phase, Desktop: d, Stages: desktopStages(&d),
+		State: seatPill(m, &d), Phase: d.Phase, Desktop: d, Stages: desktopStages(&d),
 		Warnings: warnings(&d, m.TimeZone, now), Agent: newAgentCard(&d),
 	}
 	if s.Email != "" {
 		c.Mail = mailto(m, s, link)
 	}
-	if d.Phase == greenroom.Terminating || d.Phase == greenroom.Gone {
-		c.Note = d.EndReason.Words().Organiser
-	} else {
+	if c.Note = removal(m, &d); c.Note == "" {
 		c.Trouble = d.Error
 	}
+	c.Bar = shownStages(&d)
 	if d.Proof != nil {
 		c.ProofAt = d.Proof.At
 		for _, step := range d.Proof.Steps {
@@ -215,7 +217,6 @@ func desktopStages(d *greenroom.Desktop) []stage {
 // next says what will happen without anybody's doing, from the rules the meeting was scheduled with.
 func next(m *greenroom.Meeting, now time.Time) string {
 	rules, at := m.Blueprint.Rules, func(t time.Time) string { return clock(t, m.TimeZone) }
-	noShow := m.StartsAt.Add(time.Duration(rules.NoShowAfter))
 	switch m.State() {
 	case greenroom.Scheduled:
 		if now.Before(m.LaunchAt()) {
@@ -225,10 +226,9 @@ func next(m *greenroom.Meeting, now time.Time) string {
 	case greenroom.Preparing:
 		return "Desktops are being started. Whoever waits in the lobby is let in as soon as theirs is ready."
 	case greenroom.AllReady:
-		return fmt.Sprintf("Everything is ready. A desktop that nobody has used by %s is removed, and started again for who comes later.", at(noShow))
+		return readyOutlook(m, now)
 	case greenroom.InProgress:
-		return fmt.Sprintf("The meeting is planned to end at %s. Desktops are removed at %s, or at %s at the latest while somebody is still connected.",
-			at(m.EndsAt), at(m.EndsAt.Add(time.Duration(rules.Grace))), at(m.EndsAt.Add(time.Duration(max(rules.Grace, rules.Overtime)))))
+		return endOutlook(m, now)
 	case greenroom.Waiting:
 		return waitingSentence(m)
 	case greenroom.Ending:
@@ -247,24 +247,21 @@ func waitingSentence(m *greenroom.Meeting) string {
 	return fmt.Sprintf("Nobody has come, so no desktop runs. Whoever opens their link before %s gets one; if nobody does, the meeting ends then.", end)
 }
 
-func eventTone(k greenroom.EventKind) tone {
-	switch k {
-	case greenroom.EventFailed, greenroom.EventInstanceLost, greenroom.EventRefused:
-		return bad
-	case greenroom.EventRetry, greenroom.EventProblem, greenroom.EventEnding, greenroom.EventParked:
-		return busy
-	case greenroom.EventReady, greenroom.EventConnected, greenroom.EventEntered:
-		return good
-	case greenroom.EventEnded:
-		return over
-	default:
-		return calm
-	}
+// eventTones says how each entry of a timeline looks.
+var eventTones = map[greenroom.EventKind]tone{
+	greenroom.EventScheduled: calm, greenroom.EventChanged: calm, greenroom.EventPhase: calm, greenroom.EventEnrolled: calm, greenroom.EventVerified: calm,
+	greenroom.EventDisconnected: calm, greenroom.EventRequested: calm, greenroom.EventSessionData: calm, greenroom.EventProblemOver: calm,
+	greenroom.EventKeyReissued: calm, greenroom.EventResumed: calm,
+	greenroom.EventReady: good, greenroom.EventConnected: good, greenroom.EventEntered: good,
+	greenroom.EventRetry: busy, greenroom.EventProblem: busy, greenroom.EventEnding: busy, greenroom.EventParked: busy, greenroom.EventSweptInstance: busy,
+	greenroom.EventFailed: bad, greenroom.EventInstanceLost: bad, greenroom.EventRefused: bad,
+	greenroom.EventEnded: over,
 }
 
 // mailto is an e-mail to the seat's person with their link, for the organiser to send.
 func mailto(m *greenroom.Meeting, s *greenroom.Seat, link string) string {
+	title := plaintext.Clean(m.Title)
 	body := fmt.Sprintf("%s\n%s, %s (%s)\n\nYour link, for you alone:\n%s\n",
-		m.Title, day(m.StartsAt, m.TimeZone), span(m.StartsAt, m.EndsAt, m.TimeZone), zoneHint(m.StartsAt, m.TimeZone), link)
-	return "mailto:" + url.PathEscape(s.Email) + "?subject=" + url.PathEscape(m.Title) + "&body=" + url.PathEscape(body)
+		title, day(m.StartsAt, m.TimeZone), span(m.StartsAt, m.EndsAt, m.TimeZone), zoneHint(m.StartsAt, m.TimeZone), link)
+	return "mailto:" + url.PathEscape(s.Email) + "?subject=" + url.PathEscape(title) + "&body=" + url.PathEscape(body)
 }

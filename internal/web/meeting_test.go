@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -15,7 +16,7 @@ func TestMeeting(t *testing.T) {
 		t.Parallel()
 		s := open(t)
 		m := s.scheduled(t)
-		s.get(t, "/meetings/"+m.ID).want(t, 200, "<h1>Algebra</h1>", "Saturday 1 June 2030, 15:00", "Europe/Berlin (UTC&#43;2)",
+		s.get(t, "/meetings/"+m.ID).want(t, 200, "<h1><bdi>Algebra</bdi></h1>", "Saturday 1 June 2030, 15:00", "Europe/Berlin (UTC&#43;2)",
 			s.service.JoinURL(m, m.Seats[1]), "mailto:sam@example.com?subject=Algebra", "Scheduled by &lt;nobody&gt; &amp; co.", "Desktops are started at 14:50")
 	})
 	t.Run("ItsScriptGetsTheLivePartAlone", func(t *testing.T) {
@@ -72,13 +73,47 @@ func TestMeeting(t *testing.T) {
 			t.Errorf("a double click extended it to %s, want 1h15m", got.Duration())
 		}
 	})
+	t.Run("AStaleEditKeepsWhatWasTypedAndSaysWhatChanged", func(t *testing.T) {
+		t.Parallel()
+		s := open(t)
+		m := s.scheduled(t)
+		opened := url.Values{
+			"version": {"1"}, "title": {"Algebra"}, "starts_at": {m.StartsAt.Format("2006-01-02T15:04")}, "time_zone": {m.TimeZone}, "duration": {"1h0m0s"},
+			"was_title": {"Algebra"}, "was_starts_at": {m.StartsAt.Format("2006-01-02T15:04")}, "was_time_zone": {m.TimeZone}, "was_duration": {"1h0m0s"},
+		}
+		mine, theirs := maps.Clone(opened), maps.Clone(opened)
+		theirs["title"], theirs["duration"] = []string{"Geometry"}, []string{"2h0m0s"}
+		mine["title"] = []string{"Physics"}
+		s.post(t, "/meetings/"+m.ID+"/edit", theirs).want(t, http.StatusSeeOther)
+		r := s.post(t, "/meetings/"+m.ID+"/edit", mine)
+		r.want(t, http.StatusConflict, "somebody else has changed the meeting", `name="title" value="Physics"`, `name="version" value="2"`,
+			"The title was “Algebra” and is now “Geometry”; you want “Physics”.", "The duration was “1 h” and is now “2 h”.",
+			`<option value="2h0m0s" selected>`, `name="was_title" value="Geometry"`, "autofocus")
+		got, _ := s.service.Meeting(t.Context(), m.ID)
+		if got.Title != "Geometry" {
+			t.Errorf("the stale edit was saved: %q", got.Title)
+		}
+		mine["version"], mine["was_title"] = []string{"2"}, []string{"Geometry"}
+		mine["duration"], mine["was_duration"] = []string{"2h0m0s"}, []string{"2h0m0s"}
+		s.post(t, "/meetings/"+m.ID+"/edit", mine).want(t, http.StatusSeeOther)
+		if got, _ := s.service.Meeting(t.Context(), m.ID); got.Title != "Physics" || got.Duration() != 2*time.Hour {
+			t.Errorf("saved again: %q for %s", got.Title, got.Duration())
+		}
+	})
+	t.Run("AStaleEditOfAnOlderPageKeepsWhatWasTyped", func(t *testing.T) {
+		t.Parallel()
+		s := open(t)
+		m := s.scheduled(t)
+		form := url.Values{"version": {"7"}, "title": {"Physics"}, "starts_at": {m.StartsAt.Format("2006-01-02T15:04")}, "time_zone": {m.TimeZone}, "duration": {"1h0m0s"}}
+		s.post(t, "/meetings/"+m.ID+"/edit", form).want(t, http.StatusConflict, `name="title" value="Physics"`, `name="version" value="1"`)
+	})
 	t.Run("EditFaultsKeepTheInput", func(t *testing.T) {
 		t.Parallel()
 		s := open(t)
 		m := s.scheduled(t)
 		s.post(t, "/meetings/"+m.ID+"/edit", url.Values{
 			"version": {"1"}, "title": {"Moved"}, "starts_at": {"2025-03-30T02:30"}, "time_zone": {"Europe/Berlin"}, "duration": {"1h0m0s"},
-		}).want(t, http.StatusUnprocessableEntity, "skip 02:30", `value="Moved"`, `<details id="edit" hx-morph-skip open>`)
+		}).want(t, http.StatusUnprocessableEntity, "skip 02:30", `value="Moved"`, `<a href="#edit-starts-at">Date and time</a>`, "autofocus", `<details id="edit" hx-morph-skip open>`)
 	})
 	t.Run("EndSaysSoAndTwiceIsFine", func(t *testing.T) {
 		t.Parallel()

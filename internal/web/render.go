@@ -10,6 +10,9 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"greenroom/internal/meetings"
+	"greenroom/internal/plaintext"
 )
 
 //go:embed templates
@@ -76,6 +79,10 @@ func (v *renderer) funcs() template.FuncMap {
 		"measured":      measured,
 		"offset":        func(t time.Time, zoneName string) string { return offsetName(t.In(zone(zoneName))) },
 		"fault":         newFault,
+		"plain":         plaintext.Clean,
+		"maxTitle":      func() int { return meetings.MaxTitle },
+		"maxName":       func() int { return meetings.MaxName },
+		"maxEmail":      func() int { return meetings.MaxEmail },
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"strings"
 	"time"
 
@@ -57,28 +56,6 @@ type seatRow struct {
 	At    string // where faults of this seat are noted: "seats[1]"
 }
 
-// faults are the sentences to show beside fields, by the names that InvalidError uses.
-type faults map[string]string
-
-// add notes every fault of e, joined where a field has several.
-func (f faults) add(e *greenroom.InvalidError) {
-	for _, fault := range e.Fields {
-		if old := f[fault.Field]; old != "" {
-			f[fault.Field] = old + "; " + fault.Message
-		} else {
-			f[fault.Field] = fault.Message
-		}
-	}
-}
-
-// fault is what stands beside one field.
-type fault struct {
-	ID   string // of the field in the page
-	Text string // "" if it is right
-}
-
-func newFault(f faults, field, id string) fault { return fault{ID: id, Text: f[field]} }
-
 // whenFields is what the template of the fields of when needs.
 type whenFields struct {
 	When   when
@@ -91,20 +68,6 @@ func (f scheduleForm) Fields(prefix string) whenFields { return whenFields{f.whe
 
 // Fields are the form's fields of when, for the template they share.
 func (f editForm) Fields(prefix string) whenFields { return whenFields{f.when, f.Errors, prefix} }
-
-// shown are the fields that have a place in the form.
-var shown = regexp.MustCompile(`^(title|starts_at|time_zone|duration|blueprint|seats\[\d+\]\.(name|email))$`)
-
-// elsewhere is what has no place beside a field.
-func (f faults) elsewhere() string {
-	var out []string
-	for field, message := range f {
-		if !shown.MatchString(field) {
-			out = append(out, message)
-		}
-	}
-	return strings.Join(out, "; ")
-}
 
 // newScheduleForm proposes the next half hour for which there is time to start desktops.
 func newScheduleForm(blueprints []greenroom.Blueprint, now time.Time) scheduleForm {

@@ -42,6 +42,8 @@ type Web struct {
 	view      *renderer
 	joins     *httpx.Joins
 	wrong     func(r *http.Request) time.Duration
+	origins   []string // hosts of pages that may open sockets, beside the one that a request is for
+	sockets   slots
 }
 
 // New returns the pages. It fails if a template or the bundle's manifest is broken; a bundle that was not
@@ -62,8 +64,15 @@ func New(o Options) (*Web, error) {
 	return &Web{
 		service: o.Service, hub: o.Hub, log: o.Logger, goodToken: o.GoodToken,
 		secure: public.Scheme == "https", gallery: o.Gallery, view: view,
-		joins: cmp.Or(o.Joins, httpx.NewJoins()), wrong: o.Wrong,
+		joins: cmp.Or(o.Joins, httpx.NewJoins()), wrong: o.Wrong, origins: hosts(public),
 	}, nil
+}
+
+func hosts(u *url.URL) []string {
+	if u.Host == "" {
+		return nil
+	}
+	return []string{u.Host}
 }
 
 // Register adds the pages to mux. It takes "/" too: what nothing else on the mux knows gets a page that says so.
@@ -88,6 +97,7 @@ func (w *Web) Register(mux *http.ServeMux) {
 
 	mux.Handle("GET /join/{id}/{role}", w.page(w.lobby))
 	mux.Handle("POST /join/{id}/{role}", w.page(w.enter))
+	mux.Handle("GET /join/{id}/{role}/live", w.page(w.lobbyLive))
 	mux.Handle("GET /check/socket", w.page(w.checkSocket))
 	if w.gallery {
 		mux.Handle("GET /gallery", w.Gallery())

@@ -41,6 +41,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"nothing in hand", out.get(teacher + "/"), 403, "opens from the lobby"},
 		{"nothing in hand, deep", out.get(teacher + "/static/desktop.js"), 403, "opens from the lobby"},
+		{"cookies that were not kept", out.get(teacher + "/?entered"), 403, "blocks cookies"},
 		{"an empty token", out.get(teacher + "/?authToken="), 403, "not one that greenroom gave out"},
 		{"a wrong token", out.get(teacher + "/?authToken=nonsense"), 403, "The token is not known."},
 		{"a huge token", out.get(teacher + "/?authToken=" + strings.Repeat("x", 5000)), 403, "not one that greenroom gave out"},

@@ -66,6 +66,11 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request, way meetings.Way
 	}
 	if !g.holds(r, way) {
 		g.counts.Refuse(access.Unproved)
+		if r.URL.Path == "/" && r.URL.RawQuery == enteredQuery {
+			g.refuse(w, http.StatusForbidden, message{Heading: "Your browser blocks cookies", Way: way,
+				Text: "The desktop let you in, and your browser did not keep the cookie that shows it. Allow cookies for this site in the browser's settings, then go back to the lobby and enter again."})
+			return
+		}
 		g.refuse(w, http.StatusForbidden, message{Heading: "This desktop opens from the lobby", Way: way,
 			Text: "The address of a desktop lets nobody in by itself: the lobby gives you a way in that is yours alone. Go there and choose Enter."})
 		return
@@ -103,6 +108,9 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request, way meetings.Way
 	w.Header().Set("Referrer-Policy", "no-referrer")
 	return true
 }
+
+// enteredQuery marks the request to which a desktop of greenroom's own agent sends a browser that came with a good token.
+const enteredQuery = "entered"
 
 // refuseToken says why a token is no good. Who has shown many is told to wait.
 func (g *Gateway) refuseToken(w http.ResponseWriter, r *http.Request, way meetings.Way, why string) {

@@ -142,7 +142,7 @@ func (r *rig) stand(d *desktop, phase greenroom.Phase) {
 		at := &seat.Desktop
 		at.Phase, at.InstanceID, at.Address = phase, greenroom.InstanceIDFromToken(m.Handle(seat).Token()), d.ip
 		at.Hostname, at.KillAt, at.Agent.KeyHash = at.InstanceID+"."+zone, time.Now().Add(time.Hour), keyHash(r.tb, d.key)
-		at.Timings[phase] = time.Now()
+		at.Timings[phase], at.Trust.ProvedAt = time.Now(), time.Now().Add(time.Hour)
 		d.host = at.Hostname
 	})
 }

@@ -371,7 +371,11 @@ func (m *machine) ready() greenroom.Desktop {
 		}
 		return !d.Agent.ReadyAt.IsZero()
 	})
-	m.alter(func(d *greenroom.Desktop) { d.Phase = greenroom.Ready; d.Timings[greenroom.Ready] = time.Now() })
+	m.alter(func(d *greenroom.Desktop) {
+		d.Phase = greenroom.Ready
+		d.Timings[greenroom.Ready] = time.Now()
+		d.Trust.ProvedAt = time.Now().Add(time.Hour)
+	})
 	return d
 }
 

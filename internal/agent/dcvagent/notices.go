@@ -35,11 +35,27 @@ func nextMark(endsAt, now time.Time, told time.Duration) (at time.Time, left tim
 	return time.Time{}, 0, false
 }
 
-// tellTime tells the participant, on the desktop, how much time is left. When the end moves, the marks move along.
+// warnedAt is the mark that counts as told after a notice with so much time left; 0 if it is too early for any.
+func warnedAt(left time.Duration) time.Duration {
+	var told time.Duration
+	for _, mark := range marks {
+		if left > 0 && left <= mark {
+			told = mark
+		}
+	}
+	return told
+}
+
+// tellTime tells the participant, on the desktop, how much time is left: at the marks, and whoever comes after the first of
+// them, at once. When the end moves, the marks move along.
 func (a *agent) tellTime(ctx context.Context) error {
 	var endsAt time.Time
 	var told time.Duration
+	here := 0 // people connected
 	for {
+		r, reported := a.report.Get()
+		came := len(r.Connections) > here
+		here = len(r.Connections)
 		n, changed := a.notice.Get()
 		if !n.EndsAt.Equal(endsAt) {
 			endsAt, told = n.EndsAt, 0
@@ -47,6 +63,10 @@ func (a *agent) tellTime(ctx context.Context) error {
 		if n.Ending != "" {
 			a.tell(ctx, n.Ending)
 			return nil
+		}
+		if mark := warnedAt(time.Until(endsAt)); came && mark != 0 {
+			told = mark
+			a.tell(ctx, timeLeft(time.Until(endsAt)))
 		}
 		at, left, ok := nextMark(endsAt, time.Now(), told)
 		var due <-chan time.Time
@@ -57,6 +77,7 @@ func (a *agent) tellTime(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-changed:
+		case <-reported:
 		case <-due:
 			if !time.Now().Before(at) {
 				told = left

@@ -20,6 +20,12 @@ import (
 // cookieOfSession holds a session's id. The prefix makes browsers insist on Secure, Path=/ and this very host.
 const cookieOfSession = "__Host-greenroom"
 
+// enteredQuery marks the request that follows a good token: without a session it shows that the cookie was not kept.
+const enteredQuery = "entered"
+
+// justNow is how long that request may take.
+const justNow = time.Minute
+
 // proofOfSession is what a connection has shown whose browser has a session.
 const proofOfSession = "session"
 
@@ -32,6 +38,14 @@ var pages = template.Must(template.ParseFS(static, "static/*.html"))
 type sessions struct {
 	mu   sync.Mutex
 	used map[string]time.Time // by session id: when it was used last
+	last time.Time            // when the last one was made
+}
+
+// justAdded reports whether somebody came in with a good token a moment ago.
+func (s *sessions) justAdded() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.last.IsZero() && time.Since(s.last) < justNow
 }
 
 // add makes a session; when there are too many, the one that was idle longest goes.
@@ -48,7 +62,8 @@ func (s *sessions) add() string {
 		delete(s.used, oldest)
 	}
 	id := greenroom.NewSecret()
-	s.used[id] = time.Now()
+	s.last = time.Now()
+	s.used[id] = s.last
 	return id
 }
 
@@ -75,7 +90,17 @@ func (s *server) home(w http.ResponseWriter, r *http.Request) {
 		s.enter(w, r, tokens[0])
 		return
 	}
-	if !s.sessions.of(r) {
+	entered := r.URL.RawQuery == enteredQuery
+	switch in := s.sessions.of(r); {
+	case in && entered:
+		http.Redirect(w, r, "/", http.StatusSeeOther)
+		return
+	case !in && entered && s.sessions.justAdded():
+		s.render(w, http.StatusUnauthorized, "message.html", page{Title: s.title, Role: s.role, ReturnURL: s.returnURL(), Back: true,
+			Heading: "Your browser blocks cookies", Message: "The desktop let you in, and your browser did not keep the cookie that shows it. " +
+				"Allow cookies for this site in the browser's settings, then go back to the lobby and enter again."})
+		return
+	case !in:
 		s.refuse(w, http.StatusUnauthorized, "This desktop opens from the lobby",
 			"This page was opened without a token, and a token is what the lobby gives you. Go there and choose Enter.")
 		return
@@ -119,7 +144,7 @@ func (s *server) enter(w http.ResponseWriter, r *http.Request, token string) {
 	}
 	connlimit.Prove(r.Context(), proofOfSession)
 	http.SetCookie(w, &http.Cookie{Name: cookieOfSession, Value: s.sessions.add(), Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
-	http.Redirect(w, r, "/", http.StatusSeeOther)
+	http.Redirect(w, r, "/?"+enteredQuery, http.StatusSeeOther)
 }
 
 // verify asks whether token is good for a participant at client, as a DCV server would.
@@ -140,6 +165,7 @@ type page struct {
 	Message   string
 	ReturnURL string
 	Retry     string // address to try again by itself
+	Back      bool   // the lobby is the page before this one: its address has the key
 }
 
 func (s *server) refuse(w http.ResponseWriter, status int, heading, message string) {

@@ -13,6 +13,7 @@ const keepAlive = 15 * time.Second
 
 // standing is what the page shows beside the screen.
 type standing struct {
+	Now       time.Time `json:"now"` // by the desktop's clock, which the page counts by: that of the person's computer may be wrong
 	EndsAt    time.Time `json:"ends_at,omitzero"`
 	Ending    string    `json:"ending,omitempty"` // the desktop is about to go: a sentence
 	ReturnURL string    `json:"return_url"`       // where to go then
@@ -20,7 +21,7 @@ type standing struct {
 
 func (s *server) standing() (standing, <-chan struct{}) {
 	n, changed := s.notice.Get()
-	return standing{EndsAt: n.EndsAt, Ending: n.Ending, ReturnURL: s.returnURL()}, changed
+	return standing{Now: time.Now().UTC(), EndsAt: n.EndsAt, Ending: n.Ending, ReturnURL: s.returnURL()}, changed
 }
 
 // status is the standing, once.
@@ -57,17 +58,13 @@ func (s *server) streamNotices(w http.ResponseWriter, r *http.Request) {
 		if err = out.Send(sse.Event{Kind: "standing", Data: now}); err != nil || last {
 			return
 		}
-		for idle := true; idle && err == nil; {
-			select {
-			case <-r.Context().Done():
-				return
-			case <-s.closing: // the reason is noted before
-				last, idle = true, false
-			case <-changed:
-				idle = false
-			case <-alive.C:
-				err = out.Beat()
-			}
+		select {
+		case <-r.Context().Done():
+			return
+		case <-s.closing: // the reason is noted before
+			last = true
+		case <-changed:
+		case <-alive.C: // shows that the stream lives, and what time it is
 		}
 	}
 }

@@ -45,6 +45,20 @@ func TestEntry(t *testing.T) {
 		}
 	})
 
+	t.Run("ABrowserWithoutCookiesIsToldSo", func(t *testing.T) {
+		b := m.browser(t, "192.0.2.1")
+		if status, _, body, err := b.Get("/?entered"); err != nil || status != http.StatusUnauthorized || !strings.Contains(body, "opened without a token") {
+			t.Errorf("before anybody came: %d %v %s", status, err, body)
+		}
+		if _, err := m.browser(t, "192.0.2.1").Visit("/?authToken=" + m.control.NewToken(m.handle)); err != nil {
+			t.Fatal(err)
+		}
+		status, _, body, err := b.Get("/?entered")
+		if err != nil || status != http.StatusUnauthorized || !strings.Contains(body, "Your browser blocks cookies") || !strings.Contains(body, "data-back") {
+			t.Errorf("%d %v %s", status, err, body)
+		}
+	})
+
 	t.Run("GoodTokenOpensAndLeavesTheAddressBar", func(t *testing.T) {
 		b := m.browser(t, "192.0.2.1")
 		token := m.control.NewToken(m.handle)
@@ -53,7 +67,7 @@ func TestEntry(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := "; Path=/; HttpOnly; Secure; SameSite=Lax"
-		if cookie := resp.Header.Get("Set-Cookie"); resp.StatusCode != http.StatusSeeOther || resp.Header.Get("Location") != "/" ||
+		if cookie := resp.Header.Get("Set-Cookie"); resp.StatusCode != http.StatusSeeOther || resp.Header.Get("Location") != "/?entered" ||
 			!strings.HasPrefix(cookie, "__Host-greenroom=") || !strings.HasSuffix(cookie, want) {
 			t.Errorf("%d to %q with %q", resp.StatusCode, resp.Header.Get("Location"), cookie)
 		}

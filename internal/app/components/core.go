@@ -51,6 +51,7 @@ type Ports struct {
 	PushEvents, ObserveOnDemand bool
 	Lease                       time.Duration
 	Measure                     func(do plan.Verb, took time.Duration, err error)
+	Watch                       Watch
 }
 
 // Store is what a Core needs of the database.
@@ -101,15 +102,17 @@ func Open(ctx context.Context, p Ports) (*Core, error) {
 		return nil, err
 	}
 	c.Prober = p.prober(c.Certificates)
+	p.Watch.providers(c.Providers)
 	c.Advancer = &advance.Advancer{
 		Meetings: p.Store, Providers: c.Providers, Records: c.Zone, Prober: c.Prober, Zone: p.Config.Zone, Now: time.Now, Logger: p.Logger,
-		PushEvents: p.PushEvents, ObserveOnDemand: p.ObserveOnDemand, Lease: p.Lease, Measure: p.Measure,
+		PushEvents: p.PushEvents, ObserveOnDemand: p.ObserveOnDemand, Lease: p.Lease, Measure: p.Measure, Observe: p.Watch.decisions(),
 	}
 	c.Service = meetings.New(meetings.Options{
-		Store: p.Store, Blueprints: p.Config.Blueprints, Kick: p.Kick, Explainer: c.Advancer, Issuer: c.Certificates.Issuer,
+		Store: p.Watch.requests(p.Store), Blueprints: p.Config.Blueprints, Kick: p.Kick, Explainer: c.Advancer,
+		Issuer: p.Watch.issuer(p.Config.Certificates.Issuer, c.Certificates.Issuer),
 		Keys:   meetings.Keys{Master: []byte(master)},
 		Links:  meetings.Links{PublicURL: p.PublicURL, ControlURL: p.ControlURL, VideoURL: p.Config.VideoURL, DesktopPort: p.Probe.Port, Zone: p.Config.Zone},
-		Logger: p.Logger, Identify: identify, Account: accountOf(p.Config, machines),
+		Logger: p.Logger, ProofWait: meetings.UsualProofWait, Identify: identify, Account: accountOf(p.Config, machines),
 	})
 	c.Advancer.UserData = c.Service.UserData
 	return c, nil
@@ -132,15 +135,15 @@ func (c *Core) openZone(ctx context.Context, p *Ports) (dns.Texts, error) {
 		if err != nil {
 			return nil, fmt.Errorf("open zone: %w", err)
 		}
-		c.Zone = zone
+		c.Zone = p.Watch.ownZone(p.Config.DNS.Provider, zone)
 		return zone, nil
 	}
 	provider, err := OpenZone(ctx, p.Config, p.Account, c.Owner, p.Secrets)
 	if err != nil {
 		return nil, err
 	}
-	c.Batch = batch.New(provider)
-	c.Zone = c.Batch
+	c.Batch = batch.New(p.Watch.dnsProvider(p.Config.DNS.Provider, provider))
+	c.Zone = p.Watch.batched(p.Config.DNS.Provider, c.Batch)
 	return provider, nil
 }
 

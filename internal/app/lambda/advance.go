@@ -81,7 +81,7 @@ func (f *Functions) sweep(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("remember the sweep before: %w", err)
 	}
-	s := &advance.Sweeper{Store: f.Store, Providers: c.Providers, Records: c.Zone, Kick: kicks.add, Now: time.Now, Logger: f.Logger, Seen: before.Seen}
+	s := &advance.Sweeper{Store: f.watch().Store(f.Store), Providers: c.Providers, Records: c.Zone, Kick: kicks.add, Now: time.Now, Logger: f.Logger, Seen: before.Seen}
 	swept := s.Sweep(ctx)
 	errs := []error{swept, f.findOverdue(ctx, &kicks)}
 	now := remembrance{Seen: s.Seen}

@@ -13,6 +13,7 @@ import (
 	"greenroom/internal/certs/acmecerts"
 	"greenroom/internal/certs/localca"
 	"greenroom/internal/config"
+	"greenroom/internal/observe"
 	"greenroom/internal/plan"
 	"greenroom/internal/probe"
 	"greenroom/internal/secrets"
@@ -68,7 +69,7 @@ func (p *Parts) openCore(ctx context.Context) (*components.Core, error) {
 		Kick:      func(string) {}, // the stream follows every save
 		PublicURL: p.Public(), ControlURL: p.control(), Authority: p.localAuthority, ACME: p.acme,
 		Probe:      probe.Options{Port: cmp.Or(p.Config.DesktopPort, greenroom.DesktopPort)},
-		PushEvents: true, ObserveOnDemand: true, Lease: lease, Measure: p.noteLaunches,
+		PushEvents: true, ObserveOnDemand: true, Lease: lease, Measure: p.noteLaunches, Watch: p.watch(),
 	})
 	if err != nil {
 		return nil, err
@@ -76,6 +77,9 @@ func (p *Parts) openCore(ctx context.Context) (*components.Core, error) {
 	go func() { _ = c.Batch.Run(context.Background()) }() // it stands still with the sandbox, and goes with it
 	return c, nil
 }
+
+// watch puts every decision into the log; nobody scrapes a function.
+func (p *Parts) watch() components.Watch { return components.Watch{Saves: observe.Log(p.Logger)} }
 
 // Public is where people reach the pages, without a final slash; empty where only http's requests tell.
 func (p *Parts) Public() string { return strings.TrimRight(p.Config.PublicURL, "/") }

@@ -101,11 +101,11 @@ func (a *app) addAccess(group *rungroup.Group) {
 			o.GetCertificate = a.core.Certificates.Edge.GetCertificate
 		}
 		e := gateway.New(o)
-		a.metrics.registry.MustRegister(newDesktopListener(e.Stats))
+		a.watch.metrics.Listener(e.Stats)
 		group.Add("desktops", func(ctx context.Context) error { return e.Serve(ctx, a.listeners.desktops) })
 	case a.listensForDesktops():
 		g := sniproxy.New(sniproxy.Options{Lookup: a.zone.Lookup, Zone: a.Config.Zone, Logger: a.Logger})
-		a.metrics.registry.MustRegister(newDesktopListener(g.Stats))
+		a.watch.metrics.Listener(g.Stats)
 		group.Add("desktops", func(ctx context.Context) error { return g.Serve(ctx, a.listeners.desktops) })
 	}
 }

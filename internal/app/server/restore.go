@@ -7,8 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"time"
+	"syscall"
 
 	"greenroom"
 	"greenroom/internal/backup"
@@ -25,8 +24,8 @@ type RestoreReport struct {
 
 // Restore puts the backup in file into the data directory, which no server may be using. A database with meetings
 // is replaced only with force, and is moved aside, never deleted. Everything is checked before anything is changed.
-func Restore(ctx context.Context, cfg config.Config, file string, force bool) (RestoreReport, error) {
-	report := RestoreReport{DataDir: cfg.DataDir}
+func Restore(ctx context.Context, cfg config.Config, file string, force bool) (report RestoreReport, err error) {
+	report = RestoreReport{DataDir: cfg.DataDir}
 	f, err := os.Open(file)
 	if err != nil {
 		return report, &greenroom.UserError{Message: fmt.Sprintf("The backup %s cannot be read: see that it exists and is yours.", file), Cause: err}
@@ -41,7 +40,8 @@ func Restore(ctx context.Context, cfg config.Config, file string, force bool) (R
 	if err != nil {
 		return report, err
 	}
-	defer release() //nolint:errcheck // the lock goes with the process
+	// If it fails, nothing is left of what was made for it.
+	defer func() { err = errors.Join(err, release(err == nil)) }()
 	if err := replaceable(ctx, database, force); err != nil {
 		return report, err
 	}
@@ -56,8 +56,38 @@ func Restore(ctx context.Context, cfg config.Config, file string, force bool) (R
 	if err := agrees(ctx, report.Manifest, dir); err != nil {
 		return report, err
 	}
+	if err := giveTo(cfg.DataDir, dir); err != nil {
+		return report, err
+	}
 	report.Aside, err = swap(cfg.DataDir, dir)
 	return report, err
+}
+
+// giveTo lets all of dir belong to whom dataDir belongs to: root restores for the user whose server it is.
+func giveTo(dataDir, dir string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	info, err := os.Stat(dataDir)
+	if err != nil {
+		return err
+	}
+	owner := info.Sys().(*syscall.Stat_t)
+	root, err := os.OpenRoot(dir) // that user could exchange names meanwhile
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	err = fs.WalkDir(root.FS(), ".", func(name string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return root.Lchown(name, int(owner.Uid), int(owner.Gid))
+	})
+	if err != nil {
+		return fmt.Errorf("give the files to the owner of %s: %w", dataDir, err)
+	}
+	return nil
 }
 
 // replaceable refuses a database that holds meetings, or may. What a killed server left in its log is counted, too.
@@ -93,54 +123,4 @@ func agrees(ctx context.Context, m backup.Manifest, dir string) error {
 		return &greenroom.UserError{Message: "The backup does not hold what its manifest says. Nothing was changed.", Cause: fmt.Errorf("it holds %+v, not %+v", holds, m.Holds)}
 	}
 	return nil
-}
-
-// swap moves what is in dataDir aside and what is in dir into its place, and returns where the old is. At every
-// moment there is a whole database, and the old one is whole under its own name or aside.
-func swap(dataDir, dir string) (aside string, err error) {
-	at := func(name string) string { return filepath.Join(dataDir, name) }
-	if info, err := os.Stat(at(backup.Database)); err == nil && info.Size() == 0 {
-		if err := os.Remove(at(backup.Database)); err != nil {
-			return "", fmt.Errorf("remove an empty database: %w", err)
-		}
-	}
-	keep := func(name string, move func(from, to string) error) error {
-		if _, err := os.Lstat(at(name)); errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if aside == "" {
-			aside = at("before-restore-" + time.Now().UTC().Format("20060102T150405.000Z"))
-			if err := os.Mkdir(aside, 0o700); err != nil {
-				return err
-			}
-		}
-		return move(at(name), filepath.Join(aside, name))
-	}
-	for _, name := range backup.Others { // directories cannot be linked
-		if _, missing := os.Lstat(filepath.Join(dir, name)); missing == nil {
-			err = errors.Join(err, keep(name, os.Rename))
-		}
-	}
-	files := []string{backup.AuthorityKey, backup.Authority, backup.Database}
-	for _, name := range files {
-		err = errors.Join(err, keep(name, os.Link))
-	}
-	for _, suffix := range []string{"-wal", "-shm"} { // a log beside another database would be taken for its own
-		err = errors.Join(err, keep(backup.Database+suffix, os.Rename))
-	}
-	if err != nil {
-		return aside, fmt.Errorf("move the old data aside: %w", err)
-	}
-	for _, name := range append(slices.Clone(backup.Others), files...) {
-		if _, err := os.Lstat(filepath.Join(dir, name)); errors.Is(err, fs.ErrNotExist) {
-			continue // a backup without an authority leaves the one that is there
-		}
-		if err := os.Rename(filepath.Join(dir, name), at(name)); err != nil {
-			return aside, fmt.Errorf("put %s in its place: %w", name, err)
-		}
-	}
-	if aside != "" {
-		err = syncDir(aside)
-	}
-	return aside, errors.Join(err, syncDir(dataDir))
 }

@@ -40,6 +40,7 @@ type Options struct {
 	Version    string
 	Gallery    bool                // also serve /gallery
 	Ready      func(public string) // called once everything answers; may be nil
+	LostLines  func() uint64       // of the log, since the start; may be nil
 }
 
 // Times of the program's life.
@@ -54,7 +55,7 @@ type app struct {
 	Options
 	listeners *listeners
 	hashes    []string // of organisers' tokens
-	metrics   *metrics
+	watch     *watch
 	account   components.Account
 	secrets   *secrets.Store
 	hub       *notify.Hub
@@ -72,7 +73,11 @@ type app struct {
 // Run serves until ctx ends, and returns when all it started has stopped; desktops go on living. Errors that
 // a person can fix are UserErrors.
 func Run(ctx context.Context, o Options) error {
-	a := &app{Options: o, metrics: newMetrics(o.Version), hub: notify.New()}
+	a := &app{Options: o, hub: notify.New()}
+	if err := a.openWatch(ctx); err != nil {
+		return err
+	}
+	defer a.watch.traces.Close(ctx)
 	defer a.close()
 	if err := a.open(ctx); err != nil {
 		return err
@@ -131,7 +136,7 @@ func (a *app) ports(control string) components.Ports {
 	p := components.Ports{
 		Config: cfg, Logger: a.Logger, Store: a.store, Secrets: a.secrets, Account: a.account, Kick: a.kick,
 		PublicURL: cfg.Public(a.listeners.http.Addr()), ControlURL: control,
-		Local: a.provider, Probe: a.probing(), Measure: a.metrics.measure,
+		Local: a.provider, Probe: a.probing(), Measure: a.watch.metrics.Effect, Watch: a.watch.core,
 		Authority: func(context.Context) (*localca.Authority, error) { return openAuthority(cfg) },
 	}
 	if a.embedded() {
@@ -155,7 +160,7 @@ func (a *app) handler() (http.Handler, error) {
 	}
 	mux := http.NewServeMux()
 	httpapi.Register(mux, httpapi.Options{
-		Service: a.core.Service, Hub: a.hub, Logger: a.Logger, Version: a.Version, Metrics: a.metrics.handler(),
+		Service: a.core.Service, Hub: a.hub, Logger: a.Logger, Version: a.Version, Metrics: a.watch.metrics.Handler(),
 		Joins: joins, Ready: a.store.Ping, LocalCA: a.localPEM(), Resolvers: a.Config.Resolvers(),
 	})
 	w, err := web.New(pages)
@@ -163,7 +168,10 @@ func (a *app) handler() (http.Handler, error) {
 		return nil, fmt.Errorf("open pages: %w", err)
 	}
 	w.Register(mux)
-	return a.secured(httpx.Guard(mux, httpx.Options{Logger: a.Logger, Hosts: httpx.NewHosts(a.listeners.http.Addr(), public, a.Config.ControlURL), Organiser: organiser, Proxies: a.Config.Proxies()})), nil
+	return a.secured(a.watch.traces.Handler(httpx.Guard(mux, httpx.Options{
+		Logger: a.Logger, Hosts: httpx.NewHosts(a.listeners.http.Addr(), public, a.Config.ControlURL), Organiser: organiser, Proxies: a.Config.Proxies(),
+		Observe: a.watch.metrics.Answer,
+	}))), nil
 }
 
 // localPEM are the authorities of greenroom's own that browsers meet: of desktops and of the pages.
@@ -183,8 +191,10 @@ func (a *app) run(ctx context.Context, handler http.Handler) error {
 	if a.replicas != nil {
 		group.Add("feed", a.replicas.channel.Run)
 	}
+	group.Add("database", a.watchStore)
 	group.Add("scheduler", a.scheduler.Run)
-	sweeper := &advance.Sweeper{Store: a.store, Providers: a.core.Providers, Records: a.sweptRecords(), Kick: a.kick, Now: time.Now, Logger: a.Logger}
+	group.Add("census", func(ctx context.Context) error { return a.watch.metrics.Count(ctx, a.store) })
+	sweeper := &advance.Sweeper{Store: a.watch.core.Store(a.store), Providers: a.core.Providers, Records: a.sweptRecords(), Kick: a.kick, Now: time.Now, Logger: a.Logger}
 	group.Add("sweep", func(ctx context.Context) error { return a.sweep(ctx, sweeper) })
 	group.Add("signals", a.hup)
 	if a.listeners.plain != nil {
@@ -203,7 +213,7 @@ func (a *app) sweep(ctx context.Context, s *advance.Sweeper) error {
 			_ = a.wildcard.keep(ctx) // it tells itself, and whoever waits for it
 		}
 		if err := s.Sweep(ctx); err == nil {
-			a.metrics.swept.SetToCurrentTime()
+			a.watch.metrics.Swept()
 		} else if ctx.Err() == nil {
 			a.Logger.Error("sweep failed", "err", err)
 		}
@@ -211,7 +221,7 @@ func (a *app) sweep(ctx context.Context, s *advance.Sweeper) error {
 			a.Logger.Error("revocation of certificates failed", "err", err)
 		}
 		if found, _, err := a.core.Service.Stuck(ctx); err == nil {
-			a.metrics.countStuck(found)
+			a.watch.metrics.Stuck(found)
 		} else if ctx.Err() == nil {
 			a.Logger.Error("check for stuck meetings failed", "err", err)
 		}

@@ -14,11 +14,16 @@ import (
 )
 
 // Trust lets this machine's stores and browsers trust the local authority of a data directory, or takes it out
-// again, and writes what it did to out. It makes the authority if there is none yet.
+// again, and writes what it did to out. It makes no authority: with a directory that has none, another was meant.
 func Trust(ctx context.Context, cfg config.Config, home string, remove bool, out io.Writer) error {
 	pages := cfg.TLS.Issuer == "local"
 	if issuer := cfg.Certificates.Issuer; issuer != "" && issuer != "local" && !remove && !pages {
 		return &greenroom.UserError{Message: "Browsers do not see the local authority's certificates (certificates.issuer is " + issuer + "): there is nothing to trust."}
+	}
+	for _, name := range []string{"ca.pem", "ca.key"} {
+		if _, err := os.Stat(filepath.Join(cfg.DataDir, name)); err != nil {
+			return &greenroom.UserError{Message: fmt.Sprintf("There is no local authority in %s: name the server's data directory with --data-dir, or start the server once, which makes one.", cfg.DataDir), Cause: err}
+		}
 	}
 	authority, err := openAuthority(cfg)
 	if err != nil {

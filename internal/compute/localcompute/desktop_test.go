@@ -101,16 +101,20 @@ func TestDesktop(t *testing.T) {
 		})
 	})
 
-	t.Run("ClosedApplicationIsThePersonsBusiness", func(t *testing.T) {
+	t.Run("AnApplicationThatIsKilledIsStartedAgain", func(t *testing.T) {
 		t.Parallel()
 		h, of := newHouse(t), handle("teacher")
 		i := h.ready(t, of)
-		for _, p := range running(t, i.ID, "xterm") {
+		killed := running(t, i.ID, "xterm")
+		for _, p := range killed {
 			if err := p.Signal(unix.SIGKILL); err != nil {
 				t.Fatal(err)
 			}
 		}
-		agenttest.Eventually(t, "no terminal", func() bool { return len(running(t, i.ID, "xterm")) == 0 })
+		agenttest.Eventually(t, "another terminal", func() bool {
+			now := running(t, i.ID, "xterm")
+			return len(now) == 1 && now[0].PID != killed[0].PID
+		})
 		if _, err := agenttest.Look(t.Context(), screen(t, h.enter(t, of, i))); err != nil {
 			t.Error(err)
 		}

@@ -80,10 +80,10 @@ func (h *host) note(i *instance, change func()) error {
 }
 
 func (h *host) environ() []string {
-	return slices.DeleteFunc(slices.Clone(h.opts.Environ), func(entry string) bool {
+	return withUTF8(slices.DeleteFunc(slices.Clone(h.opts.Environ), func(entry string) bool {
 		name, _, _ := strings.Cut(entry, "=")
 		return !slices.Contains([]string{"PATH", "LANG", "TZ"}, name) && !strings.HasPrefix(name, "LC_")
-	})
+	}))
 }
 
 // recover takes up what an earlier process left in the directory.

@@ -20,6 +20,7 @@ const (
 	planSeat   = "internal/plan/seat.go"
 	planEnd    = "internal/plan/end.go"
 	planSettle = "internal/plan/settle.go"
+	planTrust  = "internal/plan/trust.go"
 	step       = "internal/advance/step.go"
 	effects    = "internal/advance/effects.go"
 	sweep      = "internal/advance/sweep.go"
@@ -51,11 +52,21 @@ var Table = []Mutation{
 	{"a proof that failed counts", planSettle, "if !proof.OK {", "if !proof.OK && len(proof.Steps) == 0 {"},
 	{"no proof is needed", planSettle, `advance(s, greenroom.Proving, "The name "`, `advance(s, greenroom.Ready, "The name "`},
 
+	// A proof expires, and one look is no verdict.
+	{"a desktop is entered however old its proof is", join, "case d.Enterable() && !m.Proved(seat, now):", "case d.Enterable() && !m.Proved(seat, now) && d.Hostname == \"\":"},
+	{"one look is a verdict", planTrust, "case t.Failed >= looksDenied && t.Denied:", "case t.Failed >= 1 && t.Denied:"},
+	{"a look that is lost is a verdict", planTrust, "return p.silent(s, silence(&p.m))", "return true"},
+	{"a report is no sign of life", planTrust, "if t.Failed == 0 || s.Desktop.Agent.ReportedAt.After(t.Since) {", "if t.Failed == 0 {"},
+	{"a desktop in use is replaced while somebody is connected", planTrust, "return !d.Connected() || p.silent(s, patience)", "return true"},
+	{"a proof is as old as its saving", planTrust, "t.ProvedAt, t.Failed, t.Since, t.Denied, t.Told = proof.At, 0,", "t.ProvedAt, t.Failed, t.Since, t.Denied, t.Told = now.Add(time.Minute), 0,"},
+	{"a desktop that does not answer is left", planTrust, "p.fail(s, \"The desktop stopped answering\"", "p.wait(p.now.Add(time.Minute), \"The desktop stopped answering\""},
+	{"proofs are not taken again", planTrust, "if p.worthProving(s) {", "if p.worthProving(s) && askedAt(s).After(s.Desktop.Trust.LookedAt) {"},
+
 	// No session ends without a lawful reason.
 	{"one look is enough for a missing machine", planSeat, "again := d.MissingSince.Add(missingAfter)", "again := d.MissingSince"},
 	{"a meeting ends while people are connected", planEnd, "case connected(&p.m):", "case connected(&p.m) && p.m.EndsAt.IsZero():"},
 	{"grace is ignored", planEnd, "limit := m.EndsAt.Add(time.Duration(r.Grace))\n", "limit := m.EndsAt\n"},
-	{"overtime is ignored", planEnd, "m.EndsAt.Add(time.Duration(max(r.Grace, r.Overtime)))", "m.EndsAt"},
+	{"overtime is ignored", planEnd, "m.EndsAt.Add(time.Duration(max(r.Grace, r.Overtime)))", "m.EndsAt.Add(0 * time.Duration(r.Grace))"},
 	{"an empty meeting ends at once", planEnd, "p.endAt(since.Add(time.Duration(r.EmptyAfter)),", "p.endAt(since,"},
 	{"no-show counts from the boot", planEnd, "at := later(m.StartsAt, ready).Add(time.Duration(m.Blueprint.Rules.NoShowAfter))", "at := ready.Add(time.Duration(m.Blueprint.Rules.NoShowAfter))"},
 	{"a moved meeting takes desktops from people", "meeting.go", "return d.Connected() || d.Phase == InUse", "return d.Phase == InUse"},
@@ -66,7 +77,7 @@ var Table = []Mutation{
 	{"who loses the network at the end loses the desktop", planEnd, "return earlier(later(limit, last.Add(time.Duration(r.EmptyAfter))), overtimeEnds(m))", "return limit"},
 	{"a desktop goes for no reason", planSeat, "\t\td.EndReason = reason\n\t\tp.move(s, greenroom.Terminating, why)", "\t\tp.move(s, greenroom.Terminating, why)"},
 	{"the end has no evidence", planEnd, "data := map[string]string{\"reason\": string(reason)}\n\tfor k, v := range evidence {", "data := map[string]string{}\n\tfor k, v := range evidence {"},
-	{"the sweep does not look twice", sweep, "if !s.Seen[what] {", "if false {"},
+	{"the sweep does not look twice", sweep, "if !before {", "if !before && false {"},
 	{"the sweep takes owned records for orphans", sweep, "!own.byName[r.Name] && s.orphan(ctx, \"record \"+r.Name, machines[machine], seen)", "machine != \"\" && s.orphan(ctx, \"record \"+r.Name, greenroom.Handle{}, seen)"},
 
 	// A rule that is wrong is loud.
@@ -75,7 +86,7 @@ var Table = []Mutation{
 
 	// Accepted means saved, and every open meeting is woken.
 	{"the revision is not compared", mem, "case r.meeting.Rev != m.Rev:", "case false:"},
-	{"a lost race is won by force", step, "if m, err = a.Meetings.Meeting(ctx, m.ID); err != nil {\n\t\t\treturn err\n\t\t}", "latest, err := a.Meetings.Meeting(ctx, m.ID)\n\t\tif err != nil {\n\t\t\treturn err\n\t\t}\n\t\tm.Rev = latest.Rev"},
+	{"a lost race is won by force", "internal/store/change.go", "if m, err = s.Meeting(ctx, id); err != nil {\n\t\t\treturn m, err\n\t\t}", "latest, err := s.Meeting(ctx, id)\n\t\tif err != nil {\n\t\t\treturn m, err\n\t\t}\n\t\tm.Rev = latest.Rev"},
 	{"the wake is forgotten", step, "next.WakeAt = promise(s.Meeting.WakeAt, decision, now, a.lease())", "next.WakeAt = s.Meeting.WakeAt"},
 	{"the latest wake is kept", planPlan, "if p.wake.IsZero() || t.Before(p.wake) {", "if p.wake.IsZero() || t.After(p.wake) {"},
 

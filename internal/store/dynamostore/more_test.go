@@ -76,7 +76,7 @@ func TestMeetingIsFoundByItsInstances(t *testing.T) {
 func TestSaveWithHundredsOfEvents(t *testing.T) {
 	t.Parallel()
 	s := open(t, dynamolocal.Account(t))
-	kinds := []greenroom.EventKind{greenroom.EventPhase, greenroom.EventReady, greenroom.EventProof}
+	kinds := []greenroom.EventKind{greenroom.EventPhase, greenroom.EventReady, greenroom.EventRetry}
 	var events []greenroom.Event
 	for i := range 400 {
 		events = append(events, greenroom.Event{At: start.Add(time.Duration(i) * time.Second), Kind: kinds[i%3], Message: strconv.Itoa(i + 1)})

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"modernc.org/sqlite"
@@ -147,13 +148,31 @@ func syncFile(path string) error {
 }
 
 // Claim takes the lock that a server holds while it uses the database at path, and keeps servers off until release
-// is called. It is a UserError if one uses it. The directory is made if it is missing.
-func Claim(path string) (release func() error, err error) {
+// is called. It is a UserError if one uses it. The directory is made if it is missing. What was made is removed by release,
+// unless it is to be kept; root leaves it to the owner of the directory.
+func Claim(path string) (release func(keep bool) error, err error) {
+	var made []string // the last to be removed first
+	for _, name := range []string{path, path + lockEnding, dir(path)} {
+		if _, err := os.Lstat(name); errors.Is(err, fs.ErrNotExist) {
+			made = append(made, name)
+		}
+	}
 	l, err := take(path)
 	if err != nil {
 		return nil, fmt.Errorf("lock the database: %w", explainSQLite(err, path))
 	}
-	return l.release, nil
+	if err := l.leaveToOwner(slices.Contains(made, path)); err != nil {
+		return nil, errors.Join(err, l.release())
+	}
+	return func(keep bool) error {
+		var errs []error
+		for i := 0; i < len(made) && !keep; i++ {
+			if err := os.Remove(made[i]); !errors.Is(err, fs.ErrNotExist) {
+				errs = append(errs, err)
+			}
+		}
+		return errors.Join(append(errs, l.release())...)
+	}, nil
 }
 
 // Settle brings what a killed server left in the log of the database at path into its file. The caller has claimed it.

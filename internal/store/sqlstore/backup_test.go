@@ -178,7 +178,7 @@ func TestClaimKeepsServersOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	refuses(t, o.Path, "another greenroom is using")
-	if err := release(); err != nil {
+	if err := release(true); err != nil {
 		t.Fatal(err)
 	}
 	open(t, o)

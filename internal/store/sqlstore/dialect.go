@@ -41,7 +41,9 @@ type database struct {
 	migrator *sql.DB // until the schema is up to date
 	writer   *sql.DB // one connection
 	readers  *sql.DB
-	lock     *lock // SQLite's
+	lock     *lock    // SQLite's, as what follows
+	keeper   *keeper  // of its files
+	reserve  *reserve // of its disk
 }
 
 func (d *database) release() error {
@@ -53,6 +55,7 @@ func (d *database) release() error {
 		}
 		closed[db] = true
 	}
+	errs = append(errs, d.keeper.release())
 	if d.lock != nil {
 		errs = append(errs, d.lock.release())
 	}

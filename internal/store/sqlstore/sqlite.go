@@ -44,6 +44,13 @@ func openSQLite(_ context.Context, o Options) (_ *database, err error) {
 	if d.lock, err = take(d.where); err != nil {
 		return d, err
 	}
+	if err = d.lock.lostDatabase(); err != nil {
+		return d, err
+	}
+	if d.keeper, err = newKeeper(d.where); err != nil {
+		return d, err
+	}
+	d.reserve = &reserve{path: d.where + ".reserve", size: o.Reserve}
 	if d.writer, err = sql.Open("sqlite", dsn(d.where, "synchronous(FULL)", "journal_size_limit(67108864)")); err != nil {
 		return d, err
 	}
@@ -70,13 +77,16 @@ func dsn(path string, pragmas ...string) string {
 func dir(path string) string { return filepath.Dir(path) }
 
 func explainSQLite(err error, path string) error {
+	if isFull(err) || errors.Is(err, errFull) {
+		return fullDisk(path, err)
+	}
 	message := ""
-	if se, ok := errors.AsType[*sqlite.Error](err); ok {
+	if errors.Is(err, errReplaced) {
+		message = fmt.Sprintf("The database %s was removed or replaced while greenroom uses it: put the file back, or restart greenroom to go on with what is there. Nothing is saved meanwhile.", path)
+	} else if se, ok := errors.AsType[*sqlite.Error](err); ok {
 		switch se.Code() & 0xff {
 		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
 			message = fmt.Sprintf("The database %s is damaged or is not a database: put a backup in its place, or move it away to begin anew.", path)
-		case sqlite3.SQLITE_FULL:
-			message = fmt.Sprintf("The disk that holds %s is full: free some space. What was not confirmed was not saved.", dir(path))
 		case sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR:
 			message = fmt.Sprintf("The database %s cannot be read and written: see that its directory and disk allow it.", path)
 		case sqlite3.SQLITE_BUSY:

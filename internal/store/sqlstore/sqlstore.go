@@ -23,6 +23,9 @@ type Options struct {
 	// URL of a PostgreSQL database, postgres://…, which several processes may use at once. It goes before Path.
 	URL string
 
+	// Reserve is how many bytes of the disk are kept free for ending meetings when it is full; SQLite only. 0 is none.
+	Reserve int64
+
 	// OnCommit is told of each meeting after its save is durable and before the saver is answered, in the order of
 	// the saves. It must be quick, and must neither change nor keep what the meeting points at. Nil is fine.
 	OnCommit func(m greenroom.Meeting)
@@ -86,6 +89,9 @@ func (s *Store) open(ctx context.Context, files fs.FS) (err error) {
 	if err := s.dialect.migrate(ctx, s.database, files); err != nil {
 		return err
 	}
+	if err := s.secure(ctx); err != nil {
+		return err
+	}
 	if s.migrator != s.writer {
 		if err := s.migrator.Close(); err != nil {
 			return err
@@ -100,6 +106,24 @@ func (s *Store) open(ctx context.Context, files fs.FS) (err error) {
 	}
 	go s.writeAll(stmts)
 	return nil
+}
+
+// secure makes sure of files that one process owns.
+func (s *Store) secure(ctx context.Context) error {
+	if s.keeper == nil {
+		return nil
+	}
+	if err := s.lock.used(); err != nil {
+		return err
+	}
+	s.reserve.take() // without, nothing new is accepted
+	if err := s.keeper.mark(ctx, s.writer); err != nil {
+		return err
+	}
+	if err := prime(ctx, s.readers); err != nil {
+		return err
+	}
+	return s.keeper.intact()
 }
 
 // Close finishes the writes that were accepted and closes the database. Later calls fail.

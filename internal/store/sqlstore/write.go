@@ -46,14 +46,14 @@ func (s *Store) Create(ctx context.Context, m greenroom.Meeting, events []greenr
 		return greenroom.Meeting{}, false, err
 	}
 	var first *greenroom.Meeting
-	err = s.submit(ctx, m.ID, func(ctx context.Context, t *turn) error {
+	err = s.submitWrite(ctx, &write{what: m.ID, adds: true, run: func(ctx context.Context, t *turn) error {
 		if idem.Key != "" {
 			if first, err = t.firstOf(ctx, idem); err != nil || first != nil {
 				return err
 			}
 		}
 		return t.create(ctx, &f, idem)
-	})
+	}})
 	switch {
 	case err != nil:
 		return greenroom.Meeting{}, false, fmt.Errorf("create meeting %s: %w", m.ID, err)
@@ -228,9 +228,9 @@ func (s *Store) Forget(ctx context.Context, before time.Time) error {
 
 // Ping implements store.Store: it writes, and waits until that is durable.
 func (s *Store) Ping(ctx context.Context) error {
-	err := s.submit(ctx, "pulse", func(ctx context.Context, t *turn) error {
+	err := s.submitWrite(ctx, &write{what: "pulse", adds: true, run: func(ctx context.Context, t *turn) error {
 		_, err := t.exec(ctx, upsertPulse, time.Now().UnixMicro())
 		return err
-	})
+	}})
 	return err
 }

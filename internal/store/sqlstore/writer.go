@@ -29,6 +29,7 @@ type write struct {
 	ctx    context.Context
 	what   string // is changed: writes of a batch go in its order
 	run    func(ctx context.Context, t *turn) error
+	adds   bool // something new: refused when there is no room left
 	turn   turn
 	err    error
 	answer chan struct{} // closed when err is final
@@ -87,9 +88,13 @@ func (s *Store) admit(caller context.Context) (ctx context.Context, leave func()
 // context ends while the change waits for its turn is told so and nothing is written; once the change has its
 // turn the caller learns what became of it.
 func (s *Store) submit(caller context.Context, what string, run func(ctx context.Context, t *turn) error) error {
+	return s.submitWrite(caller, &write{what: what, run: run})
+}
+
+func (s *Store) submitWrite(caller context.Context, w *write) error {
 	ctx, cancel := s.bound(caller)
 	defer cancel()
-	w := &write{ctx: ctx, what: what, run: run, answer: make(chan struct{})}
+	w.ctx, w.answer = ctx, make(chan struct{})
 	if err := s.enqueue(w); err != nil {
 		return s.explain(caller, err)
 	}
@@ -158,8 +163,14 @@ func (s *Store) commit(batch []*write, stmts statements) error {
 	defer cancel()
 	each := false
 	for try := 1; ; try++ {
+		if s.keeper != nil {
+			if err := s.keeper.intact(); err != nil {
+				return err
+			}
+		}
 		err := s.attempt(ctx, batch, stmts, each)
 		switch {
+		case isFull(err) && try < maxTries && s.reserve.give(): // what ends something fits now
 		case errors.Is(err, errUndo):
 			each = true
 		case err == nil || errors.Is(err, errDoubt) || !s.dialect.again(err) || try >= maxTries:
@@ -260,7 +271,9 @@ func (s *Store) perform(ctx context.Context, w *write, savepoints bool) error {
 			return fmt.Errorf("savepoint: %w", err)
 		}
 	}
-	w.err = w.run(ctx, &w.turn)
+	if w.err = s.roomFor(w); w.err == nil {
+		w.err = w.run(ctx, &w.turn)
+	}
 	if w.err == nil && savepoints {
 		w.err = w.turn.pipe.flush(ctx)
 	}
@@ -270,7 +283,9 @@ func (s *Store) perform(ctx context.Context, w *write, savepoints bool) error {
 		return fmt.Errorf("the transaction took too long: %w", context.Cause(ctx))
 	case s.dialect.again(w.err):
 		return w.err
-	case errors.Is(w.err, greenroom.ErrConflict) || errors.Is(w.err, greenroom.ErrNotFound): // found out before anything was written
+	case isFull(w.err) && s.reserve.unspent():
+		return w.err
+	case errors.Is(w.err, greenroom.ErrConflict) || errors.Is(w.err, greenroom.ErrNotFound) || errors.Is(w.err, errFull): // found out before anything was written
 	case !savepoints:
 		return s.undo(w.err, savepoints)
 	default:
@@ -290,7 +305,7 @@ func (s *Store) perform(ctx context.Context, w *write, savepoints bool) error {
 // undo says what becomes of an attempt in which a statement of some write failed with err: if it was that write's own
 // fault, the others are tried again without it.
 func (s *Store) undo(err error, savepoints bool) error {
-	if savepoints || s.dialect.again(err) || errors.Is(err, context.DeadlineExceeded) {
+	if savepoints || s.dialect.again(err) || isFull(err) && s.reserve.unspent() || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
 	return errUndo

@@ -3,6 +3,7 @@ import { announceChanges } from "./announce.ts";
 import { copyButtons } from "./copy.ts";
 import { keepLive } from "./live.ts";
 import { scheduleForm, whenFields } from "./schedule.ts";
+import { sayWhenStale } from "./stale.ts";
 import { keepTimes } from "./times.ts";
 
 keepTimes();
@@ -10,4 +11,5 @@ copyButtons();
 scheduleForm();
 whenFields();
 announceChanges();
+sayWhenStale();
 keepLive();

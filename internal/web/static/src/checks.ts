@@ -2,25 +2,46 @@
 
 type Verdict = "good" | "fair" | "bad";
 
+/** What each check that failed says; only those without which a desktop is of no use. */
+const failed = new Map<string, string>();
+let changed: () => void = () => {};
+
+/** Why a desktop could not be used from this computer: a sentence, or nothing. */
+export function obstacle(): string {
+  return [...failed.values()].join(" ");
+}
+
 function say(check: string, verdict: Verdict, text: string): void {
+  if (verdict === "bad" && check in without) failed.set(check, without[check]!);
+  else failed.delete(check);
+  changed();
   const line = document.querySelector<HTMLElement>(`[data-check="${check}"]`);
   if (!line) return;
   line.className = verdict;
   line.querySelector(".check-said")!.textContent = text;
 }
 
-/** Looks at what needs no permission at once, and at microphone and camera when asked to. */
-export function checkComputer(): void {
+/** What does not work without it, by check. */
+const without: Record<string, string> = {
+  browser: "This browser cannot show a desktop: use a current Firefox, Chrome, Edge or Safari.",
+  cookies: "Cookies are blocked, and without them the desktop cannot tell that it is you: allow cookies in the browser's settings, then reload this page.",
+  connection: "WebSockets do not get through to the server, and the desktop's screen comes through one: try another network.",
+};
+
+/** Looks at what needs no permission at once, and at microphone and camera when asked to. Calls back whenever a check has
+ * a result; the promise ends when all of the first look have one. */
+export async function checkComputer(onResult: () => void): Promise<void> {
   const section = document.getElementById("checks");
   if (!section) return;
+  changed = onResult;
   section.hidden = false;
   browser();
   cookies();
   screenSize();
-  void connection();
   addEventListener("resize", screenSize);
   addEventListener("online", () => void connection());
   document.getElementById("media-start")!.addEventListener("click", () => void media());
+  await connection();
 }
 
 function browser(): void {
@@ -36,7 +57,7 @@ function cookies(): void {
   const kept = document.cookie.includes("greenroom_check=1");
   document.cookie = "greenroom_check=; Max-Age=0";
   if (kept) say("cookies", "good", "Allowed");
-  else say("cookies", "bad", "Blocked. Allow cookies for this site, or the desktop cannot tell that it is you.");
+  else say("cookies", "bad", "Blocked. Allow cookies in the browser's settings, then reload this page.");
 }
 
 function screenSize(): void {

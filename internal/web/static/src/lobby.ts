@@ -1,43 +1,60 @@
 // The lobby: keeps its state fresh, and takes its participant to the desktop as soon as there is one.
 import { announceChanges } from "./announce.ts";
-import { checkComputer } from "./checks.ts";
+import { checkComputer, obstacle } from "./checks.ts";
+import { onPerson, person } from "./person.ts";
 import { onContent, onOutcome, refresh, region } from "./region.ts";
+import { listen } from "./socket.ts";
 import { keepTimes } from "./times.ts";
 
 const longestPause = 30_000;
 const spread = 1_500; // everybody waits for the same second: nobody shall arrive with everybody else
+const soon = 500; // and nobody shall ask with everybody else when the meeting has changed
 
 const lobby = document.getElementById("lobby")!;
 const offline = document.getElementById("offline")!;
+const blocked = document.getElementById("blocked");
 const been = `greenroom-entered:${lobby.dataset["seat"]}`;
 
 let timer = 0; // of the next question
 let failures = 0; // questions in a row that got no answer
 let entering = false;
 let automatic = "auto" in lobby.dataset;
+let waited = false; // the page was looked at while the desktop was not ready
+let checked = false; // the computer was
 
 keepTimes();
 announceChanges();
-checkComputer();
+void checkComputer(() => {
+  if (checked) look(); // a check that was repeated may have another result
+}).then(() => {
+  checked = true;
+  look();
+});
 
 // Who was in and came back with the back button has left on purpose: they say when they go in again. Who
 // finds no desktop waits like everybody else.
-if (remembered() && canEnter()) automatic = false;
+let returned = remembered() && canEnter();
+if (returned) automatic = false;
 
 onContent(look);
+onPerson(look);
 onOutcome((outcome) => {
   failures = outcome === "fresh" ? 0 : failures + 1;
   offline.hidden = failures === 0;
   askLater();
 });
+addEventListener("offline", () => (offline.hidden = false));
 addEventListener("online", askNow);
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) askNow();
+  if (document.hidden) return;
+  look();
+  askNow();
 });
 addEventListener("pageshow", (event) => {
   if (!event.persisted) return;
   entering = false;
   automatic = false;
+  returned = true;
   askNow();
 });
 document.addEventListener("submit", (event) => {
@@ -45,6 +62,12 @@ document.addEventListener("submit", (event) => {
   event.preventDefault();
   void enter();
 });
+if (lobby.dataset["live"]) {
+  listen(
+    () => (region()?.dataset["retry"] === undefined ? undefined : lobby.dataset["live"]),
+    () => setTimeout(askNow, Math.random() * soon),
+  );
+}
 askLater();
 
 function canEnter(): boolean {
@@ -55,14 +78,20 @@ function canEnter(): boolean {
 function look(): void {
   const button = document.getElementById("enter-button");
   if (button && !entering) {
-    const returning = !automatic && canEnter();
+    const returning = canEnter() && (returned || !("auto" in lobby.dataset));
     button.textContent = returning ? "Return to your desktop" : button.dataset["label"]!;
   }
+  if (blocked) {
+    blocked.textContent = obstacle() && `You are not let in by itself. ${obstacle()}`;
+    blocked.hidden = obstacle() === "";
+  }
   if (!canEnter()) {
+    if (!document.hidden && region()?.dataset["retry"] !== undefined) waited = true;
     if (!entering) automatic = "auto" in lobby.dataset;
     return;
   }
-  if (!automatic || entering) return;
+  // A program that opens links to look for bad ones must not count as the participant. It neither waits nor moves a pointer.
+  if (!automatic || entering || !checked || obstacle() || !(waited || person())) return;
   automatic = false; // once: what fails now is for the person to try again
   setTimeout(() => void enter(), Math.random() * spread);
 }

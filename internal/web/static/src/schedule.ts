@@ -1,6 +1,6 @@
 // The form that schedules a meeting: the browser's own zone, every zone there is, and the seats of the chosen kind of desktop.
 import { onContent } from "./region.ts";
-import { zoneName } from "./times.ts";
+import { zoneName, zones as all } from "./zones.ts";
 
 export function scheduleForm(): void {
   const form = document.querySelector<HTMLFormElement>("form[data-schedule]");
@@ -47,12 +47,16 @@ function show(at: Date): string {
 
 function fill(zones: HTMLSelectElement): void {
   const known = new Set(Array.from(zones.options, (o) => o.value));
+  for (const option of zones.options) {
+    option.value = option.value; // stays the name when the label is another text
+    option.textContent = alone(option.value);
+  }
   const groups = new Map<string, HTMLOptGroupElement>();
-  for (const name of [zoneName(), ...Intl.supportedValuesOf("timeZone")]) {
+  for (const name of [zoneName(), ...all]) {
     if (known.has(name)) continue;
     known.add(name);
     const [area, ...rest] = name.split("/");
-    const option = new Option(name === zoneName() || rest.length === 0 ? name : rest.join(" / ").replaceAll("_", " "), name);
+    const option = new Option(name === zoneName() ? alone(name) : city(rest.length === 0 ? [area!] : rest), name);
     if (rest.length === 0 || name === zoneName()) {
       zones.append(option);
       continue;
@@ -68,8 +72,19 @@ function fill(zones: HTMLSelectElement): void {
   zones.append(...groups.values());
 }
 
+/** What people type to find it: browsers look for the start of the label. */
+function city(parts: string[]): string {
+  return parts.map((p) => p.replaceAll("_", " ")).reverse().join(", ");
+}
+
+/** A zone that stands outside its group. */
+function alone(name: string): string {
+  const [area, ...rest] = name.split("/");
+  return rest.length === 0 ? name : `${city(rest)} (${area})`;
+}
+
 function choose(zones: HTMLSelectElement, name: string): void {
-  if (!Array.from(zones.options).some((o) => o.value === name)) zones.prepend(new Option(name, name));
+  if (!Array.from(zones.options).some((o) => o.value === name)) zones.prepend(new Option(alone(name), name));
   zones.value = name;
 }
 

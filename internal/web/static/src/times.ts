@@ -1,5 +1,6 @@
 // Times that move: how long until, how long since, and the reader's own time zone.
-import { onContent } from "./region.ts";
+import { onContent, refresh } from "./region.ts";
+import { zoneName } from "./zones.ts";
 
 const second = 1000;
 const minute = 60 * second;
@@ -9,10 +10,16 @@ const thin = "\u202f";
 
 /** How far the server's clock is ahead of this computer's, which may be wrong. */
 let ahead = 0;
-let heard = ""; // the server's time when it said so last
+let heard = ""; // the server's time when the page said so last
 
+/** The time by the server's clock. */
 export function now(): number {
   return Date.now() + ahead;
+}
+
+/** Notes what the server's clock shows at this moment, in milliseconds. */
+export function serverTime(ms: number): void {
+  if (Number.isFinite(ms) && ms > 0) ahead = ms - Date.now();
 }
 
 /** A span as people say it, with at most two units: the same words the server uses. */
@@ -45,22 +52,31 @@ export function digits(ms: number): string {
   return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
 }
 
-export function zoneName(): string {
-  return Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
-}
-
 /** Keeps every time on the page right until the page goes. */
 export function keepTimes(): void {
   onContent(() => {
     const told = document.querySelector<HTMLElement>("[data-now]")?.dataset["now"];
     if (told && told !== heard) {
       heard = told;
-      ahead = Date.parse(told) - Date.now();
+      serverTime(Date.parse(told));
     }
     ownZone();
     tick();
   });
   setInterval(tick, second);
+  afterJumps(refresh);
+}
+
+/** Calls back when this computer's clock has jumped: it was set, or the computer has slept. */
+function afterJumps(call: () => void): void {
+  let [wall, steady] = [Date.now(), performance.now()];
+  setInterval(() => {
+    const [nextWall, nextSteady] = [Date.now(), performance.now()];
+    const slept = nextSteady - steady > 10 * second && !document.hidden; // hidden pages are let run once a minute
+    const jumped = Math.abs(nextWall - wall - (nextSteady - steady)) > 2 * second;
+    [wall, steady] = [nextWall, nextSteady];
+    if (jumped || slept) call();
+  }, second);
 }
 
 function tick(): void {

@@ -1,0 +1,30 @@
+// Package logkey names the keys of the log's lines, so that a search for one finds every line that has it.
+package logkey
+
+// The keys. Durations are written as Go writes them, such as 1.5s; times as RFC 3339.
+const (
+	Meeting  = "meeting"  // id of the meeting
+	Role     = "role"     // of the seat
+	Seat     = "seat"     // id of the seat, where it is not its role
+	Attempt  = "attempt"  // 1 is the first desktop of a seat
+	From     = "from"     // phase that the desktop left
+	To       = "to"       // phase that the desktop entered
+	Duration = "duration" // in the phase that was left, or of a call
+	Reason   = "reason"   // the sentence of the timeline
+	Wake     = "wake"     // when the meeting is looked at again, if nothing else happens
+	Evidence = "evidence" // group: what the timeline has beside its sentence
+
+	By     = "by"     // who asked: see package caller
+	Client = "client" // address of who asked
+
+	Method = "method"
+	Path   = "path"  // without its query
+	Route  = "route" // the pattern that answers the path
+	Status = "status"
+
+	Effect = "effect" // what greenroom does in the world: launch, publish, prove, unpublish, terminate
+	What   = "what"   // the machine or the name that a line is about
+	Trace  = "trace"  // id of the trace, if traces are on
+	Lost   = "lost"   // lines that nobody took
+	Err    = "err"
+)
