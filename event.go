@@ -19,7 +19,7 @@ const MaxRepeats = 1000
 // Repeats reports whether people and programs outside can cause entries of the kind at will. What greenroom does by itself is always
 // on the timeline.
 func (k EventKind) Repeats() bool {
-	switch k {
+	switch k { //nolint:exhaustive // all others are greenroom's own doing
 	case EventChanged, EventEntered, EventVerified, EventConnected, EventDisconnected, EventRequested, EventSessionData,
 		EventProblem, EventProblemOver, EventRefused, EventKeyReissued, EventReplaced, EventParked, EventResumed:
 		return true
