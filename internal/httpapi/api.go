@@ -79,7 +79,7 @@ type Options struct {
 
 	Metrics http.Handler                    // /metrics; nil: not there
 	Ready   func(ctx context.Context) error // why the server cannot serve now, for /readyz; nil: it can
-	LocalCA []byte                          // PEM for /ca.pem; nil: not there
+	LocalCA func() []byte                   // PEM for /ca.pem, asked each time; nil: not there
 
 	Resolvers []netip.Prefix // from where /resolveSession may be asked; nil: it is not there
 }

@@ -98,7 +98,7 @@ func (f *function) open(ctx context.Context) (http.Handler, error) {
 	joins.Immediate()
 	organiser.Immediate()
 	mux := http.NewServeMux()
-	httpapi.Register(mux, httpapi.Options{Joins: joins, Service: c.Service, Logger: f.Logger, Version: f.Version, Ready: f.Store.Ping, LocalCA: c.Certificates.LocalPEM()})
+	httpapi.Register(mux, httpapi.Options{Joins: joins, Service: c.Service, Logger: f.Logger, Version: f.Version, Ready: f.Store.Ping, LocalCA: c.Certificates.LocalCA()})
 	p, err := web.New(web.Options{Service: c.Service, Logger: f.Logger, PublicURL: f.Public(), GoodToken: organiser.Good, Joins: joins, Wrong: organiser.Wrong})
 	if err != nil {
 		return nil, fmt.Errorf("open pages: %w", err)
