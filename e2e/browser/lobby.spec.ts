@@ -94,7 +94,7 @@ test("an end and a replaced link reach an open lobby within three seconds", asyn
   }
   await organiser.locator("#key-student summary").click();
   await organiser.locator("#key-student button").click();
-  await expect(student.getByRole("heading", { name: "This link does not open the door" })).toBeVisible({ timeout: 3_000 });
+  await expect(student.getByRole("heading", { name: "This link is not valid" })).toBeVisible({ timeout: 3_000 });
   await organiser.getByText("Cancel the meeting").first().click();
   await organiser.getByRole("button", { name: "Cancel the meeting now" }).click();
   await expect(teacher.getByRole("heading", { name: "This meeting was cancelled" })).toBeVisible({ timeout: 3_000 });
