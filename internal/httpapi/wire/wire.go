@@ -228,7 +228,7 @@ type StuckMeetings struct {
 type Stuck struct {
 	Meeting string     `json:"meeting"`
 	Title   string     `json:"title"`
-	Kind    string     `json:"kind" enum:"overdue,slow_stage,slow_removal,not_closed,given_up,too_old,parked"`
+	Kind    string     `json:"kind" enum:"overdue,slow_stage,slow_removal,not_closed,given_up,no_answer,too_old,parked"`
 	Role    string     `json:"role" doc:"The seat; empty for the whole meeting."`
 	Note    bool       `json:"note" doc:"Informational, no fault: a parked meeting."`
 	Message string     `json:"message" doc:"What is wrong: a sentence."`
