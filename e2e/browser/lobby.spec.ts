@@ -39,7 +39,7 @@ test("without cookies nobody is sent away by itself, and the cause is named", as
   const address = await link(organiser, "Student");
   await student.goto(address);
   await expect(student.locator('[data-check="cookies"]')).toContainText("Blocked");
-  await expect(student.locator("#blocked")).toContainText("You are not let in by itself. Cookies are blocked");
+  await expect(student.locator("#blocked")).toContainText("This page does not let you in by itself. Cookies are blocked");
   await ready(greenroom.url, id);
   await expect(student.getByRole("button", { name: "Enter now" })).toBeVisible();
   await student.mouse.move(200, 200);
