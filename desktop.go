@@ -101,6 +101,7 @@ const (
 type Trust struct {
 	ProvedAt time.Time `json:"proved_at,omitzero"` // of the last proof that held
 	LookedAt time.Time `json:"looked_at,omitzero"` // of the last look, whatever came of it
+	WantedAt time.Time `json:"wanted_at,omitzero"` // when the organiser wanted to enter and the proof had expired
 	Failed   int       `json:"failed,omitempty"`   // looks in a row that did not see the desktop answer
 	Since    time.Time `json:"since,omitzero"`     // when the first of them ended
 	Denied   bool      `json:"denied,omitempty"`   // the last of them was answered, and wrongly; an answer that does not come may only be lost

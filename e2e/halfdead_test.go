@@ -20,8 +20,8 @@ import (
 
 // Targets for desktops on this machine, doubled: the machine of a test may be busy.
 const (
-	noticed  = 2 * 15 * time.Second
-	replaced = 2 * 20 * time.Second
+	noticedIn  = 2 * 15 * time.Second
+	replacedIn = 2 * 20 * time.Second
 )
 
 // TestHalfDeadDesktopsAreReplaced does to a ready desktop what leaves its machine alive and its person outside.
@@ -49,7 +49,7 @@ func TestHalfDeadDesktopsAreReplaced(t *testing.T) {
 			before := desktop(t.Context()).InstanceID
 			harm(t, before)
 			began := time.Now()
-			s.within(noticed, "somebody to notice", func(ctx context.Context) bool {
+			s.within(noticedIn, "somebody to notice", func(ctx context.Context) bool {
 				events, err := s.api.Events(ctx, m.ID, 0)
 				do(t, err)
 				for _, e := range events.Events {
@@ -60,7 +60,7 @@ func TestHalfDeadDesktopsAreReplaced(t *testing.T) {
 				return false
 			})
 			saw := time.Now()
-			s.within(replaced, "another desktop", func(ctx context.Context) bool {
+			s.within(replacedIn, "another desktop", func(ctx context.Context) bool {
 				d := desktop(ctx)
 				return d.Attempt == 2 && d.Phase == greenroom.Ready && s.leadsTo(t, m, d.Hostname)
 			})

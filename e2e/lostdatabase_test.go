@@ -28,8 +28,8 @@ func (s *instance) readyz(ctx context.Context) int {
 	return resp.StatusCode
 }
 
-// noticed is within what time a lost database is noticed.
-const noticed = 5 * time.Second
+// lossNoticed is within what time a lost database is noticed.
+const lossNoticed = 5 * time.Second
 
 // TestDatabaseIsTakenAway removes and replaces the database's file while greenroom serves: nothing is accepted that would be
 // gone after a restart, and an empty file is not taken for a new installation.
@@ -43,13 +43,13 @@ func TestDatabaseIsTakenAway(t *testing.T) {
 	away := filepath.Join(t.TempDir(), "away.db")
 	lost := func() {
 		t.Helper()
-		s.within(noticed, "it not to be ready", func(ctx context.Context) bool { return s.readyz(ctx) == http.StatusServiceUnavailable })
+		s.within(lossNoticed, "it not to be ready", func(ctx context.Context) bool { return s.readyz(ctx) == http.StatusServiceUnavailable })
 		var p *httpx.Problem
 		_, err := s.api.Schedule(t.Context(), wire.Schedule{Title: "Lost", StartsAt: tomorrow, Duration: "30m"}, "")
 		if !errors.As(err, &p) || p.Status != http.StatusServiceUnavailable {
 			t.Errorf("a meeting that would be gone: %v", err)
 		}
-		s.within(noticed, "the log to say so", func(context.Context) bool {
+		s.within(lossNoticed, "the log to say so", func(context.Context) bool {
 			text, err := os.ReadFile(s.log())
 			return err == nil && strings.Contains(string(text), "database is lost")
 		})
@@ -65,7 +65,7 @@ func TestDatabaseIsTakenAway(t *testing.T) {
 	if err := os.Rename(away, file); err != nil {
 		t.Fatal(err)
 	}
-	s.within(noticed, "it to be ready", func(ctx context.Context) bool { return s.readyz(ctx) == http.StatusOK })
+	s.within(lossNoticed, "it to be ready", func(ctx context.Context) bool { return s.readyz(ctx) == http.StatusOK })
 	s.stop()
 	s.start()
 	if m, err := s.api.Meeting(t.Context(), kept.ID); err != nil || m.Title != "Kept" {
@@ -76,7 +76,7 @@ func TestDatabaseIsTakenAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.launch()
-	s.within(noticed, "it to refuse an empty database", func(context.Context) bool {
+	s.within(lossNoticed, "it to refuse an empty database", func(context.Context) bool {
 		text, err := os.ReadFile(s.log())
 		return err == nil && strings.Contains(string(text), "is missing or empty, though it was in use")
 	})

@@ -38,15 +38,19 @@ func (s *Service) Edit(ctx context.Context, id string, in Edit, ifMatch int64) (
 		if err := bad.Err(); err != nil {
 			return nil, err
 		}
-		if err := occupied(&before, m, in.Force, now); err != nil {
+		people, err := occupied(&before, m, in.Force, now)
+		if err != nil {
 			return nil, err
 		}
 		if len(changes) == 0 {
 			return nil, errUnchanged
 		}
 		m.Version++
-		return []greenroom.Event{{At: now, Kind: greenroom.EventChanged, Message: "The organiser changed " + strings.Join(changes, ", ") + ".",
-			Data: map[string]string{"starts_at": m.StartsAt.Format(time.RFC3339), "ends_at": m.EndsAt.Format(time.RFC3339), "title": m.Title, "changed": strings.Join(changes, ", ")}}}, nil
+		data := map[string]string{"starts_at": m.StartsAt.Format(time.RFC3339), "ends_at": m.EndsAt.Format(time.RFC3339), "title": m.Title, "changed": strings.Join(changes, ", ")}
+		if len(people) > 0 {
+			data["forced"] = (&OccupiedError{People: people}).Error()
+		}
+		return []greenroom.Event{{At: now, Kind: greenroom.EventChanged, Message: "The organiser changed " + strings.Join(changes, ", ") + ".", Data: data}}, nil
 	})
 }
 

@@ -71,11 +71,7 @@ func (s *Service) enter(ctx context.Context, id, role, key, client string) (Stan
 		case m.EndReason != "":
 			return nil, errUnchanged
 		case d.Enterable() && !m.Proved(seat, now):
-			if seat.AskedAt.After(d.Trust.LookedAt) && now.Sub(seat.AskedAt) < askPause {
-				return nil, errUnchanged
-			}
-			seat.AskedAt = now
-			return nil, nil
+			return askProof(&seat.AskedAt, &d.Trust, now)
 		case d.Enterable():
 			token = greenroom.NewSecret()
 			d.Tokens = append(trim(d.Tokens, now), greenroom.Token{Hash: greenroom.HashSecret(token), ExpiresAt: now.Add(greenroom.TokenLife)})
@@ -103,6 +99,15 @@ func (s *Service) enter(ctx context.Context, id, role, key, client string) (Stan
 
 // askPause is between two requests for a proof of one desktop.
 const askPause = 2 * time.Second
+
+// askProof has the plan look at the desktop at once.
+func askProof(asked *time.Time, t *greenroom.Trust, now time.Time) ([]greenroom.Event, error) {
+	if asked.After(t.LookedAt) && now.Sub(*asked) < askPause {
+		return nil, errUnchanged
+	}
+	*asked = now
+	return nil, nil
+}
 
 // again is the time within which the same client is given the entry URL once more without another entry on the timeline.
 const again = time.Minute

@@ -34,8 +34,8 @@ func (e *OccupiedError) Error() string {
 // Unwrap makes it an ErrConflict.
 func (e *OccupiedError) Unwrap() error { return greenroom.ErrConflict }
 
-// occupied refuses what takes desktops from people; with force it notes that the organiser knows.
-func occupied(before, after *greenroom.Meeting, force bool, now time.Time) error {
+// occupied refuses what takes desktops from people; with force it notes that the organiser knows, and returns from whom.
+func occupied(before, after *greenroom.Meeting, force bool, now time.Time) ([]Occupant, error) {
 	var people []Occupant
 	for _, seat := range before.Present() {
 		if !before.Keeps(seat, now) {
@@ -52,8 +52,8 @@ func occupied(before, after *greenroom.Meeting, force bool, now time.Time) error
 		people = append(people, Occupant{Seat: seat.Role, Name: nameOf(seat), Away: before.Away(seat, now)})
 	}
 	if len(people) == 0 || force {
-		return nil
+		return people, nil
 	}
 	err := &OccupiedError{People: people}
-	return &greenroom.UserError{Message: err.Error(), Cause: err}
+	return nil, &greenroom.UserError{Message: err.Error(), Cause: err}
 }

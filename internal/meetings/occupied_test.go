@@ -66,6 +66,10 @@ func TestEditAsksBeforeItTakesDesktops(t *testing.T) {
 				if got, err = b.Edit(t.Context(), m.ID, edit, 0); err != nil || got.Version != m.Version+1 {
 					t.Fatalf("forced: version %d, %v", got.Version, err)
 				}
+				events, _ := b.Events(t.Context(), m.ID, 0, 100)
+				if last := events[len(events)-1]; !strings.Contains(last.Data["forced"], state.told) {
+					t.Errorf("the timeline does not say from whom: %+v", last)
+				}
 				if seat := got.AnySeat("teacher"); !seat.Removed && !seat.Desktop.Released {
 					t.Errorf("forced, and the desktop stays: %+v", seat)
 				}

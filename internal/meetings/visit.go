@@ -20,8 +20,21 @@ func (s *Service) Visit(ctx context.Context, id, role, as string) (string, error
 		bad.Add("as", "must be %s or %s", agentapi.Host, agentapi.Observer)
 		return "", bad.Err()
 	}
-	token := greenroom.NewSecret()
+	address, err := s.visit(ctx, id, role, as)
+	if err == nil && address == "" && s.proofComes(ctx, id, role) {
+		address, err = s.visit(ctx, id, role, as)
+	}
+	if err == nil && address == "" {
+		err = &greenroom.UserError{Message: "The desktop of this seat does not answer at the moment and is being checked; try again in a moment.", Cause: greenroom.ErrConflict}
+	}
+	return address, err
+}
+
+// visit returns the entry URL, or none if the desktop is to be proved before.
+func (s *Service) visit(ctx context.Context, id, role, as string) (string, error) {
+	token := ""
 	m, err := s.change(ctx, id, func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error) {
+		token = "" // a try before this one may have lost its race
 		seat := m.Seat(role)
 		switch {
 		case seat == nil:
@@ -31,12 +44,16 @@ func (s *Service) Visit(ctx context.Context, id, role, as string) (string, error
 		case !seat.Desktop.Enterable():
 			return nil, &greenroom.UserError{Message: "The desktop of this seat is not ready; try again when it is.", Cause: greenroom.ErrConflict}
 		}
+		if !m.Proved(seat, now) {
+			return askProof(&seat.Desktop.Trust.WantedAt, &seat.Desktop.Trust, now)
+		}
 		d := &seat.Desktop
+		token = greenroom.NewSecret()
 		d.Tokens = append(trim(d.Tokens, now), greenroom.Token{Hash: greenroom.HashSecret(token), As: as, ExpiresAt: now.Add(greenroom.TokenLife)})
 		return []greenroom.Event{{At: now, Kind: greenroom.EventEntered, Role: role, Attempt: d.Attempt,
 			Message: "The organiser was given the entry URL as " + as + ".", Data: map[string]string{"user": as}}}, nil
 	})
-	if err != nil {
+	if err != nil || token == "" {
 		return "", err
 	}
 	return dcv.EntryURL(m.Seat(role).Desktop.Hostname, s.Links.DesktopPort, token), nil

@@ -2,7 +2,9 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"greenroom"
@@ -78,14 +80,31 @@ func (p *planner) remove(s *greenroom.Seat, reason greenroom.RemovalReason, why 
 	d := &s.Desktop
 	switch {
 	case d.Phase.Live():
+		evidence := presence(s, reason)
 		d.EndReason = reason
 		p.move(s, greenroom.Terminating, why)
+		maps.Copy(p.events[len(p.events)-1].Data, evidence)
 	case d.Phase == greenroom.Planned, d.Phase == greenroom.Failed && d.Cleared:
 		if d.EndReason == "" {
 			d.EndReason = reason
 		}
 		p.move(s, greenroom.Gone, why)
 	}
+}
+
+// presence is what is known of the person of a desktop that is removed, as evidence.
+func presence(s *greenroom.Seat, reason greenroom.RemovalReason) map[string]string {
+	d := &s.Desktop
+	data := map[string]string{"reason": string(reason), "connections": strconv.Itoa(d.Agent.Connections)}
+	for name, at := range map[string]time.Time{"away_since": d.AwaySince(), "entered_at": s.EnteredAt, "proved_at": d.LastProof()} {
+		if !at.IsZero() {
+			data[name] = stamp(at)
+		}
+	}
+	if d.Released {
+		data["forced"] = "true"
+	}
+	return data
 }
 
 // look compares a desktop with what its provider lists.

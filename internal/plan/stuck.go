@@ -80,6 +80,9 @@ func stuckSeat(m *greenroom.Meeting, s *greenroom.Seat, now time.Time) (Trouble,
 			t.Message = "Its desktop failed for a reason that no retry can fix."
 		}
 		t.Fix = "fix the cause; then its person asks for a new desktop on the join page, or end the meeting: greenroom end " + m.ID
+	case d.Enterable() && d.Trust.Failed >= looksDenied && now.After(d.Trust.Since.Add(OverdueAfter)):
+		t.Kind, t.Since, t.Message = "no_answer", d.Trust.Since, "Its desktop does not answer, and is not replaced, since somebody may be in it: "+lookSaid(d.Proof)
+		t.Fix = "ask its person; " + provider + thing(" for ", d.InstanceID) + "; it is replaced when its person reloads or comes to the lobby"
 	default:
 		return t, false
 	}

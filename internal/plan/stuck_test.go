@@ -48,6 +48,12 @@ func TestStuck(t *testing.T) {
 			m.WakeAt = start
 			plan.Park(m, start.Add(time.Hour), "", nil, start)
 		}, at: 30 * m1, want: []string{"note parked "}},
+		{name: "in use, and does not answer", phase: greenroom.InUse, at: 2*m1 + time.Second, alter: func(m *greenroom.Meeting) {
+			m.Seat("student").Desktop.Trust = greenroom.Trust{Failed: 2, Since: start.Add(m1)}
+		}, want: []string{"no_answer student"}},
+		{name: "just stopped to answer", phase: greenroom.InUse, at: 2 * m1, alter: func(m *greenroom.Meeting) {
+			m.Seat("student").Desktop.Trust = greenroom.Trust{Failed: 2, Since: start.Add(m1)}
+		}},
 		{name: "too old", phase: greenroom.InUse, at: 12 * time.Hour, want: []string{"too_old teacher", "too_old student"}},
 		{name: "too old, parked", phase: greenroom.InUse, alter: func(m *greenroom.Meeting) { plan.Park(m, start.Add(20*time.Hour), "", nil, start) }, at: 12 * time.Hour,
 			want: []string{"note parked ", "too_old teacher", "too_old student"}},

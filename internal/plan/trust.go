@@ -32,13 +32,16 @@ func doubtPause(m *greenroom.Meeting) time.Duration { return proofPause(m) * 2 /
 func proofAt(m *greenroom.Meeting, s *greenroom.Seat) time.Time {
 	t := &s.Desktop.Trust
 	switch {
-	case s.AskedAt.After(t.LookedAt):
-		return s.AskedAt
+	case askedAt(s).After(t.LookedAt):
+		return askedAt(s)
 	case t.Failed > 0:
 		return t.LookedAt.Add(doubtPause(m))
 	}
 	return t.LookedAt.Add(spread(s.Desktop.InstanceID, proofPause(m)))
 }
+
+// askedAt is when somebody wanted to enter last and the proof had expired.
+func askedAt(s *greenroom.Seat) time.Time { return later(s.AskedAt, s.Desktop.Trust.WantedAt) }
 
 // spread takes up to a fifth off d, as the name has it: desktops that became ready together are not looked at together for ever.
 func spread(name string, d time.Duration) time.Duration {
@@ -52,7 +55,7 @@ func spread(name string, d time.Duration) time.Duration {
 func (p *planner) worthProving(s *greenroom.Seat) bool {
 	t := &s.Desktop.Trust
 	switch {
-	case !p.OnDemand, t.Failed > 0, s.AskedAt.After(t.LookedAt):
+	case !p.OnDemand, t.Failed > 0, askedAt(s).After(t.LookedAt):
 		return true
 	case s.Desktop.Phase == greenroom.InUse:
 		return false

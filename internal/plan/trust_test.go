@@ -240,3 +240,26 @@ func TestWhereLooksCostTheyAreTakenWhilePeopleCome(t *testing.T) {
 		}
 	}
 }
+
+// TestADesktopOfTheVersionBefore has one proof, taken when it became ready, and no notes of looks.
+func TestADesktopOfTheVersionBefore(t *testing.T) {
+	t.Parallel()
+	w := watch(t, greenroom.Ready, func(m *greenroom.Meeting) {
+		d := &m.Seats[0].Desktop
+		d.Trust, d.Proof = greenroom.Trust{}, &greenroom.Proof{OK: true, At: start}
+	})
+	seat := &w.m.Seats[0]
+	if !w.m.Proved(seat, start.Add(15*time.Second)) || w.m.Proved(seat, start.Add(16*time.Second)) {
+		t.Error("its proof does not expire as others do")
+	}
+	w.now = start.Add(time.Hour - time.Minute)
+	w.m.StartsAt = w.now
+	w.look(denied)
+	if got := w.phase(w.now.Sub(start)); got != greenroom.Ready {
+		t.Errorf("after the first look: %s", got)
+	}
+	w.look(fine)
+	if !w.m.Proved(&w.m.Seats[0], w.now) {
+		t.Error("a look that saw it is no proof")
+	}
+}

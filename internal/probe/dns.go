@@ -22,6 +22,7 @@ func (a *attempt) dns(ctx context.Context) (string, bool) {
 		return "the zone's servers could not be found: " + a.unanswered(err), false
 	}
 	if len(servers) == 0 {
+		a.lost = true
 		return "no server of the zone is known to ask", false
 	}
 	for _, server := range servers {
@@ -59,6 +60,7 @@ func (a *attempt) askResolver(ctx context.Context) (string, bool) {
 		return fmt.Sprintf("resolver %s gave no answer: %s", a.o.Resolver, a.unanswered(err)), false
 	}
 	if got := Addresses(m); m.Rcode != miekg.RcodeSuccess || !a.right(got) {
+		a.lost = true // the zone's servers know better
 		return fmt.Sprintf("resolver %s answers %s, %v for %s", a.o.Resolver, miekg.RcodeToString[m.Rcode], got, a.hostname), false
 	}
 	return "", true
@@ -82,8 +84,10 @@ func (a *attempt) askOne(ctx context.Context, server string) (string, bool) {
 	case m.Rcode == miekg.RcodeNameError:
 		return fmt.Sprintf("name server %s says that there is no %s", server, a.hostname), false
 	case m.Rcode != miekg.RcodeSuccess:
+		a.lost = true
 		return fmt.Sprintf("name server %s answers %s for %s", server, miekg.RcodeToString[m.Rcode], a.hostname), false
 	case !m.Authoritative:
+		a.lost = true
 		return fmt.Sprintf("name server %s does not speak for the zone of %s", server, a.hostname), false
 	}
 	if got := Addresses(m); !a.right(got) {

@@ -44,6 +44,7 @@ func (a *attempt) tls(ctx context.Context) (string, bool) {
 	var d net.Dialer
 	raw, err := d.DialContext(ctx, "tcp", a.target())
 	if err != nil {
+		a.lost = a.o.DesktopAddr != "" // what cannot be reached is greenroom's own listener
 		return fmt.Sprintf("no connection to %s: %s", a.target(), a.plain(err)), false
 	}
 	a.conn = tls.Client(raw, &tls.Config{ServerName: a.hostname, RootCAs: a.o.Roots})

@@ -140,10 +140,10 @@ func (l *life) makeBlueprint() greenroom.Blueprint {
 	if l.rng.IntN(4) > 0 {
 		b.Rules.StageDeadline = nil // the same, by default
 	}
-	switch l.rng.IntN(20) { // each look costs as much as all else in a quiet minute
+	switch l.rng.IntN(50) { // each look costs as much as all else in a quiet minute
 	case 0:
 		b.Rules.ProofAge = greenroom.Duration(15 * time.Second)
-	case 1, 2, 3:
+	case 1, 2, 3, 4:
 	default:
 		b.Rules.ProofAge = greenroom.Duration(10 * time.Minute)
 	}

@@ -12,7 +12,7 @@ type Schedule struct {
 	Title     string      `json:"title" doc:"What the meeting is about, in one line." example:"Algebra"`
 	StartsAt  string      `json:"starts_at" doc:"RFC 3339, or \"now\"." example:"2026-12-01T15:00:00Z"`
 	Duration  string      `json:"duration,omitempty" doc:"A Go duration; 1h if absent." example:"1h30m"`
-	TimeZone  string      `json:"time_zone,omitempty" doc:"IANA name, for showing times; UTC if absent." example:"America/Vancouver"`
+	TimeZone  string      `json:"time_zone,omitempty" doc:"IANA name, for showing times; a legacy name is kept under today's. UTC if absent." example:"America/Vancouver"`
 	Blueprint string      `json:"blueprint,omitempty" doc:"How the desktops are made; \"default\" if absent." example:"default"`
 	Seats     []SeatInput `json:"seats,omitempty" doc:"One unnamed seat per role of the blueprint if absent."`
 }
@@ -21,7 +21,7 @@ type Schedule struct {
 type SeatInput struct {
 	Role  string `json:"role" doc:"One of the blueprint's roles; each role at most once." example:"teacher"`
 	Name  string `json:"name,omitempty" doc:"Of the participant, in one line." example:"Teacher One"`
-	Email string `json:"email,omitempty" doc:"Of the participant." example:"teacher@example.com"`
+	Email string `json:"email,omitempty" doc:"Of the participant: an address whose domain has a dot." example:"teacher@example.com"`
 }
 
 // Edit changes a meeting. What is absent stays.
@@ -228,7 +228,7 @@ type StuckMeetings struct {
 type Stuck struct {
 	Meeting string     `json:"meeting"`
 	Title   string     `json:"title"`
-	Kind    string     `json:"kind" enum:"overdue,slow_stage,slow_removal,not_closed,given_up,too_old,parked"`
+	Kind    string     `json:"kind" enum:"overdue,slow_stage,slow_removal,not_closed,given_up,no_answer,too_old,parked"`
 	Role    string     `json:"role" doc:"The seat; empty for the whole meeting."`
 	Note    bool       `json:"note" doc:"Informational, no fault: a parked meeting."`
 	Message string     `json:"message" doc:"What is wrong: a sentence."`

@@ -60,7 +60,7 @@ var Table = []Mutation{
 	{"a desktop in use is replaced while somebody is connected", planTrust, "return !d.Connected() || p.silent(s, patience)", "return true"},
 	{"a proof is as old as its saving", planTrust, "t.ProvedAt, t.Failed, t.Since, t.Denied, t.Told = proof.At, 0,", "t.ProvedAt, t.Failed, t.Since, t.Denied, t.Told = now.Add(time.Minute), 0,"},
 	{"a desktop that does not answer is left", planTrust, "p.fail(s, \"The desktop stopped answering\"", "p.wait(p.now.Add(time.Minute), \"The desktop stopped answering\""},
-	{"proofs are not taken again", planTrust, "if p.worthProving(s) {", "if p.worthProving(s) && s.AskedAt.After(s.Desktop.Trust.LookedAt) {"},
+	{"proofs are not taken again", planTrust, "if p.worthProving(s) {", "if p.worthProving(s) && askedAt(s).After(s.Desktop.Trust.LookedAt) {"},
 
 	// No session ends without a lawful reason.
 	{"one look is enough for a missing machine", planSeat, "again := d.MissingSince.Add(missingAfter)", "again := d.MissingSince"},
