@@ -9,6 +9,7 @@ import (
 
 	"greenroom"
 	"greenroom/internal/compute"
+	"greenroom/internal/logkey"
 	"greenroom/internal/plan"
 	"greenroom/internal/store"
 )
@@ -103,10 +104,10 @@ func (a *Advancer) tellFaults(meeting string, faults []error) {
 			a.Measure(plan.Planning, 0, err)
 		}
 		if move, ok := errors.AsType[*plan.ForbiddenMoveError](err); ok {
-			a.Logger.Error("forbidden move was not made", "meeting", meeting, "role", move.Role, "attempt", move.Attempt, "from", string(move.From), "to", string(move.To))
+			a.Logger.Error("forbidden move was not made", logkey.Meeting, meeting, logkey.Role, move.Role, logkey.Attempt, move.Attempt, logkey.From, string(move.From), logkey.To, string(move.To))
 			continue
 		}
-		a.Logger.Error("nothing was decided", "meeting", meeting, "err", err)
+		a.Logger.Error("nothing was decided", logkey.Meeting, meeting, logkey.Err, err)
 	}
 }
 

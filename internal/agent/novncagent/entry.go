@@ -15,6 +15,7 @@ import (
 	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/agent/link"
 	"greenroom/internal/dcv"
+	"greenroom/internal/logkey"
 )
 
 // cookieOfSession holds a session's id. The prefix makes browsers insist on Secure, Path=/ and this very host.
@@ -131,7 +132,7 @@ func (s *server) enter(w http.ResponseWriter, r *http.Request, token string) {
 	ok, message, err := s.verify(ctx, token, from.Addr().Unmap().WithZone("").String())
 	done()
 	if err != nil {
-		s.logger.Warn("token could not be checked", "err", err)
+		s.logger.Warn("token could not be checked", logkey.Err, err)
 		s.wait(w, r, "The control plane cannot be reached", "Your token could not be checked just now. The desktop is running, and nothing is lost.")
 		return
 	}
@@ -183,7 +184,7 @@ func (s *server) render(w http.ResponseWriter, status int, name string, p page) 
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
 	if err := pages.ExecuteTemplate(w, name, p); err != nil {
-		s.logger.Debug("page not sent", "err", err)
+		s.logger.Debug("page not sent", logkey.Err, err)
 	}
 }
 
