@@ -11,7 +11,7 @@ import (
 
 var (
 	codeSpan = regexp.MustCompile("`[^`]*`")
-	listMark = regexp.MustCompile(`^\s*([-*]|\d+\.) +`)
+	listMark = regexp.MustCompile(`^\s*([-*]|(\*\*)?\d+\.) +`)
 	// nextSentence is the end of a sentence with the beginning of another behind it.
 	nextSentence = regexp.MustCompile(`[^*\d][.!?][)*”"]* +([A-Z*(“\[]|greenroom\b)|\d[.!?] +[A-Z]`)
 	sentenceEnd  = regexp.MustCompile(`[.!?:;…][)*”"_]*$`)
