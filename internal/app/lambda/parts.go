@@ -13,6 +13,7 @@ import (
 	"greenroom/internal/certs/acmecerts"
 	"greenroom/internal/certs/localca"
 	"greenroom/internal/config"
+	"greenroom/internal/logkey"
 	"greenroom/internal/observe"
 	"greenroom/internal/plan"
 	"greenroom/internal/probe"
@@ -104,7 +105,7 @@ func (p *Parts) acme(o *acmecerts.Options) {
 // Failed logs err, if there is one, and returns it: AWS keeps no more of an error than its text, and that not for long.
 func (p *Parts) Failed(what string, err error) error {
 	if err != nil {
-		p.Logger.Error("event failed", "what", what, "sentence", greenroom.Sentence(err, ""), "err", err)
+		p.Logger.Error("event failed", logkey.What, what, logkey.Reason, greenroom.Sentence(err, ""), logkey.Err, err)
 	}
 	return err
 }

@@ -318,7 +318,7 @@ func TestErrorsSurviveTheWire(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []error{greenroom.ErrCapacity, greenroom.ErrThrottled, greenroom.ErrPermanent, greenroom.ErrUnavailable} {
 		far := localcompute.Fail(fmt.Errorf("launch: %w", &greenroom.UserError{Message: "Install it.", Cause: kind})).Err()
-		if !errors.Is(far, kind) || greenroom.Sentence(far, "") != "Install it." || !strings.HasPrefix(far.Error(), "launch: Install it.") {
+		if !errors.Is(far, kind) || greenroom.Sentence(far, "") != "Install it." || far.Error() != "launch: Install it: "+kind.Error() {
 			t.Errorf("%v came over as %v", kind, far)
 		}
 	}
