@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"greenroom/internal/httpx"
+	"greenroom/internal/logkey"
 )
 
 // registerOperations adds what operators and their machines ask.
@@ -13,7 +14,7 @@ func registerOperations(mux *http.ServeMux, o Options) {
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		if o.Ready != nil {
 			if err := o.Ready(r.Context()); err != nil {
-				o.Logger.WarnContext(r.Context(), "not ready", "err", err)
+				o.Logger.WarnContext(r.Context(), "not ready", logkey.Err, err)
 				httpx.Unavailable.Problem("The server cannot serve at the moment; its log says why.").Write(w)
 				return
 			}

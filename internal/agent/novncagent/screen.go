@@ -21,6 +21,7 @@ import (
 	"greenroom"
 	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/agent/link"
+	"greenroom/internal/logkey"
 	"greenroom/internal/procs"
 )
 
@@ -74,7 +75,7 @@ func (s *screen) run(ctx context.Context) error {
 		err = s.warmUp(ctx)
 	}
 	if err != nil && ctx.Err() == nil {
-		s.logger.Error("desktop cannot start", "err", err)
+		s.logger.Error("desktop cannot start", logkey.Err, err)
 		s.report.Update(func(r *agentapi.Report) {
 			r.Error = greenroom.Sentence(err, "The desktop's screen could not be started: "+err.Error()+".")
 			r.Permanent = errors.Is(err, greenroom.ErrPermanent)
@@ -83,7 +84,7 @@ func (s *screen) run(ctx context.Context) error {
 		return nil
 	}
 	if err == nil {
-		s.logger.Info("desktop is ready", "took", time.Since(began))
+		s.logger.Info("desktop is ready", logkey.Duration, time.Since(began))
 		s.report.Update(func(r *agentapi.Report) { r.Ready = true })
 	}
 	if s.server == nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"greenroom/internal/config"
+	"greenroom/internal/logkey"
 	"greenroom/internal/version"
 )
 
@@ -52,7 +53,7 @@ func load(ctx context.Context, getenv func(string) string, log io.Writer, open f
 		answer, err = open(ctx, trigger, Options{Config: cfg, Logger: logger, Version: version.Get().Version})
 	}
 	if err != nil {
-		logger.Error("invalid configuration", "err", err)
+		logger.Error("invalid configuration", logkey.Err, err)
 	}
 	return answer, err
 }

@@ -23,6 +23,7 @@ import (
 	"greenroom/internal/dns/embeddeddns"
 	"greenroom/internal/httpapi"
 	"greenroom/internal/httpx"
+	"greenroom/internal/logkey"
 	"greenroom/internal/notify"
 	"greenroom/internal/rungroup"
 	"greenroom/internal/scheduler/sqlscheduler"
@@ -209,7 +210,7 @@ func (a *app) run(ctx context.Context, handler http.Handler) error {
 		group.Add("plain http", a.servePlain)
 	}
 	group.Add("http", func(ctx context.Context) error { return a.serveHTTP(ctx, handler) })
-	a.Logger.Info("greenroom serves", "config", a.Config)
+	a.Logger.Info("greenroom serves", logkey.Config, a.Config)
 	return group.Run(ctx)
 }
 
@@ -223,15 +224,15 @@ func (a *app) sweep(ctx context.Context, s *advance.Sweeper) error {
 		if err := s.Sweep(ctx); err == nil {
 			a.watch.metrics.Swept()
 		} else if ctx.Err() == nil {
-			a.Logger.Error("sweep failed", "err", err)
+			a.Logger.Error("sweep failed", logkey.Err, err)
 		}
 		if err := a.core.Certificates.RevokeGone(ctx, a.core.Zone); err != nil && ctx.Err() == nil {
-			a.Logger.Error("revocation of certificates failed", "err", err)
+			a.Logger.Error("revocation of certificates failed", logkey.Err, err)
 		}
 		if found, _, err := a.core.Service.Stuck(ctx); err == nil {
 			a.watch.metrics.Stuck(found)
 		} else if ctx.Err() == nil {
-			a.Logger.Error("check for stuck meetings failed", "err", err)
+			a.Logger.Error("check for stuck meetings failed", logkey.Err, err)
 		}
 		select {
 		case <-ctx.Done():
@@ -282,7 +283,7 @@ func (a *app) close() {
 	}
 	if a.store != nil {
 		if err := a.store.Close(); err != nil {
-			a.Logger.Error("close store", "err", err)
+			a.Logger.Error("close store", logkey.Err, err)
 		}
 	}
 	if a.listeners != nil {

@@ -146,6 +146,9 @@ func newMixed(l net.Listener, config *tls.Config) *mixed {
 	return &mixed{Listener: l, config: config, conns: make(chan net.Conn), ended: make(chan struct{})}
 }
 
+// acceptAgain is the pause after a connection could not be accepted.
+const acceptAgain = 10 * time.Millisecond
+
 // Accept returns the next connection that has said something.
 func (m *mixed) Accept() (net.Conn, error) {
 	m.start.Do(func() { go m.listen() })
@@ -161,8 +164,11 @@ func (m *mixed) listen() {
 	defer close(m.ended)
 	for {
 		conn, err := m.Listener.Accept()
-		if t, ok := err.(interface{ Temporary() bool }); ok && t.Temporary() { //nolint:errorlint // as net/http does
-			time.Sleep(10 * time.Millisecond)
+		if t, ok := errors.AsType[interface {
+			error
+			Temporary() bool
+		}](err); ok && t.Temporary() { // no file is left: some will be when others end
+			<-time.After(acceptAgain)
 			continue
 		}
 		if err != nil {

@@ -18,6 +18,7 @@ import (
 
 	"greenroom"
 	"greenroom/internal/certs"
+	"greenroom/internal/logkey"
 )
 
 // Options of an Edge.
@@ -91,9 +92,9 @@ func (e *Edge) refresh() error {
 	}
 	switch now := e.current.Load(); {
 	case err != nil && fault != e.fault:
-		e.o.Logger.Error("certificate files are not used; the certificate before stays", "err", err)
+		e.o.Logger.Error("certificate files are not used; the certificate before stays", logkey.Err, err)
 	case now != before:
-		e.o.Logger.Info("certificate read again", "chain_file", e.o.ChainFile, "until", now.Leaf.NotAfter)
+		e.o.Logger.Info("certificate read again", logkey.File, e.o.ChainFile, logkey.Until, now.Leaf.NotAfter)
 	}
 	e.fault = fault
 	return err

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"sync"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -57,9 +56,7 @@ func (f *function) answer(ctx context.Context, event []byte) (any, error) {
 		return problem(httpx.Malformed, "The request cannot be read."), nil
 	}
 	if f.Config.Serverless.CloudFront {
-		if viewer, ok := httpx.ViewerAddress(r.Header); ok {
-			r.RemoteAddr = netip.AddrPortFrom(viewer, 0).String()
-		}
+		httpx.FromViewer(r)
 	}
 	handler, err := f.serving(ctx, in.RequestContext.DomainName)
 	if err != nil {
