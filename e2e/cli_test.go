@@ -42,6 +42,7 @@ func TestCommandLine(t *testing.T) {
 			env.Setenv("PATH", filepath.Dir(binary)+string(os.PathListSeparator)+env.Getenv("PATH"))
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("TZ", "UTC")
+			env.Setenv("GREENROOM_SERVER", "http://127.0.0.1:1") // nobody, where the default may be a server that somebody uses
 			env.Values["server"] = &server{}
 			return nil
 		},

@@ -93,7 +93,7 @@ func (s *instance) said(id, role, words string) int {
 	}
 	n := 0
 	for _, e := range events.Events {
-		if e.Role == role && strings.Contains(e.Message, words) {
+		if e.Seat == role && strings.Contains(e.Message, words) {
 			n++
 		}
 	}

@@ -19,7 +19,7 @@ open_meetings() {
 }
 
 finish() {
-  trap '' INT TERM
+  trap '' HUP INT TERM
   trap - EXIT
   if kill -0 "$server" 2>/dev/null; then
     printf '\nEnding the meeting …\n'
@@ -32,7 +32,7 @@ finish() {
   echo "Stopped. Nothing runs any more; the demo's files are in $data."
 }
 trap finish EXIT
-trap 'exit 0' INT TERM # the usual way to end a demo
+trap 'exit 0' HUP INT TERM # the usual ways to end a demo
 
 until grep -q ready "$data/ready"; do
   kill -0 "$server" 2>/dev/null || { tail -n 5 "$data/serve.log" >&2; exit 1; }

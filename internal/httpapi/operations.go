@@ -24,9 +24,9 @@ func registerOperations(mux *http.ServeMux, o Options) {
 	if o.Metrics != nil {
 		mux.Handle("GET /metrics", o.Metrics)
 	}
-	if len(o.LocalCA) > 0 {
+	if o.LocalCA != nil {
 		mux.HandleFunc("GET /ca.pem", func(w http.ResponseWriter, _ *http.Request) {
-			plain(w, "application/x-pem-file", string(o.LocalCA))
+			plain(w, "application/x-pem-file", string(o.LocalCA()))
 		})
 	}
 }

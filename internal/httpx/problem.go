@@ -97,7 +97,7 @@ func (p *Problem) Error() string { return p.Detail }
 
 // Is makes a problem of too many requests an ErrThrottled.
 func (p *Problem) Is(target error) bool {
-	return target == greenroom.ErrThrottled && p.Status == http.StatusTooManyRequests //nolint:errorlint // that is what Is is for
+	return target == greenroom.ErrThrottled && p.Status == http.StatusTooManyRequests
 }
 
 // GetStatus is the HTTP status.

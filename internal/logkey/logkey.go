@@ -4,8 +4,7 @@ package logkey
 // The keys. Durations are written as Go writes them, such as 1.5s; times as RFC 3339.
 const (
 	Meeting  = "meeting"  // id of the meeting
-	Role     = "role"     // of the seat
-	Seat     = "seat"     // id of the seat, where it is not its role
+	Seat     = "seat"     // id of the seat
 	Attempt  = "attempt"  // 1 is the first desktop of a seat
 	From     = "from"     // phase that the desktop left
 	To       = "to"       // phase that the desktop entered
@@ -39,6 +38,10 @@ const (
 	Dir         = "dir"         // directory
 	File        = "file"        // path of a file
 	URL         = "url"         // of session data
+	Detail      = "detail"      // what was found
+	Fix         = "fix"         // what to do about it
+	Authority   = "authority"   // that signs certificates
+	Version     = "version"     // of the program
 	Program     = "program"     // that runs on a desktop
 	Connection  = "connection"  // id of a participant's connection to a desktop
 	Connections = "connections" // how many participants are connected to a desktop

@@ -25,8 +25,8 @@ func Log(logger *slog.Logger) Saves {
 func attrs(ctx context.Context, s Saved, e Entry) []slog.Attr {
 	const most = 12
 	out := append(make([]slog.Attr, 0, most), slog.String(logkey.Meeting, s.Meeting.ID))
-	if e.Role != "" {
-		out = append(out, slog.String(logkey.Role, e.Role))
+	if e.Seat != "" {
+		out = append(out, slog.String(logkey.Seat, e.Seat))
 	}
 	if e.Attempt > 0 {
 		out = append(out, slog.Int(logkey.Attempt, e.Attempt))

@@ -180,8 +180,8 @@ func (s *screen) startServer(ctx context.Context) (int, error) {
 	defer stop()
 	text, err := io.ReadAll(io.LimitReader(number, 16)) // ends with the number written, or with the server
 	display, bad := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err := errors.Join(err, bad); err != nil {
-		return 0, fmt.Errorf("learn the display from Xtigervnc (see %s): %w", outputFile, err)
+	if err != nil || bad != nil {
+		return 0, s.noDisplay(ctx, errors.Join(err, bad))
 	}
 	s.display = display
 	return display, os.WriteFile(displayFile, []byte(strconv.Itoa(display)), 0o600)

@@ -65,8 +65,10 @@ func NewParts(ctx context.Context, o Options) (*Parts, error) {
 func (p *Parts) Core(ctx context.Context) (*components.Core, error) { return p.core.Get(ctx) }
 
 func (p *Parts) openCore(ctx context.Context) (*components.Core, error) {
+	cfg := p.Config
+	cfg.MaxSeats = min(cfg.MaxSeats, dynamostore.MaxSeats)
 	c, err := components.Open(ctx, components.Ports{
-		Config: p.Config, Logger: p.Logger, Store: p.Store, Secrets: p.Secrets, Account: p.account,
+		Config: cfg, Logger: p.Logger, Store: p.Store, Secrets: p.Secrets, Account: p.account,
 		Kick:      func(string) {}, // the stream follows every save
 		PublicURL: p.Public(), ControlURL: p.control(), Authority: p.localAuthority, ACME: p.acme,
 		Probe:      probe.Options{Port: cmp.Or(p.Config.DesktopPort, greenroom.DesktopPort)},

@@ -36,8 +36,10 @@ import (
 type Options struct {
 	Config     config.Config
 	Logger     *slog.Logger
-	Executable string   // this binary: it is every desktop's agent, too
-	Environ    []string // as os.Environ
+	Executable string           // this binary: it is every desktop's agent, too; /proc/self/exe, so that it is the same while this one runs
+	Program    string           // the file it was started from, which may be replaced meanwhile
+	Hangups    <-chan os.Signal // each asks to read again what can be; nil: none
+	Environ    []string         // as os.Environ
 	Version    string
 	Gallery    bool                // also serve /gallery
 	Ready      func(public string) // called once everything answers; may be nil
@@ -55,7 +57,7 @@ const (
 type app struct {
 	Options
 	listeners *listeners
-	hashes    []string // of organisers' tokens
+	tokens    tokens // of organisers
 	watch     *watch
 	account   components.Account
 	secrets   *secrets.Store
@@ -75,6 +77,9 @@ type app struct {
 // a person can fix are UserErrors.
 func Run(ctx context.Context, o Options) error {
 	a := &app{Options: o, hub: notify.New()}
+	if err := a.raiseLimits(); err != nil {
+		return err
+	}
 	if err := a.openWatch(ctx); err != nil {
 		return err
 	}
@@ -94,7 +99,7 @@ func Run(ctx context.Context, o Options) error {
 func (a *app) open(ctx context.Context) error {
 	cfg := a.Config
 	var err error
-	if a.hashes, err = cfg.TokenHashes(); err != nil {
+	if err = a.tokens.read(cfg); err != nil {
 		return err
 	}
 	if a.listeners, err = listen(ctx, cfg); err != nil {
@@ -155,14 +160,14 @@ func (a *app) handler() (http.Handler, error) {
 	var organiser *httpx.Organiser
 	joins := httpx.NewJoins()
 	pages := web.Options{Service: a.core.Service, Hub: a.hub, Logger: a.Logger, PublicURL: public, Gallery: a.Gallery, Joins: joins}
-	if len(a.hashes) > 0 {
-		organiser = httpx.NewOrganiser(func(context.Context) ([]string, error) { return a.hashes, nil })
+	if len(a.tokens.hashes()) > 0 {
+		organiser = httpx.NewOrganiser(func(context.Context) ([]string, error) { return a.tokens.hashes(), nil })
 		pages.GoodToken, pages.Wrong = organiser.Good, organiser.Wrong
 	}
 	mux := http.NewServeMux()
 	httpapi.Register(mux, httpapi.Options{
 		Service: a.core.Service, Hub: a.hub, Logger: a.Logger, Version: a.Version, Metrics: a.watch.metrics.Handler(),
-		Joins: joins, Ready: a.store.Ping, LocalCA: a.localPEM(), Resolvers: a.Config.Resolvers(),
+		Joins: joins, Ready: a.store.Ping, LocalCA: a.localCA(), Resolvers: a.Config.Resolvers(),
 	})
 	w, err := web.New(pages)
 	if err != nil {
@@ -175,13 +180,15 @@ func (a *app) handler() (http.Handler, error) {
 	}))), nil
 }
 
-// localPEM are the authorities of greenroom's own that browsers meet: of desktops and of the pages.
-func (a *app) localPEM() []byte {
-	local := a.core.Certificates.LocalPEM()
-	if a.tls == nil || a.tls.root == nil {
+// localCA gives the authorities of greenroom's own that browsers meet: of desktops and of the pages. Nil: there are none.
+func (a *app) localCA() func() []byte {
+	local := a.core.Certificates.LocalCA()
+	if a.tls == nil || a.tls.own == nil {
 		return local
 	}
-	return append(append([]byte(nil), a.tls.root...), local...)
+	return func() []byte {
+		return append(append([]byte(nil), a.tls.own.RootPEM()...), a.core.Certificates.LocalPEM()...)
+	}
 }
 
 // run starts the services in the order in which they need each other; they stop in the opposite one.
@@ -197,7 +204,8 @@ func (a *app) run(ctx context.Context, handler http.Handler) error {
 	group.Add("census", func(ctx context.Context) error { return a.watch.metrics.Count(ctx, a.store) })
 	sweeper := &advance.Sweeper{Store: a.watch.core.Store(a.store), Providers: a.core.Providers, Records: a.sweptRecords(), Kick: a.kick, Now: time.Now, Logger: a.Logger}
 	group.Add("sweep", func(ctx context.Context) error { return a.sweep(ctx, sweeper) })
-	group.Add("signals", a.hup)
+	group.Add("hangups", a.reloading)
+	group.Add("upkeep", a.upkeep)
 	if a.listeners.plain != nil {
 		group.Add("plain http", a.servePlain)
 	}

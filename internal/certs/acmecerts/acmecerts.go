@@ -46,6 +46,7 @@ type Options struct {
 	Limits    *Limits               // nil: what is known of the directory's authority
 	Patience  time.Duration         // of Issue before it says certs.ErrPending; 7 s, since agents wait 10 s
 	CheckEdge time.Duration         // how often the edge's certificate is looked at, if it lives for hours; 10 min
+	RenewLeft float64               // the edge's certificate is renewed when this share of its life is left; 1/3
 	Logger    *slog.Logger
 }
 
@@ -98,7 +99,7 @@ func Open(o Options) *Authority {
 		GetConfigForCert:   func(certmagic.Certificate) (*certmagic.Config, error) { return a.config, nil },
 		RenewCheckInterval: o.CheckEdge, Logger: logger,
 	})
-	a.config = certmagic.New(a.cache, certmagic.Config{Storage: o.storage(), OnEvent: a.edgeEvent, Logger: logger})
+	a.config = certmagic.New(a.cache, certmagic.Config{Storage: o.storage(), RenewalWindowRatio: o.RenewLeft, OnEvent: a.edgeEvent, Logger: logger})
 	template := certmagic.ACMEIssuer{
 		CA: o.Directory, Email: o.Email, Agreed: true, TrustedRoots: o.Roots, CertObtainTimeout: orderTimeout, Logger: logger,
 		DisableHTTPChallenge: true, DisableTLSALPNChallenge: true,

@@ -40,6 +40,7 @@ func (h *host) start(ctx context.Context, i *instance, ln *net.TCPListener) erro
 	defer log.Close()
 	// No context: the desktop outlives whoever starts it.
 	cmd := exec.CommandContext(context.Background(), h.opts.Executable, "agent", "--dir", i.dir)
+	cmd.Args[0] = "greenroom" // the path of the program may be /proc/self/exe
 	cmd.Dir, cmd.Stdout, cmd.Stderr = i.dir, log, log
 	cmd.Env = append(h.environ(), mark(i.id))
 	cmd.ExtraFiles = []*os.File{file}

@@ -37,7 +37,7 @@ var Table = []Mutation{
 	{"the next attempt has the same number", "desktop.go", "Attempt: d.Attempt + 1", "Attempt: d.Attempt"},
 	{"effects have no deadline", effects, `context.WithDeadlineCause(ctx, s.Deadline, errors.New(string(call[0].Do)+" took longer than "+plan.EffectTimeout.String()))`, "context.WithCancel(ctx)"},
 	{"the effect comes before its intent is saved", step, "if decision.Changed || !next.WakeAt", "if len(decision.Effects) == 0 && decision.Changed || len(decision.Effects) == 0 && !next.WakeAt"},
-	{"a seat that is added again begins anew", "internal/meetings/edit.go", "added.Desktop.Attempt += m.Dropped[i.Role]", "added.Desktop.Attempt += 0 * m.Dropped[i.Role]"},
+	{"a seat gets the id of one that was taken off", "role.go", "return dropped || m.AnySeat(id) != nil", "return dropped && id == \"\" || m.AnySeat(id) != nil"},
 	{"asked to go counts as gone", planSeat, "if i.Handle == handle && (!i.Dead || d.RemovalAskedAt.IsZero()) {", "if i.Handle == handle && d.RemovalAskedAt.IsZero() {"},
 
 	// Nothing remains.

@@ -102,7 +102,7 @@ log_min_messages = warning
 // start makes a server of its own with initdb.
 func start(place Place) (*Server, error) {
 	return begin(place, func(s *Server) error {
-		initdb := s.command("initdb", "--pgdata", s.data(), "--auth", "trust", "--username", Superuser, "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-instructions")
+		initdb := s.command("initdb", "--pgdata", s.data(), "--auth", "trust", "--username", Superuser, "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-instructions", "--no-sync")
 		if err := quietly(initdb); err != nil {
 			return err
 		}
