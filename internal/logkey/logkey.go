@@ -38,6 +38,7 @@ const (
 	Dir         = "dir"         // directory
 	File        = "file"        // path of a file
 	URL         = "url"         // of session data
+	Function    = "function"    // of AWS Lambda
 	Detail      = "detail"      // what was found
 	Fix         = "fix"         // what to do about it
 	Authority   = "authority"   // that signs certificates
