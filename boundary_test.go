@@ -177,7 +177,9 @@ func TestBoundariesAreOfToday(t *testing.T) {
 	all := packages(t)
 	known := func(pattern string) bool {
 		return slices.ContainsFunc(all, func(p listedPackage) bool {
-			meant := func(path string) bool { return path == pattern || listed([]string{pattern}, path) || strings.HasPrefix(path, pattern+"/") }
+			meant := func(path string) bool {
+				return path == pattern || listed([]string{pattern}, path) || strings.HasPrefix(path, pattern+"/")
+			}
 			own := strings.HasPrefix(pattern, module)
 			return own && meant(p.ImportPath) || !own && slices.ContainsFunc(slices.Concat(p.Imports, p.TestImports, p.XTestImports), meant)
 		})

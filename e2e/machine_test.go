@@ -24,8 +24,8 @@ import (
 	"greenroom/internal/procs"
 )
 
-// said reports whether the server's log has all the words in one line.
-func (s *instance) said(words ...string) bool {
+// logged reports whether the server's log has all the words in one line.
+func (s *instance) logged(words ...string) bool {
 	s.t.Helper()
 	text, err := os.ReadFile(s.log())
 	if err != nil {
@@ -57,8 +57,8 @@ func (s *instance) held(title string) wire.Meeting {
 	return m
 }
 
-// ended ends a meeting and waits until nothing of it is left.
-func (s *instance) ended(m wire.Meeting) {
+// finish ends a meeting and waits until nothing of it is left.
+func (s *instance) finish(m wire.Meeting) {
 	s.t.Helper()
 	if _, err := s.api.End(s.t.Context(), m.ID); err != nil {
 		s.t.Fatal(err)
@@ -92,7 +92,7 @@ func TestHangupReloads(t *testing.T) {
 		if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 			t.Fatal(err)
 		}
-		s.until("the log to say "+strings.Join(words, " "), func(context.Context) bool { return s.said(words...) })
+		s.until("the log to say "+strings.Join(words, " "), func(context.Context) bool { return s.logged(words...) })
 	}
 	good := func(token string) bool {
 		_, err := with(token).List(t.Context(), client.Filter{})
@@ -147,7 +147,7 @@ func TestFirstProcess(t *testing.T) {
 		}
 		return true
 	})
-	s.ended(m)
+	s.finish(m)
 	first := s.children()[0] // the first process of the namespace; unshare is its parent and passes nothing on
 	if err := first.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
@@ -196,12 +196,12 @@ func TestProgramIsReplaced(t *testing.T) {
 	if err := os.Rename(next, s.built); err != nil {
 		t.Fatal(err)
 	}
-	s.ended(s.held("Replaced"))
+	s.finish(s.held("Replaced"))
 	if err := os.Remove(s.built); err != nil {
 		t.Fatal(err)
 	}
-	s.ended(s.held("Removed"))
-	s.within(2*patience, "the log to say so", func(context.Context) bool { return s.said("program's file was replaced", s.built, "version=") })
+	s.finish(s.held("Removed"))
+	s.within(2*patience, "the log to say so", func(context.Context) bool { return s.logged("program's file was replaced", s.built, "version=") })
 }
 
 // TestAuthorityOutOfTime: the local authority of a clock that was ahead, and one that ends soon, taken up by a start and by a
@@ -228,16 +228,16 @@ func TestAuthorityOutOfTime(t *testing.T) {
 	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	s.until("the authority to be renewed", func(context.Context) bool { return time.Until(s.authority().NotAfter) > 8760*time.Hour })
-	s.until("the log to say so", func(context.Context) bool { return s.said("authority has a new certificate", "greenroom trust") })
+	s.until("the authority to be renewed", func(context.Context) bool { return time.Until(s.localRoot().NotAfter) > 8760*time.Hour })
+	s.until("the log to say so", func(context.Context) bool { return s.logged("authority has a new certificate", "greenroom trust") })
 	if text := get(t, http.DefaultClient, "http://"+s.ports[0]+"/ca.pem"); !strings.Contains(text, string(must(os.ReadFile(filepath.Join(s.data, "ca.pem"))))) {
 		t.Error("/ca.pem is not the new one")
 	}
 	if text := get(t, http.DefaultClient, "http://"+s.ports[0]+"/metrics"); !strings.Contains(text, `greenroom_certificate_expiry_seconds{certificate="authority"}`) {
 		t.Error("no metric tells when the authority ends")
 	}
-	s.ended(s.held("Renewed"))
-	s.ended(m)
+	s.finish(s.held("Renewed"))
+	s.finish(m)
 }
 
 func must(text []byte, err error) []byte {
@@ -247,7 +247,7 @@ func must(text []byte, err error) []byte {
 	return text
 }
 
-func (s *instance) authority() *x509.Certificate {
+func (s *instance) localRoot() *x509.Certificate {
 	s.t.Helper()
 	block, _ := pem.Decode(must(os.ReadFile(filepath.Join(s.data, "ca.pem"))))
 	root, err := x509.ParseCertificate(block.Bytes)
@@ -265,13 +265,16 @@ func (s *instance) resign(from, until time.Time) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	fresh := *s.authority()
+	fresh := *s.localRoot()
 	fresh.NotBefore, fresh.NotAfter, fresh.SerialNumber = from, until, big.NewInt(time.Now().UnixNano())
 	der, err := x509.CreateCertificate(rand.Reader, &fresh, &fresh, key.(*ecdsa.PrivateKey).Public(), key)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	write(s.t, filepath.Join(s.data, "ca.pem"), string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})))
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	if err := os.WriteFile(filepath.Join(s.data, "ca.pem"), text, 0o600); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // TestFewOpenFiles: a soft limit is raised; a hard one is raised where that is allowed, and else the server does not start and says
@@ -293,8 +296,8 @@ func TestFewOpenFiles(t *testing.T) {
 				t.Errorf("%s inherited the low limit", cmdline(p.PID, 0))
 			}
 		}
-		s.ended(first)
-		s.ended(second)
+		s.finish(first)
+		s.finish(second)
 	})
 	t.Run("Hard", func(t *testing.T) {
 		t.Parallel()
@@ -346,7 +349,7 @@ func (s *instance) givenUp(title string, words ...string) {
 	}
 	failed := 0
 	for _, e := range events.Events {
-		if e.Kind != greenroom.EventFailed {
+		if e.Kind != string(greenroom.EventFailed) {
 			continue
 		}
 		failed++
@@ -392,5 +395,5 @@ func TestProgramIsUninstalled(t *testing.T) {
 	if now, ok := s.meeting(t.Context(), runs.ID); !ok || !all(now, greenroom.Ready) || now.Seats[0].Desktop.Attempt != 1 {
 		t.Error("a running desktop did not go on")
 	}
-	s.ended(runs)
+	s.finish(runs)
 }

@@ -104,7 +104,8 @@ func (a *Advancer) tellFaults(meeting string, faults []error) {
 			a.Measure(plan.Planning, 0, err)
 		}
 		if move, ok := errors.AsType[*plan.ForbiddenMoveError](err); ok {
-			a.Logger.Error("forbidden move was not made", logkey.Meeting, meeting, logkey.Seat, move.Seat, logkey.Attempt, move.Attempt, logkey.From, string(move.From), logkey.To, string(move.To))
+			a.Logger.Error("forbidden move was not made", logkey.Meeting, meeting, logkey.Seat, move.Seat, logkey.Attempt, move.Attempt,
+				logkey.From, string(move.From), logkey.To, string(move.To))
 			continue
 		}
 		a.Logger.Error("nothing was decided", logkey.Meeting, meeting, logkey.Err, err)

@@ -7,12 +7,13 @@ import (
 	"greenroom/internal/httpapi/wire"
 	"greenroom/internal/meetings"
 	"greenroom/internal/plan"
+	"greenroom/internal/timezone"
 )
 
 // meeting renders a meeting for its organiser.
 func (a *api) meeting(m greenroom.Meeting) wire.Meeting {
 	out := wire.Meeting{
-		ID: m.ID, Title: m.Title, StartsAt: m.StartsAt, EndsAt: m.EndsAt, TimeZone: m.TimeZone,
+		ID: m.ID, Title: m.Title, StartsAt: m.StartsAt, EndsAt: m.EndsAt, TimeZone: timezone.Today(m.TimeZone),
 		Blueprint: m.Blueprint.Name, State: m.State(), EndReason: known(m.EndReason), EndedAt: instant(m.EndedAt),
 		Version: m.Version, VideoURL: a.service.VideoURL(m), CreatedAt: m.CreatedAt, Seats: []wire.Seat{},
 		ParkedUntil: instant(m.ParkedUntil), ParkedReason: m.ParkedReason,

@@ -37,7 +37,7 @@ func (s *Service) UserData(m *greenroom.Meeting, seat *greenroom.Seat) ([]byte, 
 		data.User = m.Blueprint.Owner(seat.Role)
 	}
 	if !seat.Desktop.Launch.Together() { // what machines that start together are told is the same for all, and at every try
-		data.Title, data.Role = m.Title, seat.Role
+		data.Title, data.Role = plaintext.Clean(m.Title), seat.Role
 	}
 	if !m.Blueprint.Reports() { // nobody will enrol: the image's own script tells its desktop server
 		data.VerifyURL = s.verifyURL(m.Handle(seat), "")

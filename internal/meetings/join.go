@@ -10,6 +10,7 @@ import (
 	"greenroom"
 	"greenroom/internal/backoff"
 	"greenroom/internal/dcv"
+	"greenroom/internal/timezone"
 )
 
 // Standing tells a participant where the seat stands. It changes nothing: link previews fetch links.
@@ -158,7 +159,7 @@ func (s *Service) stand(ctx context.Context, m *greenroom.Meeting, seat *greenro
 	d := &seat.Desktop
 	st := Standing{
 		Meeting: m.ID, Title: m.Title, Seat: seat.ID, Role: seat.Role, Name: seat.Name, State: m.State(), Phase: d.Phase, EndReason: m.EndReason,
-		StartsAt: m.StartsAt, EndsAt: m.EndsAt, TimeZone: m.TimeZone, OpensAt: m.LaunchAt(), VideoURL: s.VideoURL(*m),
+		StartsAt: m.StartsAt, EndsAt: m.EndsAt, TimeZone: timezone.Today(m.TimeZone), OpensAt: m.LaunchAt(), VideoURL: s.VideoURL(*m),
 	}
 	if m.EndReason != "" {
 		st.Message = m.EndReason.Words().Participant

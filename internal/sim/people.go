@@ -143,6 +143,7 @@ func (l *life) changeSeat(t *thread, b *book) {
 	seat, what := present[l.rng.IntN(len(present))].ID, l.rng.IntN(3)
 	role := l.blueprint.Seats[l.rng.IntN(len(l.blueprint.Seats))]
 	force := l.rng.IntN(2) == 0
+	b.forced = force
 	err := t.do("edit", b, func(p *process) (err error) {
 		switch what {
 		case 0:

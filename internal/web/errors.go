@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -39,6 +40,10 @@ func (w *Web) page(h func(http.ResponseWriter, *http.Request) error) http.Handle
 			p = explainJoin(err, p)
 		}
 		p.Now, p.SignedIn = time.Now(), w.signedIn(r)
+		if p.Status == http.StatusInternalServerError && errors.Is(r.Context().Err(), context.Canceled) {
+			rw.WriteHeader(httpx.ClientGone.Status)
+			return
+		}
 		if p.Status >= 500 && r.Context().Err() == nil {
 			// The path and never the query: join keys live there.
 			w.log.ErrorContext(r.Context(), "page failed", logkey.Method, r.Method, logkey.Path, r.URL.Path, logkey.Err, err)

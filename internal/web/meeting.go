@@ -271,7 +271,7 @@ func waitingSentence(m *greenroom.Meeting) string {
 var eventTones = map[greenroom.EventKind]tone{
 	greenroom.EventScheduled: calm, greenroom.EventChanged: calm, greenroom.EventPhase: calm, greenroom.EventEnrolled: calm, greenroom.EventVerified: calm,
 	greenroom.EventDisconnected: calm, greenroom.EventRequested: calm, greenroom.EventSessionData: calm, greenroom.EventProblemOver: calm,
-	greenroom.EventKeyReissued: calm, greenroom.EventResumed: calm,
+	greenroom.EventKeyReissued: calm, greenroom.EventReplaced: calm, greenroom.EventResumed: calm,
 	greenroom.EventReady: good, greenroom.EventConnected: good, greenroom.EventEntered: good,
 	greenroom.EventRetry: busy, greenroom.EventProblem: busy, greenroom.EventEnding: busy, greenroom.EventParked: busy, greenroom.EventSweptInstance: busy,
 	greenroom.EventFailed: bad, greenroom.EventInstanceLost: bad, greenroom.EventRefused: bad,

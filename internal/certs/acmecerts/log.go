@@ -5,6 +5,8 @@ import (
 	"log/slog"
 
 	"go.uber.org/zap/zapcore"
+
+	"greenroom/internal/logkey"
 )
 
 // slogCore lets certmagic, which logs through zap, log through slog.
