@@ -43,9 +43,9 @@ blueprints:
       student: {count: 12, max: 40, screen: 1024x768}
 ` + "```" + `
 
-What a blueprint says of a role: its ` + "`count`" + ` is how many seats of it a meeting has whose organiser names none (1; 0 is none),
-` + "`max`" + ` how many it can have at most (as many as ` + "`max_seats`" + ` allows). ` + "`screen`" + `, ` + "`applications`" + `, and with ` + "`ec2`" + ` ` + "`image`" + `
-and ` + "`instance_types`" + ` are for the desktops of that role, in place of the blueprint's. A number alone is the count.
+A role has a ` + "`count`" + `, the number of its seats in a meeting whose organiser names none (1 by default; 0 means none), and a ` + "`max`" + `, the most that it can have (by default as many as ` + "`max_seats`" + ` allows).
+` + "`screen`" + `, ` + "`applications`" + `, and with ` + "`ec2`" + ` ` + "`image`" + ` and ` + "`instance_types`" + ` apply to the desktops of that role, in place of the blueprint's.
+A number alone is the count.
 `)
 	b.WriteString(`
 A secret (database, and what the table calls one) is written as it is, or says where it is kept: ` + "`file:/path`" + `, or ` + "`secret://aws/name-or-arn`" + ` for AWS Secrets Manager, with ` + "`#key`" + ` for one value of a JSON object.
