@@ -14,6 +14,8 @@ if [ "$want" = test ] || [ "$want" = bench ]; then
   PATH=$PATH:/usr/sbin type -P ip >/dev/null || programs+=(ip:iproute2) # network namespaces: machines of their own, and cables to pull
   PATH=$PATH:/usr/sbin type -P nginx >/dev/null || programs+=(nginx:nginx-light) # the proxies that docs/proxies.md has examples for
   programs+=(caddy:caddy)
+  { type -P gcc || type -P cc || type -P clang; } >/dev/null || programs+=(gcc:gcc libc6-dev:libc6-dev) # the race detector wants a C compiler
+  python3 -c 'import ensurepip, venv' 2>/dev/null || programs+=(python3-venv:python3-venv)
   # One name server is enough; both packages keep it out of an ordinary user's PATH.
   { PATH=$PATH:/usr/sbin type -P knotd || PATH=$PATH:/usr/sbin type -P named; } >/dev/null || programs+=(knotd:knot)
   # The package keeps the server out of PATH. The tests start servers of their own on free ports; the cluster that installing
