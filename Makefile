@@ -6,7 +6,7 @@ SHELL := bash
 # The version comes from git. In a tree that git does not answer for (an archive, somebody else's clone) the build goes on without.
 export GOFLAGS := $(GOFLAGS) -buildvcs=$(shell git status --porcelain >/dev/null 2>&1 && echo auto || echo false)
 
-.PHONY: help demo dev build agents aws-package assets test test-go test-browser check fmt lint bench simulate mutations chaos clean
+.PHONY: help demo dev build agents aws-package assets test test-go test-browser check fmt lint pictures bench simulate mutations chaos clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -59,6 +59,10 @@ fmt: ## Format the Go code
 
 lint: ## Run the linters of .golangci.yaml
 	go tool -modfile=tools.mod golangci-lint run
+
+pictures: build ## Make the pictures of README.md from a meeting with real desktops
+	@scripts/setup.sh test
+	@scripts/pictures.sh
 
 bench: assets ## Run the benchmarks; each prints its figure beside that of a peer measured in the same run
 	@scripts/setup.sh bench

@@ -101,13 +101,14 @@ const (
 	RemovedNoShow      RemovalReason = "no_show"     // nobody used it in time
 	RemovedRescheduled RemovalReason = "rescheduled" // the meeting moved to a later time
 	RemovedSeat        RemovalReason = "seat_removed"
+	RemovedReplaced    RemovalReason = "replaced"   // the organiser asked for a new one
 	RemovedKillTime    RemovalReason = "kill_after" // the machine reached its maximum age
 	RemovedFailed      RemovalReason = "failed"
 )
 
 // RemovalReasons lists every removal reason, each once: those of a desktop, and those of its meeting's end.
 func RemovalReasons() []RemovalReason {
-	out := []RemovalReason{RemovedNoShow, RemovedRescheduled, RemovedSeat, RemovedKillTime, RemovedFailed}
+	out := []RemovalReason{RemovedNoShow, RemovedRescheduled, RemovedSeat, RemovedReplaced, RemovedKillTime, RemovedFailed}
 	for _, end := range EndReasons() {
 		if r := RemovalReason(end); !slices.Contains(out, r) {
 			out = append(out, r)

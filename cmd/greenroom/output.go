@@ -107,7 +107,7 @@ func (p *program) printMeeting(m wire.Meeting) error {
 }
 
 func printSeat(w io.Writer, s wire.Seat) {
-	fmt.Fprintf(w, "\n%s", clean(s.Role))
+	fmt.Fprintf(w, "\n%s", clean(s.ID))
 	if s.Name != "" {
 		fmt.Fprintf(w, ": %s", clean(s.Name))
 	}

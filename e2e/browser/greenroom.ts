@@ -174,7 +174,7 @@ export function colours(page: Page): Promise<number> {
     if (!canvas || !context || !canvas.width) return 0;
     const pixels = new Uint32Array(context.getImageData(0, 0, canvas.width, canvas.height).data.buffer);
     return new Set(pixels).size;
-  });
+  }).catch((e: Error) => (/navigation|context was destroyed/.test(e.message) ? 0 : Promise.reject(e))); // the page is still on its way
 }
 
 // schedule fills in the form for a meeting that starts now and returns its page.

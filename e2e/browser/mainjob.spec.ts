@@ -46,7 +46,7 @@ test("from the form to the desktop and out again", async ({ greenroom, people })
     await expect(page.getByText(/organiser has ended this meeting|ended by the organiser/i).first()).toBeVisible({ timeout: 40_000 });
   }
   await until("every process of the desktops to be gone", () => running(greenroom.data).length === 0);
-  expect(existsSync(path.join(greenroom.data, "desktops", instance))).toBe(false);
+  await until("their files to be gone", () => !existsSync(path.join(greenroom.data, "desktops", instance)));
 });
 
 test("a cancelled meeting's lobby says so", async ({ greenroom, people }) => {

@@ -65,6 +65,7 @@ func (c Config) judge(bad *greenroom.InvalidError) {
 		bad.Add("video_url", "must hold {id}, or every meeting would have the same room")
 	}
 	c.judgeAccess(bad)
+	c.judgeSeats(bad)
 	oneOf(bad, "log_level", c.LogLevel, "debug", "info", "warn", "error")
 	c.judgeDNS(bad)
 	c.judgeSecrets(bad)
@@ -74,14 +75,34 @@ func (c Config) judge(bad *greenroom.InvalidError) {
 		prefix := "blueprints." + b.Name
 		oneOf(bad, prefix+".provider", b.Provider, greenroom.Providers()...)
 		judgeDesktop(bad, prefix, b)
-		for i, app := range b.Applications {
-			if strings.TrimSpace(app) == "" || len(app) > 1000 || strings.ContainsAny(app, "\x00\n") {
-				bad.Add(fmt.Sprintf("%s.applications[%d]", prefix, i), "must be one command line of at most 1000 bytes")
-			}
+		judgeApplications(bad, prefix, b.Applications)
+		for _, r := range b.Roles {
+			judgeApplications(bad, prefix+".seats."+r.Name, r.Applications)
 		}
 		b.Validate(prefix, bad)
 	}
 	c.AWS.judge(bad)
+}
+
+func judgeApplications(bad *greenroom.InvalidError, prefix string, applications []string) {
+	for i, app := range applications {
+		if strings.TrimSpace(app) == "" || len(app) > 1000 || strings.ContainsAny(app, "\x00\n") {
+			bad.Add(fmt.Sprintf("%s.applications[%d]", prefix, i), "must be one command line of at most 1000 bytes")
+		}
+	}
+}
+
+// judgeSeats judges how many seats meetings have.
+func (c Config) judgeSeats(bad *greenroom.InvalidError) {
+	if c.MaxSeats < 1 || c.MaxSeats > greenroom.MaxRoleCount {
+		bad.Add("max_seats", "must be from 1 to %d, and is %d", greenroom.MaxRoleCount, c.MaxSeats)
+		return
+	}
+	for _, b := range c.Blueprints {
+		if n := len(b.DefaultSeats()); n > c.MaxSeats {
+			bad.Add("blueprints."+b.Name+".seats", "the counts are %d seats together, and a meeting has at most %d (max_seats)", n, c.MaxSeats)
+		}
+	}
 }
 
 // judgeDesktop joins what a machine can be with who makes it: this machine's desktops run greenroom's agent and speak noVNC.

@@ -49,6 +49,8 @@ type Options struct {
 	Names Names
 	// Certificates of other issuers than the local authority.
 	Certificates Certificates
+	// Lasting are certificates in the data directory and in the files of the configuration that are good for a time.
+	Lasting []Lasting
 	// Trusted reports whether the local authority is trusted by this machine's browsers; nil where it signs nothing that they see.
 	Trusted func(ctx context.Context) (bool, error)
 }
@@ -67,7 +69,8 @@ func Check(ctx context.Context, o Options) []Finding {
 	go func() { zone <- o.Names.check(ctx) }()
 	running, server := serverFinding(ctx, o)
 	out := programs(o.Applications)
-	out = append(out, dataDir(o.DataDir), clock(ctx, o), loopback(ctx))
+	out = append(out, dataDir(o.DataDir), screens("/tmp"), clock(ctx, o), loopback(ctx))
+	out = append(out, bounds()...)
 	out = append(out, ports(ctx, o, running)...)
 	if o.Names.Zone == "" {
 		out = append(out, names(ctx, o.Zone))
@@ -76,6 +79,7 @@ func Check(ctx context.Context, o Options) []Finding {
 	if o.Trusted != nil {
 		out = append(out, authority(ctx, o))
 	}
+	out = append(out, lasting(o.Lasting, time.Now())...)
 	out = append(out, o.Certificates.check(ctx)...)
 	out = append(out, server)
 	if running {

@@ -12,6 +12,7 @@ import (
 
 	"greenroom"
 	"greenroom/internal/httpx"
+	"greenroom/internal/logkey"
 	"greenroom/internal/sse"
 )
 
@@ -69,7 +70,7 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request, in *watchInput) erro
 			return err
 		case err != nil:
 			if ctx.Err() == nil && !errors.Is(err, sse.ErrGone) {
-				a.log.ErrorContext(ctx, "watch ended", "meeting", in.ID, "err", err)
+				a.log.ErrorContext(ctx, "watch ended", logkey.Meeting, in.ID, logkey.Err, err)
 			}
 			return nil
 		case over, a.hub == nil:

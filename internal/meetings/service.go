@@ -44,6 +44,7 @@ type Options struct {
 	Links      Links
 	Logger     *slog.Logger
 	Identify   func(document, signature string) (MachineIdentity, error) // checks what AWS signed for a machine; nil: no machine of EC2 may enrol
+	MaxSeats   int                                                       // of one meeting; 0 is DefaultMaxSeats
 	Account    func() string                                             // the AWS account of machines; empty: not known, and not compared; nil: never known
 	Now        func() time.Time                                          // nil is time.Now; a simulation has its own
 	ProofWait  time.Duration                                             // how long Enter waits for a proof that has expired; 0: not at all
@@ -80,11 +81,11 @@ type Links struct {
 
 // JoinURL is a seat's secret link.
 func (s *Service) JoinURL(m greenroom.Meeting, seat greenroom.Seat) string {
-	return s.lobbyURL(m.ID, seat.Role) + "?key=" + url.QueryEscape(seat.Key)
+	return s.lobbyURL(m.ID, seat.ID) + "?key=" + url.QueryEscape(seat.Key)
 }
 
-func (s *Service) lobbyURL(id, role string) string {
-	return s.Links.PublicURL + "/join/" + id + "/" + role
+func (s *Service) lobbyURL(id, seat string) string {
+	return s.Links.PublicURL + "/join/" + id + "/" + seat
 }
 
 // VideoURL is the address of the meeting's video room, "" if there is none.

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"greenroom"
+	"greenroom/internal/logkey"
 )
 
 const (
@@ -138,9 +139,9 @@ func (v *Value) again(ctx context.Context) {
 	}
 	switch {
 	case err != nil && fault != v.fault:
-		v.store.o.Logger.Error("secret could not be read again; the one before stays in use", "key", v.key, "err", err)
+		v.store.o.Logger.Error("secret could not be read again; the one before stays in use", logkey.Setting, v.key, logkey.Err, err)
 	case err == nil && before != *v.current.Load():
-		v.store.o.Logger.Info("secret was rotated", "key", v.key)
+		v.store.o.Logger.Info("secret was rotated", logkey.Setting, v.key)
 	}
 	v.fault = fault
 }

@@ -133,7 +133,11 @@ func (l *life) arrange() {
 func (l *life) makeBlueprint() greenroom.Blueprint {
 	b := greenroom.DefaultBlueprint()
 	b.Provider = "sim"
-	b.Seats = []string{"teacher", "student", "guest"}[:1+l.rng.IntN(3)]
+	var roles []greenroom.Role
+	for _, name := range []string{"teacher", "student", "guest"}[:1+l.rng.IntN(3)] {
+		roles = append(roles, greenroom.Role{Name: name, Count: 1 + l.rng.IntN(4)/3*l.rng.IntN(3), Max: 4}) // mostly one
+	}
+	b.SetRoles(roles)
 	if l.rng.IntN(2) == 0 {
 		b.Protocol, b.Agent = "dcv", "none"
 	}

@@ -41,7 +41,7 @@ func (r *rude) Update(ctx context.Context, m greenroom.Meeting, events []greenro
 		if r.before != nil {
 			r.before()
 		}
-		if now, err := r.Store.Meeting(ctx, m.ID); err != nil {
+		if now, err := r.Meeting(ctx, m.ID); err != nil {
 			return m, err
 		} else if _, err := r.Store.Update(ctx, now, nil); err != nil {
 			return m, err

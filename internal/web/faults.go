@@ -85,13 +85,25 @@ func (f scheduleForm) Summary() summary {
 	fields := append([]field{{"title", "title", "Title"}}, whenFieldsOf("")...)
 	fields = append(fields, field{"blueprint", "blueprint", "Kind of desktop"})
 	for _, b := range f.Blueprints {
-		for _, s := range b.Seats {
-			if b.Current {
-				fields = append(fields, field{s.At + ".name", s.Field + ".name", roleWord(s.Role) + "’s name"}, field{s.At + ".email", s.Field + ".email", roleWord(s.Role) + "’s e-mail"})
-			}
+		if b.Current {
+			fields = append(fields, b.fields()...)
 		}
 	}
 	return summarise(f.Notice, f.Errors, fields)
+}
+
+// fields are those of the people, in the order of the page.
+func (c blueprintChoice) fields() []field {
+	var out []field
+	for _, role := range c.Roles {
+		for _, row := range role.Rows {
+			if row.At != "" {
+				who := roleWord(role.Role) + row.Number
+				out = append(out, field{row.At + ".name", row.ID + ".name", who + "’s name"}, field{row.At + ".email", row.ID + ".email", who + "’s e-mail"})
+			}
+		}
+	}
+	return out
 }
 
 // Summary is what stands above the form if it was not taken.

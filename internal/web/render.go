@@ -74,6 +74,7 @@ func (v *renderer) funcs() template.FuncMap {
 		"relative":      relative,
 		"roughly":       roughly,
 		"roleWord":      roleWord,
+		"seatActions":   newSeatActions,
 		"shortDay":      func(t time.Time, zoneName string) string { return t.In(zone(zoneName)).Format("Mon 2 Jan") },
 		"clockSeconds":  func(t time.Time, zoneName string) string { return t.In(zone(zoneName)).Format("15:04:05") },
 		"measured":      measured,

@@ -15,8 +15,8 @@ import (
 	"net/http/httputil"
 	"time"
 
-	"greenroom"
 	"greenroom/internal/access"
+	"greenroom/internal/access/backend"
 	"greenroom/internal/access/connlimit"
 	"greenroom/internal/httpx"
 	"greenroom/internal/meetings"
@@ -52,7 +52,6 @@ const (
 	maxBody    = 1 << 20
 	maxToken   = 512
 	maxStreams = 64 // HTTP/2 requests of one connection at once
-	maxPerWay  = 32 // connections to one desktop on behalf of one client, WebSockets aside
 )
 
 // Bounds of the checks of tokens: at once, and that wait for their turn.
@@ -76,17 +75,15 @@ type Gateway struct {
 
 // New returns a gateway.
 func New(o Options) *Gateway {
-	o.Port = cmp.Or(o.Port, greenroom.DesktopPort)
 	o.MaxConns = cmp.Or(o.MaxConns, 4096)
 	o.MaxPerClient = cmp.Or(o.MaxPerClient, 256)
 	o.HeaderTime = cmp.Or(o.HeaderTime, 10*time.Second)
 	o.BodyTime = cmp.Or(o.BodyTime, 30*time.Second)
 	o.IdleTime = cmp.Or(o.IdleTime, time.Minute)
-	o.DialTime = cmp.Or(o.DialTime, 5*time.Second)
 	o.Drain = cmp.Or(o.Drain, 3*time.Second)
 	g := &Gateway{o: o, checks: connlimit.NewTurns(maxChecks, maxWaiting), wrong: httpx.NewGuesses(time.Second/2, 30),
 		pool: connlimit.NewPool(connlimit.Limits{All: o.MaxConns, Each: o.MaxPerClient, PerProof: o.MaxPerClient, Reserve: o.MaxConns / 4})}
-	g.back = g.transport()
+	g.back = backend.Transport(backend.Options{Port: o.Port, DialTime: o.DialTime})
 	g.proxy = g.newProxy()
 	return g
 }

@@ -13,6 +13,8 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"time"
+
+	"greenroom/internal/logkey"
 )
 
 // Keeper has the gateway's key, which never leaves the process, and keeps a certificate for it. A renewed one is used from the next
@@ -59,7 +61,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 		}
 		if err := k.renew(ctx); err != nil && ctx.Err() == nil {
 			leaf := k.current.Load().Leaf
-			k.Logger.ErrorContext(ctx, "the gateway's certificate could not be renewed", "until", leaf.NotAfter, "err", err)
+			k.Logger.ErrorContext(ctx, "the gateway's certificate could not be renewed", logkey.Until, leaf.NotAfter, logkey.Err, err)
 			wait = again
 			continue
 		}

@@ -10,6 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"greenroom/internal/logkey"
 	"greenroom/internal/meetings"
 )
 
@@ -71,7 +72,7 @@ func (g *Gateway) refuse(w http.ResponseWriter, status int, m message) {
 	}
 	w.WriteHeader(status)
 	if err := page.Execute(w, m); err != nil {
-		g.o.Logger.Debug("page not sent", "err", err)
+		g.o.Logger.Debug("page not sent", logkey.Err, err)
 	}
 }
 

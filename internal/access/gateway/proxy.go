@@ -7,19 +7,18 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"strings"
-	"sync"
 	"time"
 
 	"greenroom/internal/access"
+	"greenroom/internal/access/backend"
 	"greenroom/internal/httpx"
+	"greenroom/internal/logkey"
 	"greenroom/internal/meetings"
 )
 
 // target finds the desktop of a request on its way there.
 type target struct {
-	way    meetings.Way
-	client string // address and port of the participant
-	local  string // that the participant connected to
+	backend.Target
 
 	base   context.Context     // of the gateway, which outlives the request
 	writer http.ResponseWriter // of a WebSocket's request
@@ -35,9 +34,9 @@ func targetOf(ctx context.Context) target { return ctx.Value(targetKey{}).(targe
 
 // pass sends the request to the desktop and its answer back.
 func (g *Gateway) pass(w http.ResponseWriter, r *http.Request, way meetings.Way) {
-	t := target{way: way, client: r.RemoteAddr}
+	t := target{Target: backend.Target{Way: way, Client: r.RemoteAddr}}
 	if local, ok := r.Context().Value(http.LocalAddrContextKey).(interface{ String() string }); ok {
-		t.local = local.String()
+		t.Local = local.String()
 	}
 	if r.Header.Get("Upgrade") != "" {
 		if !g.sockets.Enter() {
@@ -56,12 +55,12 @@ func (g *Gateway) pass(w http.ResponseWriter, r *http.Request, way meetings.Way)
 		r.Body = &timedBody{w, http.MaxBytesReader(w, r.Body, maxBody)}
 	}
 	g.counts.Pass()
-	g.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), targetKey{}, t)))
+	g.proxy.ServeHTTP(w, r.WithContext(backend.With(context.WithValue(r.Context(), targetKey{}, t), t.Target)))
 }
 
 func (g *Gateway) newProxy() *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
-		Transport: g.back, Rewrite: rewrite, ModifyResponse: g.answered, ErrorHandler: g.unanswered, BufferPool: &buffers{},
+		Transport: g.back, Rewrite: rewrite, ModifyResponse: g.answered, ErrorHandler: g.unanswered, BufferPool: &backend.Buffers{},
 		ErrorLog: slog.NewLogLogger(g.o.Logger.Handler(), slog.LevelDebug),
 	}
 }
@@ -73,7 +72,7 @@ var claims = []string{"X-Real-Ip", "X-Client-Ip", "X-Cluster-Client-Ip", "X-Orig
 // rewrite makes the request that the desktop gets.
 func rewrite(p *httputil.ProxyRequest) {
 	t := targetOf(p.In.Context())
-	p.Out.URL.Scheme, p.Out.URL.Host = "https", poolKey(t.way.Hostname, httpx.ClientAddr(p.In))
+	p.Out.URL.Scheme, p.Out.URL.Host = "https", backend.Host(t.Way.Hostname, httpx.ClientAddr(p.In))
 	p.Out.Host = p.In.Host
 	for _, name := range claims {
 		p.Out.Header.Del(name)
@@ -128,12 +127,12 @@ func (g *Gateway) unanswered(w http.ResponseWriter, r *http.Request, err error) 
 	}
 	t := targetOf(r.Context())
 	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		g.o.Logger.DebugContext(r.Context(), "request too large", "name", t.way.Hostname, "limit", tooLarge.Limit)
-		g.refuse(w, http.StatusRequestEntityTooLarge, message{Heading: "That is too much", Text: "A request may hold 1 MiB.", Way: t.way})
+		g.o.Logger.DebugContext(r.Context(), "request too large", logkey.Name, t.Way.Hostname, logkey.Limit, tooLarge.Limit)
+		g.refuse(w, http.StatusRequestEntityTooLarge, message{Heading: "That is too much", Text: "A request may hold 1 MiB.", Way: t.Way})
 		return
 	}
 	if errors.Is(err, errSlow) {
-		g.refuse(w, http.StatusRequestTimeout, message{Heading: "That took too long", Text: "The connection is too slow for this request.", Way: t.way})
+		g.refuse(w, http.StatusRequestTimeout, message{Heading: "That took too long", Text: "The connection is too slow for this request.", Way: t.Way})
 		return
 	}
 	if r.Context().Err() != nil { // the participant has gone
@@ -141,24 +140,10 @@ func (g *Gateway) unanswered(w http.ResponseWriter, r *http.Request, err error) 
 		return
 	}
 	g.counts.Refuse(access.Unreachable)
-	g.o.Logger.WarnContext(r.Context(), "desktop did not answer", "name", t.way.Hostname, "address", t.way.Address, "err", err)
-	m := message{Heading: "Your desktop does not answer", Text: "It may be starting, or ending.", Way: t.way, Retry: true}
-	if errors.Is(err, errOtherKey) {
-		m = message{Heading: "Something else answers in your desktop's place", Text: "You were kept away from it, and nothing of yours was sent there. Tell the organiser.", Way: t.way}
+	g.o.Logger.WarnContext(r.Context(), "desktop did not answer", logkey.Name, t.Way.Hostname, logkey.Address, t.Way.Address, logkey.Err, err)
+	m := message{Heading: "Your desktop does not answer", Text: "It may be starting, or ending.", Way: t.Way, Retry: true}
+	if errors.Is(err, backend.ErrOtherKey) {
+		m = message{Heading: "Something else answers in your desktop's place", Text: "You were kept away from it, and nothing of yours was sent there. Tell the organiser.", Way: t.Way}
 	}
 	g.refuse(w, http.StatusBadGateway, m)
 }
-
-// buffers are what bodies are copied through.
-type buffers struct{ pool sync.Pool }
-
-const bufferSize = 32 << 10
-
-func (b *buffers) Get() []byte {
-	if p, ok := b.pool.Get().(*[bufferSize]byte); ok {
-		return p[:]
-	}
-	return new([bufferSize]byte)[:]
-}
-
-func (b *buffers) Put(p []byte) { b.pool.Put((*[bufferSize]byte)(p)) }

@@ -33,6 +33,10 @@ const (
 	Observer = "observer" // sees and hears
 )
 
+// SessionCookie holds the id of a session with a noVNC desktop's agent. The prefix makes browsers insist on Secure, Path=/ and that
+// very host.
+const SessionCookie = "__Host-greenroom"
+
 // UserData is what a machine is told at birth. It is readable by whoever uses the machine, so it
 // holds one secret only, which is worth nothing once the agent has enrolled.
 type UserData struct {

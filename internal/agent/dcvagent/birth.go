@@ -15,6 +15,7 @@ import (
 	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/agent/link"
 	"greenroom/internal/backoff"
+	"greenroom/internal/logkey"
 )
 
 // birth is what the machine knows of itself.
@@ -36,7 +37,7 @@ func learn(ctx context.Context, cfg Config) (birth, error) {
 		}
 		if last != err.Error() && ctx.Err() == nil {
 			last = err.Error()
-			cfg.Logger.Warn("user data not read; trying again", "err", err)
+			cfg.Logger.Warn("user data not read; trying again", logkey.Err, err)
 		}
 		if !pause.Wait(ctx) {
 			return birth{}, err

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"greenroom/internal/logkey"
 )
 
 // marks are how long before the end the participant is told of it.
@@ -99,6 +101,6 @@ func timeLeft(left time.Duration) string {
 func (a *agent) tell(ctx context.Context, text string) {
 	s, _ := a.session.Get()
 	if err := show(ctx, s.owner, a.environ(), text); err != nil && ctx.Err() == nil {
-		a.Logger.Warn("participant not notified", "err", err)
+		a.Logger.Warn("participant not notified", logkey.Err, err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/backoff"
+	"greenroom/internal/logkey"
 )
 
 // Why a desktop ends by itself. Both are a good end.
@@ -57,7 +58,7 @@ func (r *Reporter) Run(ctx context.Context) error {
 			continue
 		default:
 			if !away && ctx.Err() == nil {
-				r.Logger.Warn("report not sent; waiting for the control plane", "err", err)
+				r.Logger.Warn("report not sent; waiting for the control plane", logkey.Err, err)
 				pause.Reset()
 			}
 			away, heard = true, nil

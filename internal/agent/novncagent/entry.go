@@ -2,8 +2,6 @@ package novncagent
 
 import (
 	"context"
-	"html/template"
-	"io/fs"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -14,11 +12,10 @@ import (
 	"greenroom/internal/access/connlimit"
 	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/agent/link"
+	"greenroom/internal/agent/novncagent/static"
 	"greenroom/internal/dcv"
+	"greenroom/internal/logkey"
 )
-
-// cookieOfSession holds a session's id. The prefix makes browsers insist on Secure, Path=/ and this very host.
-const cookieOfSession = "__Host-greenroom"
 
 // enteredQuery marks the request that follows a good token: without a session it shows that the cookie was not kept.
 const enteredQuery = "entered"
@@ -31,8 +28,6 @@ const proofOfSession = "session"
 
 // maxToken bounds what is handed to the verifier.
 const maxToken = 512
-
-var pages = template.Must(template.ParseFS(static, "static/*.html"))
 
 // sessions are the browsers that came in with a good token. They live as long as the desktop.
 type sessions struct {
@@ -70,7 +65,7 @@ func (s *sessions) add() string {
 // of reports whether the request is of a session. The ids are random and long: looking one up tells nothing
 // about the others.
 func (s *sessions) of(r *http.Request) bool {
-	cookie, err := r.Cookie(cookieOfSession)
+	cookie, err := r.Cookie(agentapi.SessionCookie)
 	if err != nil {
 		return false
 	}
@@ -96,7 +91,7 @@ func (s *server) home(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/", http.StatusSeeOther)
 		return
 	case !in && entered && s.sessions.justAdded():
-		s.render(w, http.StatusUnauthorized, "message.html", page{Title: s.title, Role: s.role, ReturnURL: s.returnURL(), Back: true,
+		s.render(w, http.StatusUnauthorized, "message.html", static.Page{Title: s.title, Role: s.role, ReturnURL: s.returnURL(), Back: true,
 			Heading: "Your browser blocks cookies", Message: "The desktop let you in, and your browser did not keep the cookie that shows it. " +
 				"Allow cookies for this site in the browser's settings, then go back to the lobby and enter again."})
 		return
@@ -105,12 +100,12 @@ func (s *server) home(w http.ResponseWriter, r *http.Request) {
 			"This page was opened without a token, and a token is what the lobby gives you. Go there and choose Enter.")
 		return
 	}
-	if _, err := fs.Stat(static, "static/dist/desktop.js"); err != nil {
+	if !static.Built() {
 		s.refuse(w, http.StatusInternalServerError, "This build has no desktop page",
 			"The page's scripts are not part of this binary. Run make build, and start greenroom again.")
 		return
 	}
-	s.render(w, http.StatusOK, "desktop.html", page{Title: s.title, Role: s.role, ReturnURL: s.returnURL()})
+	s.render(w, http.StatusOK, "desktop.html", static.Page{Title: s.title, Role: s.role, ReturnURL: s.returnURL()})
 }
 
 // enter checks the token by asking the verifier, exactly as a DCV server does, and makes a session of it. The
@@ -131,7 +126,7 @@ func (s *server) enter(w http.ResponseWriter, r *http.Request, token string) {
 	ok, message, err := s.verify(ctx, token, from.Addr().Unmap().WithZone("").String())
 	done()
 	if err != nil {
-		s.logger.Warn("token could not be checked", "err", err)
+		s.logger.Warn("token could not be checked", logkey.Err, err)
 		s.wait(w, r, "The control plane cannot be reached", "Your token could not be checked just now. The desktop is running, and nothing is lost.")
 		return
 	}
@@ -143,7 +138,7 @@ func (s *server) enter(w http.ResponseWriter, r *http.Request, token string) {
 		return
 	}
 	connlimit.Prove(r.Context(), proofOfSession)
-	http.SetCookie(w, &http.Cookie{Name: cookieOfSession, Value: s.sessions.add(), Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	http.SetCookie(w, &http.Cookie{Name: agentapi.SessionCookie, Value: s.sessions.add(), Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
 	http.Redirect(w, r, "/?"+enteredQuery, http.StatusSeeOther)
 }
 
@@ -157,33 +152,22 @@ func (s *server) verify(ctx context.Context, token, client string) (ok bool, mes
 	return ok, message, err
 }
 
-// page is what the templates show.
-type page struct {
-	Title     string // of the meeting
-	Role      string
-	Heading   string
-	Message   string
-	ReturnURL string
-	Retry     string // address to try again by itself
-	Back      bool   // the lobby is the page before this one: its address has the key
-}
-
 func (s *server) refuse(w http.ResponseWriter, status int, heading, message string) {
-	s.render(w, status, "message.html", page{Title: s.title, Role: s.role, Heading: heading, Message: message, ReturnURL: s.returnURL()})
+	s.render(w, status, "message.html", static.Page{Title: s.title, Role: s.role, Heading: heading, Message: message, ReturnURL: s.returnURL()})
 }
 
 // wait is a page that tries again by itself.
 func (s *server) wait(w http.ResponseWriter, r *http.Request, heading, message string) {
 	w.Header().Set("Retry-After", "2")
-	s.render(w, http.StatusServiceUnavailable, "message.html", page{Title: s.title, Role: s.role, Heading: heading,
+	s.render(w, http.StatusServiceUnavailable, "message.html", static.Page{Title: s.title, Role: s.role, Heading: heading,
 		Message: message, Retry: r.URL.RequestURI(), ReturnURL: s.returnURL()})
 }
 
-func (s *server) render(w http.ResponseWriter, status int, name string, p page) {
+func (s *server) render(w http.ResponseWriter, status int, name string, p static.Page) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
-	if err := pages.ExecuteTemplate(w, name, p); err != nil {
-		s.logger.Debug("page not sent", "err", err)
+	if err := static.Pages.ExecuteTemplate(w, name, p); err != nil {
+		s.logger.Debug("page not sent", logkey.Err, err)
 	}
 }
 

@@ -3,10 +3,8 @@ package novncagent
 import (
 	"context"
 	"crypto/tls"
-	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -18,6 +16,7 @@ import (
 	"greenroom/internal/access/connlimit"
 	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/agent/link"
+	"greenroom/internal/agent/novncagent/static"
 )
 
 // Bounds of what is served.
@@ -34,9 +33,6 @@ const (
 	headerTime  = 10 * time.Second
 	idleTime    = time.Minute
 )
-
-//go:embed all:static/dist static/*.html
-var static embed.FS
 
 // server gives the desktop to its participant.
 type server struct {
@@ -109,11 +105,7 @@ func (s *server) routes() http.Handler {
 	mux.HandleFunc("GET /status", s.status)
 	mux.HandleFunc("GET /notices", s.streamNotices)
 	mux.HandleFunc("GET /websockify", s.websockify)
-	dist, err := fs.Sub(static, "static/dist")
-	if err != nil {
-		panic(err) // the path is a constant, and valid
-	}
-	files := http.StripPrefix("/static/", http.FileServerFS(dist))
+	files := http.StripPrefix("/static/", http.FileServerFS(static.Dist()))
 	mux.HandleFunc("GET /static/{file}", func(w http.ResponseWriter, r *http.Request) {
 		// Each desktop has a host name of its own, so what a browser keeps is never of another version.
 		w.Header().Set("Cache-Control", "private, max-age=86400, immutable")

@@ -22,10 +22,10 @@ import (
 
 // Certificates are those of desktops, and of the gateway where there is one.
 type Certificates struct {
-	Issuer certs.Issuer       // signs desktops' requests
-	Edge   certs.Edge         // what the gateway shows browsers; nil: the local authority's
-	Local  *localca.Authority // nil where it signs nothing that browsers see
-	Shown  *x509.CertPool     // authorities to trust for what browsers see; nil: the system's
+	Issuer certs.Issuer          // signs desktops' requests
+	Edge   certs.Edge            // what the gateway shows browsers; nil: the local authority's
+	Local  *localca.Authority    // nil where it signs nothing that browsers see
+	Shown  func() *x509.CertPool // authorities to trust for what browsers see; a nil pool: the system's
 
 	acme   *acmecerts.Authority
 	origin *cloudflareorigin.Authority
@@ -61,11 +61,13 @@ func (p *Ports) openCertificates(ctx context.Context, texts dns.Texts) (*Certifi
 	switch {
 	case err != nil:
 	case p.Config.DNS.Proxied: // browsers see the proxy's certificate
-		c.Shown, err = RootsAndSystem(cfg.RootsFile)
+		var pool *x509.CertPool
+		pool, err = RootsAndSystem(cfg.RootsFile)
+		c.Shown = func() *x509.CertPool { return pool }
 	case c.Edge != nil:
-		c.Shown = c.Edge.Roots()
+		c.Shown = c.Edge.Roots
 	default:
-		c.Shown = c.Issuer.Roots()
+		c.Shown = c.Issuer.Roots
 	}
 	if err != nil {
 		c.Close()
@@ -116,6 +118,14 @@ func (c *Certificates) LocalPEM() []byte {
 		return nil
 	}
 	return c.Local.RootPEM()
+}
+
+// LocalCA is LocalPEM; nil where it is nil.
+func (c *Certificates) LocalCA() func() []byte {
+	if c.Local == nil {
+		return nil
+	}
+	return c.LocalPEM
 }
 
 // settled is how long after its last certificate a desktop has its name in the zone for sure, if it lives.

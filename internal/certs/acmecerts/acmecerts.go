@@ -24,6 +24,7 @@ import (
 
 	"greenroom"
 	"greenroom/internal/certs"
+	"greenroom/internal/logkey"
 )
 
 // LetsEncrypt is the directory that is used when none is given.
@@ -235,7 +236,7 @@ func (a *Authority) order(ctx context.Context, csr *x509.CertificateRequest, hos
 	issued, err := a.acme.Issue(ctx, csr)
 	if err != nil {
 		err = a.failed(hostname, err)
-		a.o.Logger.Error("certificate order failed", "hostname", hostname, "err", err)
+		a.o.Logger.Error("certificate order failed", logkey.Name, hostname, logkey.Err, err)
 		return nil, err
 	}
 	return issued.Certificate, nil
@@ -245,11 +246,11 @@ func (a *Authority) order(ctx context.Context, csr *x509.CertificateRequest, hos
 func (a *Authority) failed(name string, cause error) error {
 	fault := explain(cause, a.o.Directory, name)
 	if err := a.budget.failed(name, fault.validation, time.Now()); err != nil {
-		a.o.Logger.Error("count of certificates failed", "err", err)
+		a.o.Logger.Error("count of certificates failed", logkey.Err, err)
 	}
 	if !fault.hold.IsZero() {
 		if err := a.budget.hold(fault.hold); err != nil {
-			a.o.Logger.Error("count of certificates failed", "err", err)
+			a.o.Logger.Error("count of certificates failed", logkey.Err, err)
 		}
 	}
 	return fault.err
@@ -287,7 +288,7 @@ func (a *Authority) upkeep(name string) {
 			continue // the cache looks itself
 		}
 		if err := a.cache.RenewManagedCertificates(a.ctx); err != nil && a.ctx.Err() == nil {
-			a.o.Logger.Error("the edge's certificate could not be renewed", "err", err)
+			a.o.Logger.Error("the edge's certificate could not be renewed", logkey.Err, err)
 		}
 	}
 }
@@ -308,7 +309,7 @@ func (a *Authority) edgeEvent(_ context.Context, event string, data map[string]a
 		return a.budget.reserve(name, time.Now())
 	case "cert_failed":
 		cause, _ := data["error"].(error)
-		a.o.Logger.Error("the edge has no certificate", "name", name, "err", a.failed(name, cause))
+		a.o.Logger.Error("the edge has no certificate", logkey.Name, name, logkey.Err, a.failed(name, cause))
 	}
 	return nil
 }

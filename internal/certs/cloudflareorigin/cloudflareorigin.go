@@ -19,6 +19,7 @@ import (
 	"greenroom"
 	"greenroom/internal/certs"
 	"greenroom/internal/cloudflare"
+	"greenroom/internal/logkey"
 )
 
 // Options of an Authority.
@@ -107,7 +108,7 @@ func (a *Authority) Issue(ctx context.Context, request []byte, hostname string, 
 		return nil, err
 	}
 	if err := a.remember(hostname, signed.ID); err != nil {
-		a.o.Logger.Warn("certificate will not be revoked, but expire", "hostname", hostname, "err", err)
+		a.o.Logger.Warn("certificate will not be revoked, but expire", logkey.Name, hostname, logkey.Err, err)
 	}
 	return []byte(strings.TrimSpace(signed.Certificate) + "\n"), nil
 }

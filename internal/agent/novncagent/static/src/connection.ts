@@ -22,11 +22,19 @@ let timer: ReturnType<typeof setTimeout> | undefined;
 /** The screen, while it is connected. */
 export const screen = (): RFB | undefined => rfb;
 
+/** Where the screen's connection leads: beside this page. */
+function address(): string {
+  const url = new URL("websockify", location.href);
+  url.protocol = url.protocol.replace("http", "ws");
+  url.hash = ""; // a WebSocket's address has none
+  return url.href;
+}
+
 /** Opens the connection; what the desktop copies is given to onCopy. */
 export function connect(onCopy: (text: string) => void): void {
   clearTimeout(timer);
   byId("again").hidden = true;
-  const socket = new WebSocket(`wss://${location.host}/websockify`, ["binary"]);
+  const socket = new WebSocket(address(), ["binary"]);
   const next = new RFB(byId("screen"), socket, { shared: true });
   next.background = "transparent";
   next.scaleViewport = true;

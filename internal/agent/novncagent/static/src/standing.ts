@@ -26,7 +26,7 @@ let mark = Infinity; // minutes left that were warned of last
 
 /** Follows the desktop's notices; the browser connects again by itself when the stream breaks. */
 export function follow(): void {
-  new EventSource("/notices").addEventListener("standing", (event) => take(JSON.parse(event.data) as Standing));
+  new EventSource("notices").addEventListener("standing", (event) => take(JSON.parse(event.data) as Standing));
   setInterval(show, 1000);
   addEventListener("online", () => void ask());
   document.addEventListener("visibilitychange", () => {
@@ -43,7 +43,7 @@ export function follow(): void {
 /** Asks for the standing at once: the stream may be dead without knowing. */
 async function ask(): Promise<void> {
   try {
-    const answer = await fetch("/status", { cache: "no-store", signal: AbortSignal.timeout(5_000) });
+    const answer = await fetch("status", { cache: "no-store", signal: AbortSignal.timeout(5_000) });
     if (answer.ok) take((await answer.json()) as Standing);
   } catch {
     // the stream and the screen's own connection say that it cannot be reached
