@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
 
@@ -84,7 +83,7 @@ func check(t *testing.T, where, expr string, known map[string]map[string]bool) {
 				have[l] = true
 			}
 			for _, m := range n.LabelMatchers {
-				if m.Name != labels.MetricName && !names[m.Name] {
+				if m.Name != "__name__" && !names[m.Name] {
 					t.Errorf("%s: %s has no label %s", where, n.Name, m.Name)
 				}
 			}
