@@ -42,7 +42,7 @@ func lastWords() string {
 	mark := []byte("Fatal server error:")
 	text := tail(outputFile)
 	for began := time.Now(); !bytes.Contains(text, mark) && time.Since(began) < wordsTime; text = tail(outputFile) {
-		time.Sleep(wordsTime / 20)
+		<-time.After(wordsTime / 20)
 	}
 	if _, after, found := bytes.Cut(text, mark); found {
 		text = after
