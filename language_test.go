@@ -38,7 +38,7 @@ var unwritten = []string{"node_modules", "bin", "dist", "test-results", "docs/ad
 // texts of these kinds are read whole.
 var prose = []string{".md", ".html", ".yaml", ".yml"}
 
-// TestPlainWords keeps texts that people read (documents, pages, and strings of the product) in words that they would search for.
+// TestPlainWords keeps texts that people read (documents, pages, and strings and comments of the product) in words that they would search for.
 func TestPlainWords(t *testing.T) {
 	t.Parallel()
 	read := 0
@@ -64,7 +64,7 @@ func TestPlainWords(t *testing.T) {
 				plain(t, path, i+1, line)
 			}
 		case filepath.Ext(path) == ".go" && !strings.HasSuffix(path, "_test.go"):
-			plainLiterals(t, path)
+			plainGo(t, path)
 		default:
 			return nil
 		}
@@ -79,9 +79,12 @@ func TestPlainWords(t *testing.T) {
 	}
 }
 
-func plainLiterals(t *testing.T, path string) {
+func plainGo(t *testing.T, path string) {
 	t.Helper()
 	fset, file := parsed(t, path)
+	for _, group := range file.Comments {
+		plain(t, path, fset.Position(group.Pos()).Line, group.Text())
+	}
 	ast.Inspect(file, func(n ast.Node) bool {
 		if l, ok := n.(*ast.BasicLit); ok && l.Kind == token.STRING {
 			text, err := strconv.Unquote(l.Value)

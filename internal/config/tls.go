@@ -15,7 +15,7 @@ type TLS struct {
 	ChainFile    string // issuer files: PEM, leaf first
 	KeyFile      string // issuer files: PEM
 	Names        []string
-	HTTPListen   string // plain HTTP: leads to HTTPS, and answers HTTP-01; empty is none
+	HTTPListen   string // plain HTTP: leads to HTTPS, and answers HTTP-01; empty: no listener
 	DirectoryURL string // issuer acme; empty is Let's Encrypt
 	Email        string // issuer acme; may be empty
 	RootsFile    string // issuer acme: PEM of the authorities to trust for the directory; empty: the system's

@@ -195,7 +195,7 @@ func joined[T ~string](words []T) string {
 	return strings.Join(out, ", ")
 }
 
-// longestHost is what stands before the zone in a desktop's name: an instance id and a dot.
+// longestHost is what precedes the zone in a desktop's name: an instance id and a dot.
 const longestHost = 20
 
 func validZone(zone string) bool {
