@@ -11,6 +11,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"greenroom"
+	"greenroom/internal/config"
 )
 
 // private are phrases that nobody would search for, and what to say instead.
@@ -143,6 +146,43 @@ func TestOneDesktopPort(t *testing.T) {
 			ast.Inspect(file, func(n ast.Node) bool {
 				if l, ok := n.(*ast.BasicLit); ok && l.Kind == token.INT && l.Value == "8443" {
 					t.Errorf("%s: use greenroom.DesktopPort", fset.Position(l.Pos()))
+				}
+				return true
+			})
+		}
+	}
+}
+
+// choices are the values of settings that have a constant: greenroom.ProviderLocal, config.AccessGateway and the like.
+var choices = []string{
+	config.AccessDirect, config.AccessGateway, config.IssuerLocal, config.IssuerFiles, config.IssuerACME, config.IssuerCloudflareOrigin,
+	config.DNSEmbedded, config.DNSRFC2136, config.DNSRoute53, config.DNSCloudflare,
+	string(greenroom.ProviderLocal), string(greenroom.ProviderEC2), string(greenroom.NoVNC), string(greenroom.DCV),
+}
+
+// TestChoicesAreConstants: a setting is compared with its constant, so that a misspelt value does not build.
+func TestChoicesAreConstants(t *testing.T) {
+	t.Parallel()
+	for _, p := range packages(t) {
+		for _, f := range p.GoFiles {
+			if isTestHelp(p.ImportPath) {
+				continue
+			}
+			fset, file := parsed(t, filepath.Join(p.Dir, f))
+			ast.Inspect(file, func(n ast.Node) bool {
+				var compared []ast.Expr
+				switch n := n.(type) {
+				case *ast.BinaryExpr:
+					if n.Op == token.EQL || n.Op == token.NEQ {
+						compared = []ast.Expr{n.X, n.Y}
+					}
+				case *ast.CaseClause:
+					compared = n.List
+				}
+				for _, e := range compared {
+					if l, ok := e.(*ast.BasicLit); ok && l.Kind == token.STRING && slices.Contains(choices, strings.Trim(l.Value, `"`)) {
+						t.Errorf("%s: compare with the constant of %s", fset.Position(l.Pos()), l.Value)
+					}
 				}
 				return true
 			})
