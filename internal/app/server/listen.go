@@ -37,7 +37,7 @@ func Listens(cfg config.Config) (desktops, names string) {
 
 func listen(ctx context.Context, cfg config.Config) (*listeners, error) {
 	var l listeners
-	var lc net.ListenConfig
+	var lc patientListen
 	var err error
 	if l.http, err = lc.Listen(ctx, "tcp", cfg.Listen); err != nil {
 		return nil, taken("listen", cfg.Listen, err)
@@ -67,6 +67,31 @@ func listen(ctx context.Context, cfg config.Config) (*listeners, error) {
 		return nil, taken("dns_listen", cfg.DNSListen, err)
 	}
 	return &l, nil
+}
+
+// An address may still be held for a moment by a server that was killed: a program that it was about to start has its sockets
+// until it runs.
+const (
+	heldFor    = 2 * time.Second
+	heldBefore = 50 * time.Millisecond // between two tries
+)
+
+// patientListen listens as net.ListenConfig does, and tries again for a moment when the address is in use.
+type patientListen struct{ net.ListenConfig }
+
+// Listen is net.ListenConfig's.
+func (p *patientListen) Listen(ctx context.Context, network, address string) (net.Listener, error) {
+	for end := time.Now().Add(heldFor); ; {
+		l, err := p.ListenConfig.Listen(ctx, network, address)
+		if !errors.Is(err, syscall.EADDRINUSE) || time.Now().After(end) {
+			return l, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(heldBefore):
+		}
+	}
 }
 
 // Bounds of the connections to the pages and the API.
