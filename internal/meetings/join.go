@@ -9,7 +9,6 @@ import (
 
 	"greenroom"
 	"greenroom/internal/backoff"
-	"greenroom/internal/dcv"
 )
 
 // Standing tells a participant where the seat stands. It changes nothing: link previews fetch links.
@@ -92,7 +91,7 @@ func (s *Service) enter(ctx context.Context, id, role, key, client string) (Stan
 	}
 	st, err := s.stand(ctx, &m, seat, s.Now())
 	if token != "" && err == nil {
-		st.URL = dcv.EntryURL(seat.Desktop.Hostname, s.Links.DesktopPort, token)
+		st.URL = s.entryURL(&seat.Desktop, token)
 	}
 	return st, err
 }

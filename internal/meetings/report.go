@@ -65,14 +65,19 @@ func (s *Service) ordered(ctx context.Context, token string, change func(*greenr
 	case err != nil:
 		return agentapi.Orders{}, fmt.Errorf("take report: %w", err)
 	}
+	return ordersOf(&m, m.AnySeat(h.Role)), nil
+}
+
+// ordersOf are what the participant of a desktop is told of its end.
+func ordersOf(m *greenroom.Meeting, seat *greenroom.Seat) agentapi.Orders {
 	orders := agentapi.Orders{EndsAt: m.EndsAt}
-	switch seat := m.AnySeat(h.Role); {
+	switch {
 	case m.EndReason != "":
 		orders.Ending = m.EndReason.Words().Participant
 	case seat.Desktop.Phase == greenroom.Terminating:
 		orders.Ending = seat.Desktop.EndReason.Words().Participant
 	}
-	return orders, nil
+	return orders
 }
 
 // refuseReport refuses a report of more connections than a desktop can have.

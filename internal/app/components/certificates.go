@@ -31,22 +31,22 @@ type Certificates struct {
 	origin *cloudflareorigin.Authority
 }
 
-// openCertificates opens who signs for desktops. Behind greenroom's gateway that is always the local authority, which the gateway
-// alone has to trust.
+// openCertificates opens who signs for desktops. Where browsers reach greenroom itself that is always the local authority, which
+// greenroom alone has to trust.
 func (p *Ports) openCertificates(ctx context.Context, texts dns.Texts) (*Certificates, error) {
-	cfg, gateway := p.Config.Certificates, p.Config.Access == "gateway"
+	cfg, behind := p.Config.Certificates, p.Config.Access != "direct"
 	roots, err := Roots(cfg.RootsFile)
 	if err != nil {
 		return nil, err
 	}
 	c := &Certificates{}
-	if gateway || cfg.Issuer == "local" {
+	if behind || cfg.Issuer == "local" {
 		local, err := p.Authority(ctx)
 		if err != nil {
 			return nil, err
 		}
 		c.Issuer = local
-		if cfg.Issuer == "local" {
+		if cfg.Issuer == "local" && p.Config.Access != "single" {
 			c.Local = local
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -29,6 +30,7 @@ type pageTLS struct {
 	get    func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 	hsts   bool                            // browsers trust the certificate without more, and will
 	root   []byte                          // PEM for people to trust; nil: nothing is to be trusted
+	roots  *x509.CertPool                  // who signed the certificate; nil: the system's authorities
 	reload func()                          // looks at the files; nil: there are none
 	answer func(http.Handler) http.Handler // of HTTP-01; nil: there is none
 	close  func()
@@ -43,7 +45,9 @@ func (a *app) openTLS() (*pageTLS, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &pageTLS{get: local.GetCertificate, root: local.RootPEM()}, nil
+		roots := x509.NewCertPool()
+		roots.AppendCertsFromPEM(local.RootPEM())
+		return &pageTLS{get: local.GetCertificate, root: local.RootPEM(), roots: roots}, nil
 	case "files":
 		files, err := filecerts.Open(filecerts.Options{ChainFile: cfg.ChainFile, KeyFile: cfg.KeyFile, Section: "tls", Hostname: a.Config.TLSNames()[0], Logger: a.Logger})
 		if err != nil {
@@ -68,7 +72,11 @@ func (a *app) openTLS() (*pageTLS, error) {
 		if err != nil {
 			return nil, fmt.Errorf("get the pages' certificate: %w", err)
 		}
-		return &pageTLS{get: pages.GetCertificate, hsts: true, answer: pages.Challenges, close: pages.Close}, nil
+		shown, err := components.RootsAndSystem(cfg.RootsFile)
+		if err != nil {
+			return nil, err
+		}
+		return &pageTLS{get: pages.GetCertificate, hsts: true, roots: shown, answer: pages.Challenges, close: pages.Close}, nil
 	}
 	return nil, nil //nolint:nilnil // plain HTTP
 }
@@ -145,7 +153,7 @@ func (a *app) servePlain(ctx context.Context) error {
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: headerTime, ReadTimeout: headerTime, WriteTimeout: headerTime, IdleTimeout: headerTime, MaxHeaderBytes: 32 << 10,
 		ErrorLog: slog.NewLogLogger(a.Logger.Handler(), slog.LevelDebug)}
 	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
-	if err := server.Serve(a.places(a.listeners.plain, nil)); !errors.Is(err, http.ErrServerClosed) {
+	if err := server.Serve(a.places(a.listeners.plain, nil, newPool())); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil
