@@ -12,7 +12,9 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -223,6 +225,13 @@ func TestSingle(t *testing.T) {
 	home := p.enters(teacher)
 	p.sees(home)
 	p.hears(home, "ends_at", func() {})
+
+	doctor, _ := exec.CommandContext(t.Context(), binary, "doctor", "--data-dir", s.data, "--listen", s.ports[0], "--config", filepath.Join(s.data, "greenroom.yaml")).CombinedOutput()
+	for _, line := range []string{"public name", public + " answers, with a certificate", "WebSockets", "streams of events"} {
+		if !regexp.MustCompile(`(?m)^ok .*` + regexp.QuoteMeta(line)).Match(doctor) {
+			t.Errorf("the doctor does not find %q well:\n%s", line, doctor)
+		}
+	}
 
 	// The other's desktop, another's cookie, another's address.
 	other := public + "/d/" + student.Desktop.InstanceID + "/"

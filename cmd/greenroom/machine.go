@@ -46,12 +46,13 @@ func (p *program) doctor() *cobra.Command {
 			o := doctor.Options{
 				DataDir: cfg.DataDir, Zone: cfg.Zone, Listen: cfg.Listen,
 				Names:        server.Names(cfg, !noWrite),
+				Front:        server.Front(cfg),
 				Server:       c.Server,
 				Stuck:        stuckFindings(c),
 				Certificates: server.Certificates(cfg),
 			}
 			o.Desktops, o.DNS = server.Listens(cfg)
-			if cfg.Certificates.Issuer == "local" {
+			if cfg.Certificates.Issuer == "local" && cfg.Access != "single" {
 				o.Trusted = func(ctx context.Context) (bool, error) { return server.Trusted(ctx, cfg, p.getenv("HOME")) }
 			}
 			for _, b := range cfg.Blueprints {

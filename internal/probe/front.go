@@ -121,6 +121,9 @@ func ask(ctx context.Context, conn net.Conn, page string) (status int, line stri
 	defer answer.Body.Close()
 	const longest = 200
 	body, err := io.ReadAll(io.LimitReader(answer.Body, longest))
+	if err == nil { // the answer must come whole
+		_, err = io.Copy(io.Discard, answer.Body)
+	}
 	line, _, _ = strings.Cut(string(body), "\n")
 	return answer.StatusCode, line, err
 }

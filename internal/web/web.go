@@ -99,6 +99,7 @@ func (w *Web) Register(mux *http.ServeMux) {
 	mux.Handle("POST /join/{id}/{role}", w.page(w.enter))
 	mux.Handle("GET /join/{id}/{role}/live", w.page(w.lobbyLive))
 	mux.Handle("GET /check/socket", w.page(w.checkSocket))
+	mux.Handle("GET /check/events", w.page(w.checkEvents))
 	if w.gallery {
 		mux.Handle("GET /gallery", w.Gallery())
 		mux.Handle("GET /gallery/{page}", w.Gallery())

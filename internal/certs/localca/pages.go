@@ -37,11 +37,20 @@ type Pages struct {
 	renew   time.Time
 }
 
-// OpenPages returns the authority for the names that dir holds, or makes one there.
-func OpenPages(dir string, names []string) (*Pages, error) {
+// PagesRoot is the file with the certificate of the authority that OpenPages makes in dir for the names.
+func PagesRoot(dir string, names []string) string {
+	return filepath.Join(pagesDir(dir, names), rootFile)
+}
+
+func pagesDir(dir string, names []string) string {
 	sorted := slices.Sorted(slices.Values(names))
 	sum := sha256.Sum256([]byte(strings.Join(slices.Compact(sorted), "\n")))
-	dir = filepath.Join(dir, hex.EncodeToString(sum[:8]))
+	return filepath.Join(dir, hex.EncodeToString(sum[:8]))
+}
+
+// OpenPages returns the authority for the names that dir holds, or makes one there.
+func OpenPages(dir string, names []string) (*Pages, error) {
+	dir = pagesDir(dir, names)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory of the pages' authority: %w", err)
 	}
