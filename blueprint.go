@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 )
@@ -15,7 +14,8 @@ type Blueprint struct {
 	Name         string   `json:"name"`
 	Provider     Provider `json:"provider"`
 	Protocol     Protocol `json:"protocol"`
-	Seats        []string `json:"seats"`           // the roles a meeting has by default, and may have
+	Seats        []string `json:"seats"`           // the names of the roles that a meeting can have, in their order; see SetRoles
+	Roles        []Role   `json:"roles,omitempty"` // those of them that are more than a name
 	Applications []string `json:"applications"`    // command lines started on the desktop
 	Screen       string   `json:"screen"`          // WIDTHxHEIGHT in pixels
 	Hooks        string   `json:"hooks,omitempty"` // directory on the machine with warmup.d and end.d; empty is the machine's own default
@@ -101,21 +101,8 @@ func (r Rules) LongestMeeting() time.Duration {
 
 // Validate reports every fault of b, with fields named below prefix ("blueprints.default").
 func (b Blueprint) Validate(prefix string, e *InvalidError) {
-	if len(b.Seats) == 0 {
-		e.Add(prefix+".seats", "name at least one role")
-	}
-	for i, role := range b.Seats {
-		if !ValidRole(role) {
-			e.Add(fmt.Sprintf("%s.seats[%d]", prefix, i), "a role is 1 to 32 lower-case letters, digits and dashes, and begins with a letter; %q is not", role)
-		}
-		if slices.Index(b.Seats, role) != i {
-			e.Add(fmt.Sprintf("%s.seats[%d]", prefix, i), "duplicate role %q", role)
-		}
-	}
-	var w, h int
-	if n, _ := fmt.Sscanf(b.Screen, "%dx%d", &w, &h); n != 2 || w < 320 || h < 240 || w > 7680 || h > 4320 {
-		e.Add(prefix+".screen", "a screen is WIDTHxHEIGHT between 320x240 and 7680x4320, such as 1280x800; %q is not", b.Screen)
-	}
+	b.validateRoles(prefix, e)
+	validateScreen(prefix+".screen", b.Screen, e)
 	if b.Provider == ProviderEC2 {
 		b.EC2.validate(prefix, e)
 	}
@@ -126,6 +113,13 @@ func (b Blueprint) Validate(prefix string, e *InvalidError) {
 		e.Add(prefix+".user", "a user is 1 to 64 letters, digits, dots, dashes and underscores, with a domain before a backslash if need be, and not host or observer; %q is not", b.User)
 	}
 	b.Rules.validate(prefix+".rules", e)
+}
+
+func validateScreen(field, screen string, e *InvalidError) {
+	var w, h int
+	if n, _ := fmt.Sscanf(screen, "%dx%d", &w, &h); n != 2 || w < 320 || h < 240 || w > 7680 || h > 4320 {
+		e.Add(field, "a screen is WIDTHxHEIGHT between 320x240 and 7680x4320, such as 1280x800; %q is not", screen)
+	}
 }
 
 var userPattern = regexp.MustCompile(`^([A-Za-z0-9._-]{1,64}\\)?[A-Za-z0-9._-]{1,64}$`)

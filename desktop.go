@@ -41,7 +41,7 @@ type Desktop struct {
 // Launch is how an attempt's machine is asked for. Desktops that start together share one, and so one call to the
 // provider: whoever asks again, for whichever of them, asks for exactly the same and gets the same machines.
 type Launch struct {
-	Seats []string `json:"seats,omitempty"` // "role.attempt" of each desktop of the call, in the order of its machines; empty: the desktop is alone
+	Seats []string `json:"seats,omitempty"` // "seat.attempt" of each desktop of the call, in the order of its machines; empty: the desktop is alone
 	Place string   `json:"place,omitempty"` // which of the provider's places: it decides what an idempotency token means
 }
 

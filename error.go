@@ -63,7 +63,7 @@ func (e *UserError) Error() string {
 	if e.Cause == nil {
 		return e.Message
 	}
-	return e.Message + ": " + e.Cause.Error()
+	return strings.TrimSuffix(e.Message, ".") + ": " + e.Cause.Error()
 }
 
 func (e *UserError) Unwrap() error { return e.Cause }

@@ -7,10 +7,24 @@ type Event struct {
 	Seq     int64             `json:"seq"` // rises within a meeting, from 1; given by the store
 	At      time.Time         `json:"at"`
 	Kind    EventKind         `json:"kind"`
-	Role    string            `json:"role,omitempty"`
+	Seat    string            `json:"role,omitempty"` // its id; stored as Seat.ID is
 	Attempt int               `json:"attempt,omitempty"`
 	Message string            `json:"message"`        // a sentence for people
 	Data    map[string]string `json:"data,omitempty"` // the evidence: instants, durations, addresses; never a secret
+}
+
+// Entered is the phase that the event says its desktop entered, "" if it tells of another thing.
+func (e *Event) Entered() Phase {
+	switch e.Kind {
+	case EventPhase:
+		return Phase(e.Data["phase"])
+	case EventReady:
+		return Ready
+	case EventFailed:
+		return Failed
+	default:
+		return ""
+	}
 }
 
 // MaxRepeats is how many entries that people and programs can cause at will a timeline keeps. More are counted.
@@ -21,10 +35,11 @@ const MaxRepeats = 1000
 func (k EventKind) Repeats() bool {
 	switch k {
 	case EventChanged, EventEntered, EventVerified, EventConnected, EventDisconnected, EventRequested, EventSessionData,
-		EventProblem, EventProblemOver, EventRefused, EventKeyReissued, EventParked, EventResumed:
+		EventProblem, EventProblemOver, EventRefused, EventKeyReissued, EventReplaced, EventParked, EventResumed:
 		return true
+	default: // greenroom's own doing
+		return false
 	}
-	return false
 }
 
 // Bound returns the events that the meeting's timeline has room for, and counts the others.
@@ -68,6 +83,7 @@ const (
 	EventProblemOver   EventKind = "problem_over" // it did
 	EventRefused       EventKind = "refused"      // something from a desktop was not accepted
 	EventKeyReissued   EventKind = "key_reissued"
+	EventReplaced      EventKind = "replaced"      // the organiser asked for a new desktop; why is in Data
 	EventParked        EventKind = "parked"        // an operator parked the meeting; until when and why are in Data
 	EventResumed       EventKind = "resumed"       // by the operator, by its end, or because the time was over
 	EventInstanceLost  EventKind = "instance_lost" // a desktop's machine stopped or vanished by itself
@@ -79,6 +95,6 @@ func EventKinds() []EventKind {
 	return []EventKind{
 		EventScheduled, EventChanged, EventEnding, EventEnded, EventPhase, EventRetry, EventReady, EventFailed, EventEnrolled, EventEntered,
 		EventVerified, EventConnected, EventDisconnected, EventRequested, EventSessionData, EventProblem, EventProblemOver, EventRefused,
-		EventKeyReissued, EventParked, EventResumed, EventInstanceLost, EventSweptInstance,
+		EventKeyReissued, EventReplaced, EventParked, EventResumed, EventInstanceLost, EventSweptInstance,
 	}
 }

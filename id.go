@@ -30,10 +30,13 @@ func ValidMeetingID(s string) bool {
 	return len(s) >= 12 && len(s) <= 32 && strings.Trim(s, lettersAndDigits) == ""
 }
 
-// ValidRole reports whether s can be a seat's role: lower-case letters, digits and dashes, 32 at most.
+// ValidRole reports whether s can be a role: lower-case letters, digits and dashes, 32 at most. Ids of seats have the same form.
 func ValidRole(s string) bool {
-	return s != "" && len(s) <= 32 && 'a' <= s[0] && s[0] <= 'z' && strings.Trim(s, lettersAndDigits+"-") == ""
+	return s != "" && len(s) <= maxRole && 'a' <= s[0] && s[0] <= 'z' && strings.Trim(s, lettersAndDigits+"-") == ""
 }
+
+// maxRole bounds roles and ids of seats, in bytes: with a meeting's id they fit into a provider's token.
+const maxRole = 32
 
 // ValidInstanceID reports whether s has the form of an EC2 instance id: "i-" and 17 hex digits.
 func ValidInstanceID(s string) bool { return instancePatten.MatchString(s) }
@@ -68,20 +71,20 @@ func SameSecret(a, b string) bool {
 // every retry of one launch, different for the next attempt.
 type Handle struct {
 	Meeting string
-	Role    string
+	Seat    string // its id
 	Attempt int
 }
 
 // Token is the provider's idempotency token: at most 64 ASCII characters, as EC2 demands.
-func (h Handle) Token() string { return h.Meeting + "." + h.Role + "." + itoa(h.Attempt) }
+func (h Handle) Token() string { return h.Meeting + "." + h.Seat + "." + itoa(h.Attempt) }
 
 // ParseHandle reads what Token wrote.
 func ParseHandle(token string) (Handle, bool) {
 	meeting, rest, ok := strings.Cut(token, ".")
-	role, attempt, ok2 := strings.Cut(rest, ".")
+	seat, attempt, ok2 := strings.Cut(rest, ".")
 	n, ok3 := atoi(attempt)
-	h := Handle{Meeting: meeting, Role: role, Attempt: n}
-	return h, ok && ok2 && ok3 && ValidMeetingID(meeting) && ValidRole(role)
+	h := Handle{Meeting: meeting, Seat: seat, Attempt: n}
+	return h, ok && ok2 && ok3 && ValidMeetingID(meeting) && ValidRole(seat)
 }
 
 // ValidHostname reports whether s is a DNS host name in lower case without the final dot (RFC 1123).

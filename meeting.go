@@ -17,8 +17,8 @@ type Meeting struct {
 	TimeZone  string    `json:"time_zone"` // IANA name, for showing times
 	Blueprint Blueprint `json:"blueprint"` // as it was when the meeting was scheduled
 	Seats     []Seat    `json:"seats"`
-	// Dropped holds the last attempt of each role whose seat was taken off. Tokens and secrets follow from role and attempt:
-	// a seat that is added again goes on from there, or it would share those of the machines before it.
+	// Dropped holds the last attempt of each seat that was taken off, by its id. Tokens and secrets follow from id and attempt:
+	// an id in it is never given to another seat, which would share those of the machines before it.
 	Dropped   map[string]int `json:"dropped,omitempty"`
 	CreatedAt time.Time      `json:"created_at"`
 
@@ -37,7 +37,10 @@ type Meeting struct {
 
 // Seat is one participant's place.
 type Seat struct {
-	Role        string       `json:"role"`
+	// ID is short, unique in its meeting, and never changes. It is stored as "role": versions that know one seat of a
+	// role only find there what tells seats apart, and handle each of several seats of one role as a seat of its own.
+	ID          string       `json:"role"`
+	Role        string       `json:"of,omitempty"` // one of the blueprint's; see FillRoles
 	Name        string       `json:"name"`
 	Email       string       `json:"email,omitempty"`
 	Key         string       `json:"key"` // the secret of the join link
@@ -52,6 +55,10 @@ type Seat struct {
 	Failures    int          `json:"failures,omitempty"`     // desktops that failed in a row; a ready one resets it
 	SessionData *SessionData `json:"session_data,omitempty"`
 	Removed     bool         `json:"removed,omitempty"` // taken off by the organiser; stays until its desktop is gone
+	// ReplaceAttempt is the attempt that the organiser wants to have replaced, and ReplaceReason why. A later attempt is a new desktop.
+	ReplaceAttempt int    `json:"replace_attempt,omitempty"`
+	ReplaceReason  string `json:"replace_reason,omitempty"`
+	Rekeyed        int    `json:"rekeyed,omitempty"` // how often Key was replaced
 }
 
 // Requested reports whether the seat's person asked to enter after its desktop failed or its removal began.
@@ -66,10 +73,10 @@ type SessionData struct {
 	At  time.Time `json:"at"`
 }
 
-// Seat returns the seat with that role, or nil. Removed seats are not found.
-func (m *Meeting) Seat(role string) *Seat {
+// Seat returns the seat with that id, or nil. Removed seats are not found.
+func (m *Meeting) Seat(id string) *Seat {
 	for i := range m.Seats {
-		if m.Seats[i].Role == role && !m.Seats[i].Removed {
+		if m.Seats[i].ID == id && !m.Seats[i].Removed {
 			return &m.Seats[i]
 		}
 	}
@@ -77,13 +84,18 @@ func (m *Meeting) Seat(role string) *Seat {
 }
 
 // AnySeat is Seat, and finds removed seats too.
-func (m *Meeting) AnySeat(role string) *Seat {
+func (m *Meeting) AnySeat(id string) *Seat {
 	for i := range m.Seats {
-		if m.Seats[i].Role == role {
+		if m.Seats[i].ID == id {
 			return &m.Seats[i]
 		}
 	}
 	return nil
+}
+
+// Replacing reports whether the organiser wants another desktop in place of the seat's current one.
+func (s *Seat) Replacing() bool {
+	return s.ReplaceAttempt != 0 && s.ReplaceAttempt == s.Desktop.Attempt
 }
 
 // Present returns the seats that are not removed.
@@ -97,9 +109,9 @@ func (m *Meeting) Present() []*Seat {
 	return out
 }
 
-// Handle names the current attempt of the seat with that role.
+// Handle names the current attempt of the seat.
 func (m *Meeting) Handle(s *Seat) Handle {
-	return Handle{Meeting: m.ID, Role: s.Role, Attempt: s.Desktop.Attempt}
+	return Handle{Meeting: m.ID, Seat: s.ID, Attempt: s.Desktop.Attempt}
 }
 
 // LaunchAt is when desktops are started: lead before the start.
@@ -108,7 +120,7 @@ func (m *Meeting) LaunchAt() time.Time { return m.StartsAt.Add(-time.Duration(m.
 // Duration is from start to end.
 func (m *Meeting) Duration() time.Duration { return m.EndsAt.Sub(m.StartsAt) }
 
-// State derives where the meeting stands from its seats and its end.
+// State derives the state of the meeting from its seats and its end.
 func (m *Meeting) State() State {
 	if m.EndReason != "" {
 		for i := range m.Seats {
@@ -195,10 +207,7 @@ func (m *Meeting) Used() bool {
 // Clone returns a copy that shares nothing with m.
 func (m *Meeting) Clone() Meeting {
 	c := *m
-	c.Blueprint.Seats = slices.Clone(m.Blueprint.Seats)
-	c.Blueprint.Applications = slices.Clone(m.Blueprint.Applications)
-	c.Blueprint.EC2 = m.Blueprint.EC2.clone()
-	c.Blueprint.Rules.StageDeadline = maps.Clone(m.Blueprint.Rules.StageDeadline)
+	c.Blueprint = m.Blueprint.clone()
 	c.Seats, c.Dropped = slices.Clone(m.Seats), maps.Clone(m.Dropped)
 	for i := range c.Seats {
 		s := &c.Seats[i]

@@ -2,7 +2,7 @@ package greenroom
 
 import "slices"
 
-// Phase is where a desktop stands.
+// Phase is how far a desktop has come.
 type Phase string
 
 // The phases of a desktop, in the order of a good life.
@@ -53,7 +53,7 @@ func (p Phase) Starting() bool {
 // Live reports whether a machine is wanted in p: one may exist and must not be swept away.
 func (p Phase) Live() bool { return p.Starting() || p == Ready || p == InUse }
 
-// State is where a meeting stands. It is derived, never stored as truth.
+// State sums up how far a meeting has come. It is derived, never stored as truth.
 type State string
 
 // The states of a meeting.
@@ -101,13 +101,14 @@ const (
 	RemovedNoShow      RemovalReason = "no_show"     // nobody used it in time
 	RemovedRescheduled RemovalReason = "rescheduled" // the meeting moved to a later time
 	RemovedSeat        RemovalReason = "seat_removed"
+	RemovedReplaced    RemovalReason = "replaced"   // the organiser asked for a new one
 	RemovedKillTime    RemovalReason = "kill_after" // the machine reached its maximum age
 	RemovedFailed      RemovalReason = "failed"
 )
 
 // RemovalReasons lists every removal reason, each once: those of a desktop, and those of its meeting's end.
 func RemovalReasons() []RemovalReason {
-	out := []RemovalReason{RemovedNoShow, RemovedRescheduled, RemovedSeat, RemovedKillTime, RemovedFailed}
+	out := []RemovalReason{RemovedNoShow, RemovedRescheduled, RemovedSeat, RemovedReplaced, RemovedKillTime, RemovedFailed}
 	for _, end := range EndReasons() {
 		if r := RemovalReason(end); !slices.Contains(out, r) {
 			out = append(out, r)

@@ -107,6 +107,7 @@ const askAnew = "Your desktop was removed. Ask for a new one."
 var removalWords = map[RemovalReason]RemovalWords{
 	RemovedNoShow:      {"Your desktop was waiting and was removed because nobody used it. Ask for a new one: it takes a moment.", "because nobody used it in time"},
 	RemovedRescheduled: {"The meeting was moved to a later time. A new desktop is started for it.", "because the meeting moved to a later time"},
+	RemovedReplaced:    {"The organiser replaces your desktop. A new one is on its way; stay on this page.", "because the organiser asked for a new one"},
 	RemovedSeat:        {"Your place in this meeting was removed, and your desktop with it. Ask the organiser if you did not expect this.", "with its seat"},
 	RemovedKillTime:    {"Your desktop reached its maximum age and was removed. Ask for a new one.", "because it reached the maximum age of a desktop"},
 	RemovedFailed:      {askAnew, "because it failed"},

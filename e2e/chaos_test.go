@@ -133,7 +133,7 @@ func (c *chaos) timeline(id string) string {
 	}
 	var b strings.Builder
 	for _, e := range events.Events {
-		fmt.Fprintf(&b, "%s %s %s.%d %s\n", e.At.Format("15:04:05.000"), e.Kind, e.Role, e.Attempt, e.Message)
+		fmt.Fprintf(&b, "%s %s %s.%d %s\n", e.At.Format("15:04:05.000"), e.Kind, e.Seat, e.Attempt, e.Message)
 	}
 	return b.String()
 }
@@ -143,7 +143,7 @@ func (c *chaos) watchSeats(ctx context.Context) {
 	for ctx.Err() == nil {
 		seats := map[string]string{}
 		for id, h := range c.machines() {
-			seat := h.Meeting + " " + h.Role
+			seat := h.Meeting + " " + h.Seat
 			if other, two := seats[seat]; two && c.stillBoth(id, other) {
 				c.mu.Lock()
 				c.doubled = append(c.doubled, fmt.Sprintf("%s: %s and %s", seat, other, id))

@@ -30,7 +30,7 @@ func newNamed(t *testing.T, yaml string) *instance {
 	return newReplica(t, "serve", data, "--config", file)
 }
 
-func write(t *testing.T, file, text string) {
+func write(t testing.TB, file, text string) {
 	t.Helper()
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -93,7 +93,7 @@ func (s *instance) said(id, role, words string) int {
 	}
 	n := 0
 	for _, e := range events.Events {
-		if e.Role == role && strings.Contains(e.Message, words) {
+		if e.Seat == role && strings.Contains(e.Message, words) {
 			n++
 		}
 	}

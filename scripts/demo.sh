@@ -19,12 +19,12 @@ open_meetings() {
 }
 
 finish() {
-  trap '' INT TERM
+  trap '' HUP INT TERM
   trap - EXIT
   if kill -0 "$server" 2>/dev/null; then
     printf '\nEnding the meeting …\n'
     for id in $(open_meetings); do
-      "$bin" end "$id" >/dev/null && timeout 60 "$bin" watch "$id" >/dev/null || true
+      if "$bin" end "$id" >/dev/null; then timeout 60 "$bin" watch "$id" >/dev/null || true; fi
     done
   fi
   kill -TERM "$server" 2>/dev/null || true
@@ -32,7 +32,7 @@ finish() {
   echo "Stopped. Nothing runs any more; the demo's files are in $data."
 }
 trap finish EXIT
-trap 'exit 0' INT TERM # the usual way to end a demo
+trap 'exit 0' HUP INT TERM # the usual ways to end a demo
 
 until grep -q ready "$data/ready"; do
   kill -0 "$server" 2>/dev/null || { tail -n 5 "$data/serve.log" >&2; exit 1; }

@@ -1,10 +1,16 @@
 #!/usr/bin/env python3
-"""Runs the Go tests and the browser tests, shows what failed, and closes with one line that counts them."""
+"""Runs vet, the Go tests and the browser tests, shows what failed, and closes with one line that counts them."""
 import collections
+import contextlib
+import fcntl
+import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 
 
@@ -35,16 +41,82 @@ def go_packages():
     return [p for p in out if p not in PLAIN], [p for p in out if p in PLAIN]
 
 
-def go_tests(args):
+class Pass:
+    """Tests that run beside others: its output appears line by line, or as a whole, when it is complete."""
+
+    lock = threading.Lock()
+
+    def __init__(self, name, *steps):
+        self.name, self.steps, self.counts, self.took = name, steps, collections.Counter(), 0.0
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        began = time.time()
+        try:
+            for step in self.steps:
+                self.counts += step()
+        except Exception as e:  # a pass that cannot run has failed
+            say(f"{self.name}: {e}")
+            self.counts["fail"] += 1
+        self.took = time.time() - began
+
+    def wait(self):
+        self.thread.join()
+        return self.counts
+
+
+def say(text):
+    """Prints whole lines, whoever else prints."""
+    with Pass.lock:
+        print(text.rstrip("\n"), flush=True)
+
+
+@contextlib.contextmanager
+def servers():
+    """Lets the test binaries of this run use one DynamoDB Local and one PostgreSQL (internal/testenv/shared). The servers end with
+    this process, however it ends: they read from a pipe that only it writes to."""
+    # The directory has the same name each time, since go test keeps results by the values of variables. A second run of the same
+    # tree at the same time goes without.
+    tree = hashlib.sha256(os.getcwd().encode()).hexdigest()[:12]
+    where = os.path.join(tempfile.gettempdir(), f"greenroom-tests-{os.getuid()}-{tree}")
+    with open(os.path.join(".cache", "test-servers.lock"), "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(where, ignore_errors=True)
+            os.mkdir(where, 0o700)
+        except OSError:
+            yield
+            return
+        pipe = os.path.join(where, "leash")
+        os.mkfifo(pipe, 0o600)
+        leash = os.open(pipe, os.O_RDWR)
+        os.environ["GREENROOM_TEST_SERVERS"] = where
+        try:
+            yield
+        finally:
+            os.close(leash)
+            shutil.rmtree(where, ignore_errors=True)
+
+
+def vet():
+    """Runs go vet once for everything, and counts it as one test; go test would run it again for each kind of build."""
+    out = subprocess.run(["go", "vet", "./..."], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if out.returncode:
+        say(out.stdout + "fail  go vet")
+    return collections.Counter({"fail" if out.returncode else "pass": 1})
+
+
+def go_tests(*args):
     """Runs `go test -json` and returns counts; prints a line a package and the output of what failed."""
     counts, output = collections.Counter(), collections.defaultdict(list)
     skipped, broken = [], []
-    proc = subprocess.Popen(["go", "test", "-json", *args], stdout=subprocess.PIPE, text=True)
+    proc = subprocess.Popen(["go", "test", "-json", "-vet=off", *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     for line in proc.stdout:
         try:
             event = json.loads(line)
         except ValueError:
-            print(line, end="")
+            say(line)
             continue
         package, test, action = event.get("Package") or event.get("ImportPath", ""), event.get("Test"), event["Action"]
         if action in ("output", "build-output"):
@@ -52,18 +124,18 @@ def go_tests(args):
         elif action in ("pass", "fail", "skip") and test:
             counts[action] += 1
             if action == "fail":
-                print("".join(output[package, test]), end="", flush=True)
+                say("".join(output[package, test]))
             if action == "skip":
                 skipped.append(f"{package} {test}: {''.join(output[package, test]).strip()}")
             output.pop((package, test), None)
         elif action in ("pass", "fail", "build-fail"):
             if action != "pass":
-                print("".join(output[package, None]), end="")
+                say("".join(output[package, None]))
                 broken.append(package)
-            print(f"{action:5} {package} ({event.get('Elapsed', 0):.1f} s)", flush=True)
+            say(f"{action:5} {package} ({event.get('Elapsed', 0):.1f} s)")
     proc.wait()
     for line in skipped:
-        print("SKIPPED " + line)
+        say("SKIPPED " + line)
     if proc.returncode and not counts["fail"]:
         counts["fail"] += max(1, len(set(broken)))
     return counts
@@ -76,14 +148,16 @@ def browser_tests():
     if os.path.exists(report):
         os.remove(report)
     env = {**os.environ, "PLAYWRIGHT_JSON_OUTPUT_NAME": report}
-    code = subprocess.call(["npx", "--no-install", "playwright", "test", "--reporter=list,json"], env=env)
+    done = subprocess.run(["npx", "--no-install", "playwright", "test", "--reporter=list,json"], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    say(done.stdout)
     counts = collections.Counter()
     try:
-        stats = json.load(open(report))["stats"]
+        with open(report) as f:
+            stats = json.load(f)["stats"]
         counts.update({"pass": stats["expected"], "fail": stats["unexpected"] + stats["flaky"], "skip": stats["skipped"]})
     except (OSError, ValueError, KeyError) as e:
-        print(f"the browser tests left no report: {e}")
-    if code and not counts["fail"]:
+        say(f"the browser tests left no report: {e}")
+    if done.returncode and not counts["fail"]:
         counts["fail"] += 1
     return counts
 
@@ -91,12 +165,21 @@ def browser_tests():
 def main():
     began = time.time()
     race, plain = go_packages()
-    total = go_tests(["-ldflags=-w", *plain])  # no debugger looks at these binaries, and linking is much of the time
-    total += go_tests(["-race", "-ldflags=-w", *race])
-    total += go_tests(["-run", "^TestLives$", "./internal/sim"])  # the race detector would slow it down too much
-    total += go_tests(["-run", "^TestMakespan$", "./internal/compute/ec2compute"])  # likewise
-    total += browser_tests()
-    print(f"tests took {time.time() - began:.0f} s")
+    total = collections.Counter()
+    with servers():
+        # The first pass and the browser's drive programs and wait for them much of the time; meanwhile the second compiles and computes.
+        passes = [
+            Pass("plain",
+                 lambda: go_tests("-ldflags=-w", *plain),  # no debugger looks at these binaries, and linking is much of the time
+                 lambda: go_tests("-run", "^TestLives$", "./internal/sim"),  # the race detector would slow it down too much
+                 lambda: go_tests("-run", "^TestMakespan$", "./internal/compute/ec2compute"),  # likewise
+                 vet,
+                 browser_tests),
+            Pass("race", lambda: go_tests("-race", "-ldflags=-w", *race)),
+        ]
+        for p in passes:
+            total += p.wait()
+    print(", ".join(f"{p.name} {p.took:.0f} s" for p in passes) + f"; together {time.time() - began:.0f} s")
     closing = f"{total['pass']} passed, {total['fail']} failed"
     print(closing + (f", {total['skip']} skipped" if total["skip"] else ""))
     sys.exit(1 if total["fail"] or not total["pass"] else 0)

@@ -14,6 +14,8 @@ if [ "$want" = test ] || [ "$want" = bench ]; then
   PATH=$PATH:/usr/sbin type -P ip >/dev/null || programs+=(ip:iproute2) # network namespaces: machines of their own, and cables to pull
   PATH=$PATH:/usr/sbin type -P nginx >/dev/null || programs+=(nginx:nginx-light) # the proxies that docs/proxies.md has examples for
   programs+=(caddy:caddy)
+  { type -P gcc || type -P cc || type -P clang; } >/dev/null || programs+=(gcc:gcc libc6-dev:libc6-dev) # the race detector wants a C compiler
+  python3 -c 'import ensurepip, venv' 2>/dev/null || programs+=(python3-venv:python3-venv)
   # One name server is enough; both packages keep it out of an ordinary user's PATH.
   { PATH=$PATH:/usr/sbin type -P knotd || PATH=$PATH:/usr/sbin type -P named; } >/dev/null || programs+=(knotd:knot)
   # The package keeps the server out of PATH. The tests start servers of their own on free ports; the cluster that installing
@@ -31,7 +33,7 @@ fi
 if [ "$want" = build ]; then programs=(); fi
 
 command -v go >/dev/null || die "Go 1.26 or newer is needed: https://go.dev/doc/install"
-command -v node >/dev/null && command -v npm >/dev/null || die "Node.js 20 or newer with npm is needed: https://nodejs.org/en/download"
+{ command -v node && command -v npm; } >/dev/null || die "Node.js 20 or newer with npm is needed: https://nodejs.org/en/download"
 node -e 'process.exit(Number(process.versions.node.split(".")[0]) >= 20 ? 0 : 1)' || die "Node.js 20 or newer is needed; this is $(node --version)"
 { [ "$want" != test ] && [ "$want" != bench ]; } || command -v python3 >/dev/null || die "Python 3 is needed to count the tests"
 

@@ -8,8 +8,10 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -50,9 +52,10 @@ func (p *program) doctor() *cobra.Command {
 				Server:       c.Server,
 				Stuck:        stuckFindings(c),
 				Certificates: server.Certificates(cfg),
+				Lasting:      server.Lasting(cfg),
 			}
 			o.Desktops, o.DNS = server.Listens(cfg)
-			if cfg.Certificates.Issuer == "local" && cfg.Access != "single" {
+			if cfg.Certificates.Issuer == config.IssuerLocal && cfg.Access != config.AccessSingle {
 				o.Trusted = func(ctx context.Context) (bool, error) { return server.Trusted(ctx, cfg, p.getenv("HOME")) }
 			}
 			for _, b := range cfg.Blueprints {
@@ -179,6 +182,10 @@ func (p *program) agent() *cobra.Command {
 			if f == nil {
 				return usagef("the agent is started by the server, which gives it a listener as file descriptor %d", listenerFD)
 			}
+			// The desktop ends when its server or its kill time says so, and not with a terminal. Taken and not ignored: its programs would
+			// inherit that.
+			signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+			_ = os.WriteFile("/proc/self/comm", []byte("greenroom"), 0) // for ps alone: it was started as "exe"
 			listener, err := net.FileListener(f)
 			if err != nil {
 				return usagef("the agent is started by the server, which gives it a listener as file descriptor %d: %v", listenerFD, err)

@@ -11,8 +11,11 @@ import (
 
 func main() { os.Exit(start()) }
 
-// start ends on a first interrupt in order; a second one ends the program at once.
+// start ends on a first interrupt in order; a second one ends the program at once. As the first process of a container it is an init.
 func start() int {
+	if isInit() {
+		return asInit(os.Stderr)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)

@@ -63,7 +63,7 @@ func printPlan(w io.Writer, plan wire.Plan, now time.Time) {
 		if i == 0 {
 			fmt.Fprintln(w, "DO\tSEAT\tWHY")
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", clean(s.Do), clean(s.Role), clean(s.Why))
+		fmt.Fprintf(w, "%s\t%s\t%s\n", clean(s.Do), clean(s.Seat), clean(s.Why))
 	}
 	if len(plan.Steps) == 0 {
 		fmt.Fprintln(w, "Nothing is to be done now.")
@@ -80,7 +80,7 @@ func printPlan(w io.Writer, plan wire.Plan, now time.Time) {
 		if s.At != nil {
 			at = when(*s.At, now)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", clean(s.Role), spaced(s.Phase), since, at, clean(s.Next))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", clean(s.Seat), spaced(s.Phase), since, at, clean(s.Next))
 		if s.Error != nil {
 			fmt.Fprintf(w, "\t\t\t\tlast error: %s\n", clean(*s.Error))
 		}
@@ -142,8 +142,8 @@ func stuckFindings(c *client.Client) func(ctx context.Context) ([]doctor.Finding
 
 func stuckFinding(s wire.Stuck, now time.Time) doctor.Finding {
 	f := doctor.Finding{Check: "meeting " + s.Meeting, Note: s.Note, Detail: fmt.Sprintf("%q", s.Title), Fix: s.Fix}
-	if s.Role != "" {
-		f.Detail += ", seat " + s.Role
+	if s.Seat != "" {
+		f.Detail += ", seat " + s.Seat
 	}
 	f.Detail += ": " + s.Message
 	if s.Since != nil {

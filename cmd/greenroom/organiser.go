@@ -45,12 +45,13 @@ func (p *program) client() (*client.Client, error) {
 
 func (p *program) schedule() *cobra.Command {
 	var in wire.Schedule
-	var start, key string
+	var start, key, file string
 	var seats []string
 	cmd := &cobra.Command{
 		Use:   "schedule --title TITLE",
 		Short: "Schedule a meeting and print its links",
 		Example: "  greenroom schedule --title Algebra --start now --seat teacher=\"Teacher One\" --seat student=\"Student One\"\n" +
+			"  greenroom schedule --title Algebra --start +1h --seat teacher=\"Teacher One\" --seats class.csv\n" +
 			"  greenroom schedule --title Review --start +10m --duration 45m",
 		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -61,7 +62,7 @@ func (p *program) schedule() *cobra.Command {
 			if in.StartsAt, err = startTime(start, time.Now()); err != nil {
 				return err
 			}
-			if in.Seats, err = parseSeats(seats); err != nil {
+			if in.Seats, err = p.wantedSeats(seats, file); err != nil {
 				return err
 			}
 			c, err := p.client()
@@ -81,7 +82,8 @@ func (p *program) schedule() *cobra.Command {
 	f.StringVar(&in.Duration, "duration", "1h", "how long it lasts")
 	f.StringVar(&in.TimeZone, "time-zone", "", "IANA name, for showing times (default UTC)")
 	f.StringVar(&in.Blueprint, "blueprint", "", "how the desktops are made (default \"default\")")
-	f.StringArrayVar(&seats, "seat", nil, "a seat as role=\"Name\" or role=\"Name <e-mail>\"; may be repeated (default: one per role)")
+	f.StringArrayVar(&seats, "seat", nil, "a seat as role=\"Name\" or role=\"Name <e-mail>\"; may be repeated, also for one role (default: as many of each role as the blueprint counts)")
+	f.StringVar(&file, "seats", "", "file with seats, CSV with the columns role, name and email; - is standard input")
 	f.StringVar(&key, "idempotency-key", "", "repeating the command with the same key makes no second meeting")
 	return cmd
 }

@@ -114,7 +114,7 @@ func (p *program) root() *cobra.Command {
 		return nil
 	}
 	root.AddGroup(&cobra.Group{ID: "organiser", Title: "Meetings:"}, &cobra.Group{ID: "server", Title: "This machine:"})
-	root.AddCommand(grouped("organiser", p.schedule(), p.list(), p.show(), p.watch(), p.plan(), p.park(), p.resume(), p.end(), p.cancel())...)
+	root.AddCommand(grouped("organiser", p.schedule(), p.list(), p.show(), p.edit(), p.extend(), p.seat(), p.watch(), p.plan(), p.park(), p.resume(), p.end(), p.cancel())...)
 	root.AddCommand(grouped("server", p.serve(), p.doctor(), p.backup(), p.restore(), p.trust(), p.token(), p.agent(), p.version())...)
 	return root
 }

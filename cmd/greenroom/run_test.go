@@ -73,7 +73,7 @@ func TestWhatOthersWroteCannotSteerTheTerminal(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	p := &program{stdout: &out, output: "table", getenv: func(string) string { return "" }}
-	m := wire.Meeting{Title: "a\x1b[2Jb\u009bc", Seats: []wire.Seat{{Role: "teacher", Name: "x\ny"}}}
+	m := wire.Meeting{Title: "a\x1b[2Jb\u009bc", Seats: []wire.Seat{{ID: "teacher", Role: "teacher", Name: "x\ny"}}}
 	if err := p.printMeeting(m); err != nil {
 		t.Fatal(err)
 	}

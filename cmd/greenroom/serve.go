@@ -64,6 +64,9 @@ func (p *program) serve() *cobra.Command {
 			// Whoever reads the output may go away: that costs lines of the log, not the server. The signal is taken and not
 			// ignored, because programs on desktops would inherit that.
 			signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+			// From here on a hangup ends nothing, not even while the server starts or stops.
+			hangups := make(chan os.Signal, 1)
+			signal.Notify(hangups, syscall.SIGHUP)
 			sink := logsink.New(p.stderr)
 			defer sink.Close()
 			log := slog.New(slog.NewTextHandler(sink, &slog.HandlerOptions{Level: cfg.Level()}))
@@ -72,7 +75,8 @@ func (p *program) serve() *cobra.Command {
 				return fmt.Errorf("find this program: %w", err)
 			}
 			return server.Run(cmd.Context(), server.Options{
-				Config: cfg, Logger: log, LostLines: sink.Lost, Executable: self, Environ: os.Environ(), Version: version.Get().String(), Gallery: gallery,
+				Config: cfg, Logger: log, LostLines: sink.Lost, Executable: selfExe, Program: self, Hangups: hangups,
+				Environ: os.Environ(), Version: version.Get().String(), Gallery: gallery,
 				Ready: func(public string) { fmt.Fprintf(p.stdout, "greenroom is ready: %s\n", public) },
 			})
 		},

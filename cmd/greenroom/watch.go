@@ -62,11 +62,11 @@ func (p *program) watcher() client.Watcher {
 			return err
 		},
 		Event: func(e wire.Event) error {
-			role := clean(e.Role)
-			if role != "" {
-				role += ": "
+			seat := clean(e.Seat)
+			if seat != "" {
+				seat += ": "
 			}
-			_, err := fmt.Fprintf(p.stdout, "%s  %s%s\n", e.At.Local().Format("15:04:05"), role, clean(e.Message))
+			_, err := fmt.Fprintf(p.stdout, "%s  %s%s\n", e.At.Local().Format("15:04:05"), seat, clean(e.Message))
 			return err
 		},
 	}

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -273,6 +274,7 @@ func (s *stack) look(t *testing.T) {
 		AWS: behind, Table: well, Queue: well, Group: well, TableName: cfg.Serverless.Table, QueueARN: cfg.Serverless.QueueARN, DeadLetters: cfg.Serverless.DeadLetters,
 		GroupName: cfg.Serverless.ScheduleGroup, ScheduleRole: cfg.Serverless.ScheduleRole, Zone: cfg.Zone, APITokens: "greenroom/api-tokens",
 		InstanceProfile: cfg.Blueprints[0].EC2.InstanceProfile, Roles: roles(t, s),
+		Within: 10 * time.Minute, // moto answers one question after the other
 	}
 	if cfg.DNS.Provider == "route53" {
 		o.Route53 = cfg.DNS.ZoneID

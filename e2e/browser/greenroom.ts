@@ -28,7 +28,7 @@ function freePort(): Promise<number> {
   });
 }
 
-async function until(what: string, holds: () => boolean | Promise<boolean>, seconds = 30): Promise<void> {
+async function until(what: string, holds: () => boolean | Promise<boolean>, seconds = 60): Promise<void> {
   for (const end = Date.now() + seconds * 1000; !(await holds()); ) {
     if (Date.now() > end) throw new Error(`waited ${seconds} s in vain for ${what}`);
     await new Promise((r) => setTimeout(r, 100));
@@ -175,7 +175,7 @@ export function colours(page: Page): Promise<number> {
     if (!canvas || !context || !canvas.width) return 0;
     const pixels = new Uint32Array(context.getImageData(0, 0, canvas.width, canvas.height).data.buffer);
     return new Set(pixels).size;
-  });
+  }).catch((e: Error) => (/navigation|context was destroyed/.test(e.message) ? 0 : Promise.reject(e))); // the page is still on its way
 }
 
 // schedule fills in the form for a meeting that starts now and returns its page.

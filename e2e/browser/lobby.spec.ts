@@ -39,7 +39,7 @@ test("without cookies nobody is sent away by itself, and the cause is named", as
   const address = await link(organiser, "Student");
   await student.goto(address);
   await expect(student.locator('[data-check="cookies"]')).toContainText("Blocked");
-  await expect(student.locator("#blocked")).toContainText("You are not let in by itself. Cookies are blocked");
+  await expect(student.locator("#blocked")).toContainText("This page does not let you in by itself. Cookies are blocked");
   await ready(greenroom.url, id);
   await expect(student.getByRole("button", { name: "Enter now" })).toBeVisible();
   await student.mouse.move(200, 200);
@@ -94,7 +94,7 @@ test("an end and a replaced link reach an open lobby within three seconds", asyn
   }
   await organiser.locator("#key-student summary").click();
   await organiser.locator("#key-student button").click();
-  await expect(student.getByRole("heading", { name: "This link does not open the door" })).toBeVisible({ timeout: 3_000 });
+  await expect(student.getByRole("heading", { name: "This link is not valid" })).toBeVisible({ timeout: 3_000 });
   await organiser.getByText("Cancel the meeting").first().click();
   await organiser.getByRole("button", { name: "Cancel the meeting now" }).click();
   await expect(teacher.getByRole("heading", { name: "This meeting was cancelled" })).toBeVisible({ timeout: 3_000 });

@@ -46,13 +46,14 @@ test("from the form to the desktop and out again", async ({ greenroom, people })
     await expect(page.getByText(/organiser has ended this meeting|ended by the organiser/i).first()).toBeVisible({ timeout: 40_000 });
   }
   await until("every process of the desktops to be gone", () => running(greenroom.data).length === 0);
-  expect(existsSync(path.join(greenroom.data, "desktops", instance))).toBe(false);
+  await until("their files to be gone", () => !existsSync(path.join(greenroom.data, "desktops", instance)));
 });
 
 test("a cancelled meeting's lobby says so", async ({ greenroom, people }) => {
   const organiser = await people("organiser");
   await organiser.goto(greenroom.url);
   await organiser.getByLabel("Title").fill("Geometry");
+  await organiser.getByLabel(/Student: Name/).fill("Student One");
   // Long before the start there is no desktop to be taken to, whatever the clock says now.
   const start = new Date(Date.now() + 26 * 3_600_000).toISOString().slice(0, 16);
   await organiser.locator("[name=starts_at]").fill(start);

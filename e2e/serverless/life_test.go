@@ -136,6 +136,6 @@ func (c *cloud) timeline(id string) {
 		c.t.Error(err)
 	}
 	for _, e := range events {
-		c.t.Logf("%s %-10s %-8s %s", e.At.Format("15:04:05.000"), e.Kind, e.Role, e.Message)
+		c.t.Logf("%s %-10s %-8s %s", e.At.Format("15:04:05.000"), e.Kind, e.Seat, e.Message)
 	}
 }

@@ -51,7 +51,7 @@ func (c *cloud) Launch(ctx context.Context, requests []compute.Request) []comput
 }
 
 func (c *cloud) launch(ctx context.Context, r compute.Request) compute.Outcome {
-	if c.Hang == r.Handle.Role {
+	if c.Hang == r.Handle.Seat {
 		<-ctx.Done()
 		return compute.Outcome{Err: context.Cause(ctx)}
 	}
@@ -161,7 +161,7 @@ func newLife(t *testing.T, start time.Duration) *life {
 	b.Protocol, b.Agent = "dcv", "none"
 	m := greenroom.Meeting{ID: greenroom.NewMeetingID(), Version: 1, Title: "Algebra", StartsAt: now.Add(start), EndsAt: now.Add(start + time.Hour), Blueprint: b, WakeAt: now}
 	for _, role := range b.Seats {
-		m.Seats = append(m.Seats, greenroom.Seat{Role: role, Key: greenroom.NewSecret(), Desktop: greenroom.Desktop{
+		m.Seats = append(m.Seats, greenroom.Seat{ID: role, Role: role, Key: greenroom.NewSecret(), Desktop: greenroom.Desktop{
 			Phase: greenroom.Planned, Attempt: 1, Timings: map[greenroom.Phase]time.Time{greenroom.Planned: now}}})
 	}
 	saved, _, err := l.store.Create(t.Context(), m, nil, store.Idempotency{})
@@ -220,7 +220,7 @@ func (l *life) timeline() string {
 	events, _ := l.store.Events(l.t.Context(), l.id, 0, 500)
 	out := ""
 	for _, e := range events {
-		out += fmt.Sprintf("%s %s %s %s\n", e.At.Format(time.TimeOnly), e.Kind, e.Role, e.Message)
+		out += fmt.Sprintf("%s %s %s %s\n", e.At.Format(time.TimeOnly), e.Kind, e.Seat, e.Message)
 	}
 	return out
 }
@@ -495,7 +495,7 @@ func TestSweep(t *testing.T) {
 	t.Parallel()
 	l := newLife(t, time.Minute)
 	l.advance()
-	ghost := greenroom.Handle{Meeting: "ghostghostghost1", Role: "teacher", Attempt: 1}
+	ghost := greenroom.Handle{Meeting: "ghostghostghost1", Seat: "teacher", Attempt: 1}
 	l.Launch(t.Context(), []compute.Request{{Handle: ghost}})
 	_ = l.SetRecords(t.Context(), []dns.Record{{Name: "ghost.desk.localhost", Address: netip.MustParseAddr("127.0.1.7")}})
 	sweeper := &advance.Sweeper{Store: l.store, Providers: map[greenroom.Provider]compute.Provider{"local": l.cloud}, Records: l.cloud,

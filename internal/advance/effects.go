@@ -51,7 +51,7 @@ func (a *Advancer) Perform(ctx context.Context, s Step, call []plan.Effect) []pl
 
 func (a *Advancer) perform(ctx context.Context, m greenroom.Meeting, e plan.Effect) plan.Outcome {
 	o := plan.Outcome{Effect: e}
-	d := &m.AnySeat(e.Handle.Role).Desktop
+	d := &m.AnySeat(e.Handle.Seat).Desktop
 	switch e.Do {
 	case plan.Publish:
 		o.Err = a.publish(ctx, d)
@@ -80,7 +80,7 @@ func (a *Advancer) tell(o plan.Outcome, took time.Duration) {
 	}
 	if o.Err != nil {
 		h := o.Effect.Handle
-		a.Logger.Warn("effect failed", logkey.Meeting, h.Meeting, logkey.Role, h.Role, logkey.Attempt, h.Attempt, logkey.Effect, string(o.Effect.Do), logkey.Duration, took, logkey.Err, o.Err)
+		a.Logger.Warn("effect failed", logkey.Meeting, h.Meeting, logkey.Seat, h.Seat, logkey.Attempt, h.Attempt, logkey.Effect, string(o.Effect.Do), logkey.Duration, took, logkey.Err, o.Err)
 	}
 }
 
@@ -116,8 +116,8 @@ func (a *Advancer) launch(ctx context.Context, m greenroom.Meeting, effects []pl
 	provider, err := a.provider(m)
 	requests := make([]compute.Request, len(effects))
 	for i, e := range effects {
-		s := m.AnySeat(e.Handle.Role)
-		requests[i] = compute.Request{Handle: e.Handle, Blueprint: m.Blueprint, Launch: s.Desktop.Launch, StartsAt: m.StartsAt, KillAt: s.Desktop.KillAt}
+		s := m.AnySeat(e.Handle.Seat)
+		requests[i] = compute.Request{Handle: e.Handle, Blueprint: m.Blueprint.For(s.Role), Launch: s.Desktop.Launch, StartsAt: m.StartsAt, KillAt: s.Desktop.KillAt}
 		if err == nil {
 			requests[i].UserData, err = a.UserData(&m, s)
 		}

@@ -22,10 +22,10 @@ func TestFaultsOfRulesAreLoud(t *testing.T) {
 		}
 	}}
 	a.tellFaults("k3v9k3v9k3v9k3v9", []error{
-		&plan.ForbiddenMoveError{Role: "teacher", Attempt: 2, From: greenroom.Gone, To: greenroom.Ready},
+		&plan.ForbiddenMoveError{Seat: "teacher", Attempt: 2, From: greenroom.Gone, To: greenroom.Ready},
 		plan.ErrUnsettled,
 	})
-	for _, want := range []string{"level=ERROR", "meeting=k3v9k3v9k3v9k3v9", "role=teacher", "attempt=2", "from=gone", "to=ready", "err=\"the rules do not come to rest\""} {
+	for _, want := range []string{"level=ERROR", "meeting=k3v9k3v9k3v9k3v9", "seat=teacher", "attempt=2", "from=gone", "to=ready", "err=\"the rules do not come to rest\""} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log does not say %s:\n%s", want, log.String())
 		}

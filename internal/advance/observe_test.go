@@ -36,12 +36,12 @@ func TestEveryDecisionIsObserved(t *testing.T) {
 			mu.Lock()
 			defer mu.Unlock()
 			for _, e := range s.Entries() {
-				seen = append(seen, fmt.Sprint(e.Kind, e.Role, e.Message))
-				if before, known := at[e.Role]; e.To != "" && known && before != e.From {
-					t.Errorf("%s moves from %s, and was %s", e.Role, e.From, before)
+				seen = append(seen, fmt.Sprint(e.Kind, e.Seat, e.Message))
+				if before, known := at[e.Seat]; e.To != "" && known && before != e.From {
+					t.Errorf("%s moves from %s, and was %s", e.Seat, e.From, before)
 				}
 				if e.To != "" {
-					at[e.Role] = e.To
+					at[e.Seat] = e.To
 				}
 			}
 		})
@@ -64,13 +64,13 @@ func TestEveryDecisionIsObserved(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, e := range events {
-			told = append(told, fmt.Sprint(e.Kind, e.Role, e.Message))
+			told = append(told, fmt.Sprint(e.Kind, e.Seat, e.Message))
 		}
 		if diff := cmp.Diff(told, seen); diff != "" {
 			t.Errorf("timeline and observer (-timeline +observer):\n%s", diff)
 		}
 		for _, want := range []string{
-			"msg=instance_lost meeting=" + l.id + " role=" + m.Seats[0].Role + " attempt=1 reason=\"The machine " + lost + " was lost.\"",
+			"msg=instance_lost meeting=" + l.id + " seat=" + m.Seats[0].ID + " attempt=1 reason=\"The machine " + lost + " was lost.\"",
 			"from=planned to=launching", "from=launching to=booting", "from=booting to=naming duration=4", "from=naming to=proving", "from=proving to=ready",
 			"attempt=1 from=ready to=failed", "attempt=2 from=failed to=planned", "from=terminating to=gone", "msg=ending", "evidence.reason=no_show", "msg=ended",
 		} {
@@ -95,7 +95,7 @@ func TestTheSweepTellsTheOwner(t *testing.T) {
 	l := newLife(t, time.Minute)
 	l.advance()
 	m := l.meeting()
-	ghost := greenroom.Handle{Meeting: l.id, Role: m.Seats[0].Role, Attempt: 7}
+	ghost := greenroom.Handle{Meeting: l.id, Seat: m.Seats[0].ID, Attempt: 7}
 	machine := l.Launch(t.Context(), []compute.Request{{Handle: ghost}})[0].Instance.ID
 	name := machine + ".desk.localhost"
 	_ = l.SetRecords(t.Context(), []dns.Record{{Name: name, Address: netip.MustParseAddr("127.0.1.7")}})
@@ -114,10 +114,10 @@ func TestTheSweepTellsTheOwner(t *testing.T) {
 	var got []string
 	for _, e := range events {
 		if e.Kind == greenroom.EventSweptInstance {
-			got = append(got, fmt.Sprint(e.Role, e.Attempt, e.Data["what"]))
+			got = append(got, fmt.Sprint(e.Seat, e.Attempt, e.Data["what"]))
 		}
 	}
-	want := []string{fmt.Sprint(ghost.Role, 7, "instance "+machine), fmt.Sprint(ghost.Role, 7, "record "+name)}
+	want := []string{fmt.Sprint(ghost.Seat, 7, "instance "+machine), fmt.Sprint(ghost.Seat, 7, "record "+name)}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("removals on the timeline (-want +got):\n%s%s", diff, l.timeline())
 	}

@@ -38,7 +38,7 @@ func (s *Sweeper) tell(ctx context.Context, removed orphans, what func(string) s
 // tellOf adds one entry. A meeting that the store does not know has no timeline.
 func (s *Sweeper) tellOf(ctx context.Context, h greenroom.Handle, what string) error {
 	event := greenroom.Event{
-		At: s.Now().UTC(), Kind: greenroom.EventSweptInstance, Role: h.Role, Attempt: h.Attempt,
+		At: s.Now().UTC(), Kind: greenroom.EventSweptInstance, Seat: h.Seat, Attempt: h.Attempt,
 		Message: "The sweep removed what belongs to no desktop any more: " + what + ".", Data: map[string]string{"what": what},
 	}
 	_, err := store.Change(ctx, s.Store, h.Meeting, func(*greenroom.Meeting) ([]greenroom.Event, error) {

@@ -9,6 +9,7 @@ import (
 
 	"greenroom"
 	"greenroom/internal/compute"
+	"greenroom/internal/logkey"
 	"greenroom/internal/plan"
 	"greenroom/internal/store"
 )
@@ -74,7 +75,7 @@ func promise(m greenroom.Meeting, d plan.Decision, now time.Time, lease time.Dur
 
 // repeats reports whether the effect is a look at a desktop that was ready once.
 func repeats(m *greenroom.Meeting, e plan.Effect) bool {
-	s := m.AnySeat(e.Handle.Role)
+	s := m.AnySeat(e.Handle.Seat)
 	return e.Do == plan.Prove && s != nil && s.Desktop.Enterable()
 }
 
@@ -103,10 +104,11 @@ func (a *Advancer) tellFaults(meeting string, faults []error) {
 			a.Measure(plan.Planning, 0, err)
 		}
 		if move, ok := errors.AsType[*plan.ForbiddenMoveError](err); ok {
-			a.Logger.Error("forbidden move was not made", "meeting", meeting, "role", move.Role, "attempt", move.Attempt, "from", string(move.From), "to", string(move.To))
+			a.Logger.Error("forbidden move was not made", logkey.Meeting, meeting, logkey.Seat, move.Seat, logkey.Attempt, move.Attempt,
+				logkey.From, string(move.From), logkey.To, string(move.To))
 			continue
 		}
-		a.Logger.Error("nothing was decided", "meeting", meeting, "err", err)
+		a.Logger.Error("nothing was decided", logkey.Meeting, meeting, logkey.Err, err)
 	}
 }
 
@@ -140,6 +142,14 @@ func (a *Advancer) observe(ctx context.Context, m greenroom.Meeting, look bool) 
 		return s, nil
 	}
 	s.Places = provider.Places(m.Blueprint)
+	for _, r := range m.Blueprint.Roles {
+		if own := provider.Places(m.Blueprint.For(r.Name)); r.Differs() && len(own) > 0 {
+			if s.RolePlaces == nil {
+				s.RolePlaces = map[string][]string{}
+			}
+			s.RolePlaces[r.Name] = own
+		}
+	}
 	if !exists {
 		return s, nil
 	}

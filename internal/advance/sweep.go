@@ -161,7 +161,7 @@ func (s *Sweeper) orphan(ctx context.Context, what string, h greenroom.Handle, s
 		if err != nil && !errors.Is(err, greenroom.ErrNotFound) {
 			return false
 		}
-		if seat := m.AnySeat(h.Role); err == nil && seat != nil && m.Handle(seat) == h && seat.Desktop.MayExist() {
+		if seat := m.AnySeat(h.Seat); err == nil && seat != nil && m.Handle(seat) == h && seat.Desktop.MayExist() {
 			return false
 		}
 	}

@@ -96,6 +96,32 @@ func TestLoad(t *testing.T) {
 		}
 	})
 
+	t.Run("RolesWithCounts", func(t *testing.T) {
+		t.Parallel()
+		want := []greenroom.Role{{Name: "student", Count: 12, Max: 40, Screen: "1024x768", Applications: []string{}}, {Name: "guest"}}
+		forms := map[string]func() (config.Config, error){
+			"File": func() (config.Config, error) {
+				return config.Load(file(t, "blueprints:\n  default:\n    seats:\n      teacher:\n      student: {count: 12, max: 40, screen: 1024x768, applications: []}\n      guest: 0\n"), env(), nil)
+			},
+			"Environment": func() (config.Config, error) {
+				return config.Load("", env("GREENROOM_BLUEPRINTS_DEFAULT_SEATS", "{teacher: 1, student: {count: 12, max: 40, screen: 1024x768, applications: []}, guest: 0}"), nil)
+			},
+		}
+		for name, load := range forms {
+			got, err := load()
+			if err != nil {
+				t.Fatal(name, err)
+			}
+			if diff := cmp.Diff(want, got.Blueprints[0].Roles); diff != "" || strings.Join(got.Blueprints[0].Seats, " ") != "teacher student guest" {
+				t.Errorf("%s: %v (-want +got):\n%s", name, got.Blueprints[0].Seats, diff)
+			}
+		}
+		got, err := config.Load("", env("GREENROOM_BLUEPRINTS_DEFAULT_SEATS", "teacher, student=3"), nil)
+		if err != nil || strings.Join(got.Blueprints[0].DefaultSeats(), " ") != "teacher student student student" {
+			t.Errorf("%v, %v", got.Blueprints[0].DefaultSeats(), err)
+		}
+	})
+
 	t.Run("CommentsOnlyIsTheDefault", func(t *testing.T) {
 		t.Parallel()
 		if _, err := config.Load(file(t, "# nothing yet\n"), env(), nil); err != nil {
@@ -139,6 +165,21 @@ func TestFaults(t *testing.T) {
 		{"DurationOutOfBounds", "blueprints:\n  default:\n    rules: {no_show_after: 0s}\n", "blueprints.default.rules.no_show_after", "must be from 1s"},
 		{"ListWanted", "blueprints:\n  default:\n    seats: teacher\n", "blueprints.default.seats", "must be a list"},
 		{"OneValueWanted", "listen: [a, b]\n", "listen", "must be one value"},
+		{"RoleIsNoList", "blueprints:\n  default:\n    seats: {teacher: [1]}\n", "blueprints.default.seats.teacher", "line 3: must be a count"},
+		{"RoleWithoutCount", "blueprints:\n  default:\n    seats: {teacher: many}\n", "blueprints.default.seats.teacher", "must be a whole number"},
+		{"RoleTwice", "blueprints:\n  default:\n    seats: {teacher: 1, teacher: 2}\n", "blueprints.default.seats.teacher", "duplicate role"},
+		{"RoleInTheListTwice", "blueprints:\n  default:\n    seats: [a, a]\n", "blueprints.default.seats[1]", "duplicate role"},
+		{"UnknownKeyOfARole", "blueprints:\n  default:\n    seats:\n      student: {count: 2, colour: red}\n", "blueprints.default.seats.student.colour", "line 4: there is no such key"},
+		{"KeyOfARoleTwice", "blueprints:\n  default:\n    seats:\n      student: {count: 2, count: 3}\n", "blueprints.default.seats.student.count", "duplicate key"},
+		{"NegativeCount", "blueprints:\n  default:\n    seats: {teacher: 1, student: -1}\n", "blueprints.default.seats.student.count", "from 0 to"},
+		{"MaxBelowCount", "blueprints:\n  default:\n    seats: {student: {count: 3, max: 2}}\n", "blueprints.default.seats.student.max", "must not be less than count"},
+		{"NobodyByDefault", "blueprints:\n  default:\n    seats: {student: 0}\n", "blueprints.default.seats", "every count is 0"},
+		{"ScreenOfARole", "blueprints:\n  default:\n    seats: {student: {screen: big}}\n", "blueprints.default.seats.student.screen", "a screen is WIDTHxHEIGHT"},
+		{"ImageOfARoleOnThisMachine", "blueprints:\n  default:\n    seats: {student: {image: ami-0123456789abcdef0}}\n", "blueprints.default.seats.student.image", "is for the provider ec2"},
+		{"TypesOfARole", ec2File("seats: {student: {instance_types: [huge]}}"), "blueprints.default.seats.student.instance_types", "t3.large"},
+		{"ApplicationOfARole", "blueprints:\n  default:\n    seats: {student: {applications: [' ']}}\n", "blueprints.default.seats.student.applications[0]", "one command line"},
+		{"MoreSeatsThanAMeetingCanHave", "max_seats: 10\nblueprints:\n  default:\n    seats: {student: 11}\n", "blueprints.default.seats", "at most 10 (max_seats)"},
+		{"NoSeatsAtAll", "max_seats: 0\n", "max_seats", "from 1 to 1000"},
 		{"NoSuchPhase", "blueprints:\n  default:\n    rules: {stage_deadline: {ready: 1m}}\n", "blueprints.default.rules.stage_deadline.ready", "there is no such key"},
 		{"BadAddress", "listen: everywhere\n", "listen", "must be an address and a port"},
 		{"BadPort", "dns_listen: 127.0.0.1:99999\n", "dns_listen", "must be an address and a port"},

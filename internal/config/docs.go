@@ -37,7 +37,15 @@ blueprints:
     seats: [interviewer, candidate]
     applications: [xterm, "xterm -e vi"]
     rules: {lead: 5m, no_show_after: 20m}
+  class:
+    seats:
+      teacher: 1
+      student: {count: 12, max: 40, screen: 1024x768}
 ` + "```" + `
+
+A role has a ` + "`count`" + `, the number of its seats in a meeting whose organiser names none (1 by default; 0 means none), and a ` + "`max`" + `, the most that it can have (by default as many as ` + "`max_seats`" + ` allows).
+` + "`screen`" + `, ` + "`applications`" + `, and with ` + "`ec2`" + ` ` + "`image`" + ` and ` + "`instance_types`" + ` apply to the desktops of that role, in place of the blueprint's.
+A number alone is the count.
 `)
 	b.WriteString(`
 A secret (database, and what the table calls one) is written as it is, or says where it is kept: ` + "`file:/path`" + `, or ` + "`secret://aws/name-or-arn`" + ` for AWS Secrets Manager, with ` + "`#key`" + ` for one value of a JSON object.

@@ -13,7 +13,7 @@ import (
 type key struct {
 	name  string // dns.provider
 	about string
-	at    any // *string, *int, *bool, *Rate, *Secret, *[]string, *greenroom.Duration or deadline
+	at    any // *string, *int, *bool, *Rate, *Secret, *[]string, *greenroom.Duration, roles or deadline
 }
 
 // deadline is the place of one phase's deadline.
@@ -37,6 +37,7 @@ func (c *Config) keys() []key {
 		{"access", "How desktops are reached: `direct`, one address record and one key per desktop; `gateway`, one wildcard record, and greenroom ends TLS itself; `single`, below public_url, without names or ports of their own. See [access](access.md).", &c.Access},
 		{"gateway_address", "With access `gateway`: the IPv4 address that the wildcard record leads to. Empty means the address of desktop_listen.", &c.GatewayAddress},
 		{"resolver_networks", "Networks or addresses from which Amazon DCV connection gateways may ask where a session is (`POST /resolveSession`); empty means none.", &c.ResolverNetworks},
+		{"max_seats", "The most seats that a meeting can have, whatever its roles.", &c.MaxSeats},
 		{"video_url", "Address of a meeting's video room, with `{id}` for the meeting; empty means none.", &c.VideoURL},
 		{"trusted_proxies", "Networks or addresses of the proxies in front of listen. Only they are believed when they name the client's address in `X-Forwarded-For`, `Forwarded` or the PROXY protocol. See [proxies](proxies.md).", &c.TrustedProxies},
 		{"api_token_file", "File with the organisers' API tokens, as `greenroom token` writes it; empty: no token is needed, on loopback only.", &c.APITokenFile},
@@ -85,7 +86,7 @@ func blueprintKeys(b *greenroom.Blueprint) []key {
 		{"user", "Whose session it is on a machine with DCV: an account of the image.", &b.User},
 		{"hooks", "Directory on the machine with the hooks of a desktop, `warmup.d` and `end.d`; empty: none on this machine, the agent's own elsewhere.", &b.Hooks},
 		{"screen", "Size of the screen in pixels.", &b.Screen},
-		{"seats", "The roles that a meeting has by default, and may have.", &b.Seats},
+		{"seats", "The roles that a meeting can have: a list, or each with how many seats it has by default and at most; see below. In the environment: `teacher, student=12`.", roles{b}},
 		{"applications", "Command lines started on the desktop.", &b.Applications},
 		{"rules.lead", "Desktops are started this long before the meeting.", &b.Rules.Lead},
 		{"rules.no_show_after", "This long after the start, a desktop that nobody used is removed, each by itself; the meeting goes on, and whoever comes later gets a new one ([states.md](states.md)).", &b.Rules.NoShowAfter},
@@ -142,6 +143,8 @@ func (k key) put(v string) error {
 				*at = append(*at, item)
 			}
 		}
+	case roles:
+		return at.put(v)
 	case *greenroom.Duration:
 		return at.UnmarshalText([]byte(v))
 	case deadline:
@@ -169,6 +172,8 @@ func (k key) shown() string {
 		return at.String()
 	case *[]string:
 		return strings.Join(*at, ", ")
+	case roles:
+		return at.shown()
 	case *greenroom.Duration:
 		return short(*at)
 	case deadline:

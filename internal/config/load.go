@@ -70,6 +70,7 @@ type entry struct {
 	value string
 	list  []string
 	kind  yaml.Kind
+	node  *yaml.Node
 }
 
 func readFile(path string) ([]entry, error) {
@@ -116,10 +117,10 @@ func unreadable(what, path string, err error) error {
 func flatten(out []entry, prefix string, m *yaml.Node) []entry {
 	for i := 0; i+1 < len(m.Content); i += 2 {
 		name, v := prefix+m.Content[i].Value, m.Content[i+1]
-		e := entry{name: name, line: m.Content[i].Line, value: v.Value, kind: v.Kind}
+		e := entry{name: name, line: m.Content[i].Line, value: v.Value, kind: v.Kind, node: v}
 		switch v.Kind {
 		case yaml.MappingNode:
-			if len(v.Content) > 0 {
+			if len(v.Content) > 0 && !rolesName.MatchString(name) {
 				out = flatten(out, name+".", v)
 				continue
 			}
@@ -143,6 +144,9 @@ func flatten(out []entry, prefix string, m *yaml.Node) []entry {
 
 var blueprintName = regexp.MustCompile(`^blueprints\.([a-z][a-z0-9-]{0,31})(?:\.|$)`)
 
+// rolesName is the name of a blueprint's roles, whose names are no keys.
+var rolesName = regexp.MustCompile(`^blueprints\.[^.]+\.seats$`)
+
 // applyFile sets the keys of the file. A blueprint that says only a part has the default's values for the rest.
 func (c *Config) applyFile(entries []entry, bad *greenroom.InvalidError) {
 	for _, e := range entries {
@@ -164,7 +168,9 @@ func (c *Config) applyFile(entries []entry, bad *greenroom.InvalidError) {
 			continue
 		}
 		seen[e.name] = e.line
-		if err := c.applyEntry(known, e); err != nil {
+		if at, ok := known[e.name].at.(roles); ok {
+			at.read(e.node, e.name, bad)
+		} else if err := c.applyEntry(known, e); err != nil {
 			bad.Add(e.name, "line %d: %v", e.line, err)
 		}
 	}

@@ -14,10 +14,10 @@ func (c Config) judgeSingle(bad *greenroom.InvalidError) {
 			bad.Add("blueprints."+b.Name+".protocol", "must be novnc with access single: DCV's client comes from the desktop itself and would run on the organiser's pages' origin; use access direct or gateway for dcv")
 		}
 	}
-	if c.DNS.Provider != "embedded" {
+	if c.DNS.Provider != DNSEmbedded {
 		bad.Add("dns.provider", "is not used with access single, which needs no names of its own: leave it out")
 	}
-	if c.Certificates.Issuer != "local" {
+	if c.Certificates.Issuer != IssuerLocal {
 		bad.Add("certificates.issuer", "must be local with access single: browsers see the certificate of tls alone")
 	}
 	if c.DesktopPort != 0 {

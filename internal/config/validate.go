@@ -65,6 +65,7 @@ func (c Config) judge(bad *greenroom.InvalidError) {
 		bad.Add("video_url", "must hold {id}, or every meeting would have the same room")
 	}
 	c.judgeAccess(bad)
+	c.judgeSeats(bad)
 	oneOf(bad, "log_level", c.LogLevel, "debug", "info", "warn", "error")
 	c.judgeDNS(bad)
 	c.judgeSecrets(bad)
@@ -74,14 +75,34 @@ func (c Config) judge(bad *greenroom.InvalidError) {
 		prefix := "blueprints." + b.Name
 		oneOf(bad, prefix+".provider", b.Provider, greenroom.Providers()...)
 		judgeDesktop(bad, prefix, b)
-		for i, app := range b.Applications {
-			if strings.TrimSpace(app) == "" || len(app) > 1000 || strings.ContainsAny(app, "\x00\n") {
-				bad.Add(fmt.Sprintf("%s.applications[%d]", prefix, i), "must be one command line of at most 1000 bytes")
-			}
+		judgeApplications(bad, prefix, b.Applications)
+		for _, r := range b.Roles {
+			judgeApplications(bad, prefix+".seats."+r.Name, r.Applications)
 		}
 		b.Validate(prefix, bad)
 	}
 	c.AWS.judge(bad)
+}
+
+func judgeApplications(bad *greenroom.InvalidError, prefix string, applications []string) {
+	for i, app := range applications {
+		if strings.TrimSpace(app) == "" || len(app) > 1000 || strings.ContainsAny(app, "\x00\n") {
+			bad.Add(fmt.Sprintf("%s.applications[%d]", prefix, i), "must be one command line of at most 1000 bytes")
+		}
+	}
+}
+
+// judgeSeats judges how many seats meetings have.
+func (c Config) judgeSeats(bad *greenroom.InvalidError) {
+	if c.MaxSeats < 1 || c.MaxSeats > greenroom.MaxRoleCount {
+		bad.Add("max_seats", "must be from 1 to %d, and is %d", greenroom.MaxRoleCount, c.MaxSeats)
+		return
+	}
+	for _, b := range c.Blueprints {
+		if n := len(b.DefaultSeats()); n > c.MaxSeats {
+			bad.Add("blueprints."+b.Name+".seats", "the counts are %d seats together, and a meeting has at most %d (max_seats)", n, c.MaxSeats)
+		}
+	}
 }
 
 // judgeDesktop joins what a machine can be with who makes it: this machine's desktops run greenroom's agent and speak noVNC.
@@ -124,13 +145,13 @@ func (c Config) judgeExposure(bad *greenroom.InvalidError) {
 
 // judgeAccess judges how desktops are reached.
 func (c Config) judgeAccess(bad *greenroom.InvalidError) {
-	oneOf(bad, "access", c.Access, "direct", "gateway", "single")
-	if c.Access == "single" {
+	oneOf(bad, "access", c.Access, AccessDirect, AccessGateway, AccessSingle)
+	if c.Access == AccessSingle {
 		c.judgeSingle(bad)
 	}
-	if c.GatewayAddress != "" && c.Access != "gateway" {
+	if c.GatewayAddress != "" && c.Access != AccessGateway {
 		bad.Add("gateway_address", "is for access: gateway only, and access is %s", c.Access)
-	} else if c.Access == "gateway" && !c.Gateway().Is4() {
+	} else if c.Access == AccessGateway && !c.Gateway().Is4() {
 		bad.Add("gateway_address", "must be the IPv4 address under which browsers reach desktop_listen (%s), and is %q", c.DesktopListen, c.GatewayAddress)
 	}
 	for _, k := range []struct {
@@ -177,7 +198,7 @@ func joined[T ~string](words []T) string {
 	return strings.Join(out, ", ")
 }
 
-// longestHost is what stands before the zone in a desktop's name: an instance id and a dot.
+// longestHost is what precedes the zone in a desktop's name: an instance id and a dot.
 const longestHost = 20
 
 func validZone(zone string) bool {

@@ -97,6 +97,8 @@ func (c Certificates) edge(now time.Time) Finding {
 	left, life := leaf.NotAfter.Sub(now), leaf.NotAfter.Sub(leaf.NotBefore)
 	f.Detail = fmt.Sprintf("for %s, until %s", strings.Join(leaf.DNSNames, ", "), leaf.NotAfter.UTC().Format(time.RFC3339))
 	switch {
+	case now.Before(leaf.NotBefore):
+		f.Detail, f.Fix = f.Detail+", valid only from "+leaf.NotBefore.UTC().Format(time.RFC3339), "see that the clock is right"
 	case left <= 0:
 		f.Detail, f.Fix = f.Detail+", expired", "renew it: with issuer files put the new one into the same files, with acme look into the server's log"
 	case left < life/soon:

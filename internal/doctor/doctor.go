@@ -51,6 +51,8 @@ type Options struct {
 	Front Front
 	// Certificates of other issuers than the local authority.
 	Certificates Certificates
+	// Lasting are certificates in the data directory and in the files of the configuration that are good for a time.
+	Lasting []Lasting
 	// Trusted reports whether the local authority is trusted by this machine's browsers; nil where it signs nothing that they see.
 	Trusted func(ctx context.Context) (bool, error)
 }
@@ -69,7 +71,8 @@ func Check(ctx context.Context, o Options) []Finding {
 	go func() { zone <- o.Names.check(ctx) }()
 	running, server := serverFinding(ctx, o)
 	out := programs(o.Applications)
-	out = append(out, dataDir(o.DataDir), clock(ctx, o), loopback(ctx))
+	out = append(out, dataDir(o.DataDir), screens("/tmp"), clock(ctx, o), loopback(ctx))
+	out = append(out, bounds()...)
 	out = append(out, ports(ctx, o, running)...)
 	if o.Names.Zone == "" && o.Front.URL == "" {
 		out = append(out, names(ctx, o.Zone))
@@ -78,6 +81,7 @@ func Check(ctx context.Context, o Options) []Finding {
 	if o.Trusted != nil {
 		out = append(out, authority(ctx, o))
 	}
+	out = append(out, lasting(o.Lasting, time.Now())...)
 	out = append(out, o.Certificates.check(ctx)...)
 	if running {
 		out = append(out, o.Front.check(ctx)...)

@@ -1,12 +1,14 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
@@ -39,13 +41,15 @@ type ServerlessOptions struct {
 
 	// Roles are the ARNs of the functions' roles, by function. With none, whoever asks is looked at, as if he were all of them.
 	Roles map[string]string
+
+	Within time.Duration // for all looks together; a minute
 }
 
 const deployAgain = "deploy the template of this version again (docs/serverless.md), and see whether a policy of your organisation forbids it"
 
 // CheckServerless looks whether a greenroom without servers has what it needs in the account. It changes nothing there.
 func CheckServerless(ctx context.Context, o ServerlessOptions) []Finding {
-	ctx, cancel := context.WithTimeout(ctx, awsTimeout)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(o.Within, awsTimeout))
 	defer cancel()
 	s := serverless{ServerlessOptions: o, iam: iam.NewFromConfig(o.AWS)}
 	who, err := sts.NewFromConfig(o.AWS).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})

@@ -41,6 +41,10 @@ type service interface {
 	ReissueKey(ctx context.Context, id, role string) (greenroom.Meeting, error)
 	Standing(ctx context.Context, id, role, key string) (meetings.Standing, error)
 	Enter(ctx context.Context, id, role, key, clientAddr string) (meetings.Standing, error)
+	AddSeats(ctx context.Context, id string, in []meetings.SeatInput, ifMatch int64) (greenroom.Meeting, []string, error)
+	EditSeat(ctx context.Context, id, seat string, in meetings.SeatEdit, ifMatch int64) (greenroom.Meeting, error)
+	RemoveSeat(ctx context.Context, id, seat string, force bool, ifMatch int64) (greenroom.Meeting, error)
+	ReplaceDesktop(ctx context.Context, id, seat, reason string, force bool, ifMatch int64) (greenroom.Meeting, error)
 	Visit(ctx context.Context, id, role, as string) (string, error)
 	SessionData(ctx context.Context, id, role, url string) error
 	Explain(ctx context.Context, id string) (meetings.Explanation, error)
@@ -76,7 +80,7 @@ type Options struct {
 
 	Metrics http.Handler                    // /metrics; nil: not there
 	Ready   func(ctx context.Context) error // why the server cannot serve now, for /readyz; nil: it can
-	LocalCA []byte                          // PEM for /ca.pem; nil: not there
+	LocalCA func() []byte                   // PEM for /ca.pem, asked each time; nil: not there
 
 	Resolvers []netip.Prefix // from where /resolveSession may be asked; nil: it is not there
 }
@@ -88,7 +92,7 @@ func looksAtOnce() int { return max(1, runtime.GOMAXPROCS(0)/2) }
 const DefaultWatchers = 1000
 
 // maxBody bounds a request of the API, in bytes.
-const maxBody = 64 << 10
+const maxBody = 256 << 10 // a full list of seats fits
 
 type api struct {
 	service  service

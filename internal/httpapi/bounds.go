@@ -14,9 +14,12 @@ func publishNulls(h huma.API) {
 	}
 }
 
+// maxSeatList is how many seats a request may name, in the schema: max_seats bounds them as it is configured.
+const maxSeatList = 1000
+
 // publishOptional documents that null is as good as absent where a property of the input is optional: huma takes it so.
 func publishOptional(h huma.API) {
-	for _, name := range []string{"Schedule", "SeatInput", "Edit", "Park"} {
+	for _, name := range []string{"Schedule", "SeatInput", "NewSeats", "SeatEdit", "Replace", "Edit", "Park"} {
 		s := h.OpenAPI().Components.Schemas.Map()[name]
 		for property, of := range s.Properties {
 			if !slices.Contains(s.Required, property) && of.Ref == "" {
@@ -36,14 +39,21 @@ func publishBounds(h huma.API) {
 		{"Schedule", "title", "minLength", 1},
 		{"Schedule", "title", "maxLength", 200},
 		{"Schedule", "seats", "minItems", 1},
-		{"Schedule", "seats", "maxItems", 64},
+		{"Schedule", "seats", "maxItems", maxSeatList},
 		{"Edit", "title", "minLength", 1},
 		{"Edit", "title", "maxLength", 200},
 		{"Edit", "seats", "minItems", 1},
-		{"Edit", "seats", "maxItems", 64},
+		{"Edit", "seats", "maxItems", maxSeatList},
+		{"SeatInput", "id", "pattern", "^([a-z][a-z0-9-]{0,31})?$"},
 		{"SeatInput", "role", "pattern", "^[a-z][a-z0-9-]{0,31}$"},
 		{"SeatInput", "name", "maxLength", 100},
 		{"SeatInput", "email", "maxLength", 254},
+		{"NewSeats", "seats", "minItems", 1},
+		{"NewSeats", "seats", "maxItems", maxSeatList},
+		{"SeatEdit", "name", "maxLength", 100},
+		{"SeatEdit", "email", "maxLength", 254},
+		{"Replace", "reason", "minLength", 1},
+		{"Replace", "reason", "maxLength", 200},
 		{"Park", "reason", "maxLength", 200},
 		{"SessionData", "url", "maxLength", 2048},
 	} {

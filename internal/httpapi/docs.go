@@ -87,7 +87,7 @@ func renderDocs(spec *huma.OpenAPI) string {
 func calls(spec *huma.OpenAPI, tag string) []docsCall {
 	var out []docsCall
 	for path, item := range spec.Paths {
-		for method, op := range map[string]*huma.Operation{"GET": item.Get, "POST": item.Post, "PUT": item.Put, "PATCH": item.Patch} {
+		for method, op := range map[string]*huma.Operation{"GET": item.Get, "POST": item.Post, "PUT": item.Put, "PATCH": item.Patch, "DELETE": item.Delete} {
 			if op == nil || !slices.Contains(op.Tags, tag) {
 				continue
 			}

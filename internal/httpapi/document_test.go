@@ -155,3 +155,20 @@ func (s slowStore) Meeting(ctx context.Context, _ string) (greenroom.Meeting, er
 	s.blocked <- struct{}{}
 	return greenroom.Meeting{}, ctx.Err()
 }
+
+// A meeting that was stored under a legacy name is shown under today's.
+func TestALegacyZoneIsShownUnderTodaysName(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	m := r.scheduled()
+	r.change(m.ID, func(m *greenroom.Meeting) []greenroom.Event {
+		m.TimeZone = "Europe/Kiev"
+		return nil
+	})
+	if got := doc[wire.Meeting](t, r.call("GET", "/api/v1/meetings/"+m.ID, nil), 200); got.TimeZone != "Europe/Kyiv" {
+		t.Errorf("the organiser sees %s", got.TimeZone)
+	}
+	if a := r.call("GET", r.join(m, "teacher"), nil); !strings.Contains(string(a.body), `"time_zone":"Europe/Kyiv"`) {
+		t.Errorf("the participant sees %s", a.body)
+	}
+}

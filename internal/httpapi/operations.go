@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"greenroom/internal/httpx"
+	"greenroom/internal/logkey"
 )
 
 // registerOperations adds what operators and their machines ask.
@@ -13,7 +14,7 @@ func registerOperations(mux *http.ServeMux, o Options) {
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		if o.Ready != nil {
 			if err := o.Ready(r.Context()); err != nil {
-				o.Logger.WarnContext(r.Context(), "not ready", "err", err)
+				o.Logger.WarnContext(r.Context(), "not ready", logkey.Err, err)
 				httpx.Unavailable.Problem("The server cannot serve at the moment; its log says why.").Write(w)
 				return
 			}
@@ -23,9 +24,9 @@ func registerOperations(mux *http.ServeMux, o Options) {
 	if o.Metrics != nil {
 		mux.Handle("GET /metrics", o.Metrics)
 	}
-	if len(o.LocalCA) > 0 {
+	if o.LocalCA != nil {
 		mux.HandleFunc("GET /ca.pem", func(w http.ResponseWriter, _ *http.Request) {
-			plain(w, "application/x-pem-file", string(o.LocalCA))
+			plain(w, "application/x-pem-file", string(o.LocalCA()))
 		})
 	}
 }

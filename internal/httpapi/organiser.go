@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -21,7 +20,7 @@ import (
 const (
 	meetingsPath = "/api/v1/meetings"
 	meetingPath  = meetingsPath + "/{id}"
-	seatPath     = meetingPath + "/seats/{role}"
+	seatPath     = meetingPath + "/seats/{seat}"
 )
 
 type meetingOutput struct {
@@ -53,7 +52,7 @@ type MeetingPath struct {
 // SeatPath names a seat.
 type SeatPath struct {
 	ID   string `path:"id" doc:"Of the meeting."`
-	Role string `path:"role" doc:"Of the seat."`
+	Seat string `path:"seat" doc:"Id of the seat."`
 }
 
 type meetingInput struct {
@@ -83,7 +82,7 @@ func (a *api) organiserRoutes(h huma.API) {
 	huma.Register(h, op(http.MethodPost, meetingPath+"/end", "end", "End a meeting now", "A meeting that is over stays as it is."), a.end)
 	huma.Register(h, op(http.MethodGet, meetingPath+"/plan", "plan", "What would happen next, and why", "Computes the plan and changes nothing."), a.plan)
 	huma.Register(h, op(http.MethodGet, meetingPath+"/events", "events", "The timeline", "What happened, when, and why."), a.events)
-	huma.Register(h, op(http.MethodPost, seatPath+"/key", "reissue-key", "Give a seat a new link", "The old link stops working at once."), a.reissueKey)
+	a.seatRoutes(h)
 	huma.Register(h, op(http.MethodPost, seatPath+"/visit", "visit", "Enter a seat's desktop as its host or an observer",
 		"Gives an address with a token for one entry. DCV desktops with greenroom's agent only; a visit does not count as use."), a.visit)
 	data := op(http.MethodPut, seatPath+"/session-data", "session-data", "Report a seat's session data", "This seat's session is over and its data is there. When every seat has reported, the meeting is completed.")
@@ -163,23 +162,14 @@ func (a *api) get(ctx context.Context, in *meetingInput) (*meetingOutput, error)
 func (a *api) edit(ctx context.Context, in *struct {
 	caller
 	MeetingPath
-	IfMatch string `header:"If-Match" doc:"The version the change is meant for, as in ETag, or a list of them; \"*\" is any. Weak ones count: what compresses answers makes an ETag weak."`
-	Body    wire.Edit
+	IfMatch
+	Body wire.Edit
 }) (*meetingOutput, error) {
-	versions, ok := parseIfMatch(in.IfMatch)
-	if !ok {
-		return nil, httpx.InvalidInput.Fields(httpx.FieldProblem{Field: "If-Match", Message: `must be a version such as "3", a list of them, or *`})
-	}
 	b := in.Body
 	edit := meetings.Edit{
 		Title: b.Title, StartsAt: b.StartsAt, EndsAt: b.EndsAt, Duration: b.Duration, TimeZone: b.TimeZone, Seats: seats(b.Seats), Force: b.Force,
 	}
-	m, err := a.service.Edit(ctx, in.ID, edit, versions[0])
-	stale, isStale := errors.AsType[*meetings.StaleError](err)
-	if isStale && slices.Contains(versions, stale.Have) {
-		m, err = a.service.Edit(ctx, in.ID, edit, stale.Have)
-	}
-	return a.one(in.request, m, err)
+	return a.changed(in.request, in.IfMatch, func(version int64) (greenroom.Meeting, error) { return a.service.Edit(ctx, in.ID, edit, version) })
 }
 
 func (a *api) cancel(ctx context.Context, in *meetingInput) (*meetingOutput, error) {
@@ -192,17 +182,12 @@ func (a *api) end(ctx context.Context, in *meetingInput) (*meetingOutput, error)
 	return a.one(in.request, m, err)
 }
 
-func (a *api) reissueKey(ctx context.Context, in *seatInput) (*meetingOutput, error) {
-	m, err := a.service.ReissueKey(ctx, in.ID, in.Role)
-	return a.one(in.request, m, err)
-}
-
 func (a *api) visit(ctx context.Context, in *struct {
 	caller
 	SeatPath
 	Body wire.Visit
 }) (*struct{ Body wire.Way }, error) {
-	address, err := a.service.Visit(ctx, in.ID, in.Role, in.Body.As)
+	address, err := a.service.Visit(ctx, in.ID, in.Seat, in.Body.As)
 	if err != nil {
 		return nil, a.problem(in.request, err)
 	}
@@ -222,19 +207,19 @@ func (a *api) sessionData(ctx context.Context, in *struct {
 	SeatPath
 	Body wire.SessionData
 }) (*struct{}, error) {
-	if err := a.takeSessionData(ctx, in.request, in.ID, in.Role, in.Body.URL); err != nil {
+	if err := a.takeSessionData(ctx, in.request, in.ID, in.Seat, in.Body.URL); err != nil {
 		return nil, a.problem(in.request, err)
 	}
 	return nil, nil
 }
 
-// takeSessionData takes the word of an organiser for any seat, and that of a desktop for its own.
-func (a *api) takeSessionData(ctx context.Context, r *http.Request, id, role, where string) error {
+// takeSessionData takes the report of an organiser for any seat, and that of a desktop for its own.
+func (a *api) takeSessionData(ctx context.Context, r *http.Request, id, seat, where string) error {
 	token := httpx.DesktopToken(r)
 	switch {
 	case token == "":
-		return a.service.SessionData(ctx, id, role, where)
-	case !strings.HasPrefix(token, id+"."+role+"."):
+		return a.service.SessionData(ctx, id, seat, where)
+	case !strings.HasPrefix(token, id+"."+seat+"."):
 		return &greenroom.UserError{Message: "A desktop can report the data of its own seat only.", Cause: greenroom.ErrForbidden}
 	}
 	return a.service.AgentSessionData(ctx, token, where)

@@ -50,7 +50,7 @@ func TestSchedule(t *testing.T) {
 			want []string
 		}{
 			"meeting": {m, []string{"blueprint", "created_at", "end_reason", "ended_at", "ends_at", "id", "parked_reason", "parked_until", "seats", "starts_at", "state", "time_zone", "title", "version", "video_url"}},
-			"seat":    {seat, []string{"desktop", "email", "join_url", "name", "role", "session_data"}},
+			"seat":    {seat, []string{"desktop", "email", "id", "join_url", "name", "role", "session_data"}},
 			"desktop": {desktop, []string{"address", "agent", "attempt", "away_since", "connected", "end_reason", "error", "hostname", "instance_id", "phase", "proof", "timings"}},
 		} {
 			if diff := cmp.Diff(c.want, slices.Sorted(maps.Keys(c.of))); diff != "" {
@@ -107,7 +107,7 @@ func TestFaultsOfTheInput(t *testing.T) {
 		{"StartMissing", `{"title": "Algebra"}`, 422, "starts_at"},
 		{"RoleMissing", with(`"seats": [{"name": "x"}]`), 422, "seats[0].role"},
 		{"NoSuchRole", with(`"seats": [{"role": "wizard"}]`), 422, "seats[0].role"},
-		{"RoleTwice", with(`"seats": [{"role": "teacher"}, {"role": "teacher"}]`), 422, "seats[1].role"},
+		{"IDOfANewSeat", with(`"seats": [{"role": "teacher"}, {"id": "x", "role": "teacher"}]`), 422, "seats[1].id"},
 		{"NoSeats", with(`"seats": []`), 422, "seats"},
 		{"NegativeDuration", with(`"duration": "-1h"`), 422, "duration"},
 		{"EndlessDuration", with(`"duration": "100000h"`), 422, "duration"},
@@ -116,7 +116,7 @@ func TestFaultsOfTheInput(t *testing.T) {
 		{"BadZone", with(`"time_zone": "Mars/Base"`), 422, "time_zone"},
 		{"NoSuchBlueprint", with(`"blueprint": "nope"`), 422, "blueprint"},
 		{"LongTitle", fmt.Sprintf(`{"title": %q, "starts_at": "now"}`, strings.Repeat("x", 1000)), 422, "title"},
-		{"NovelAsTitle", fmt.Sprintf(`{"title": %q, "starts_at": "now"}`, strings.Repeat("x", 100000)), 413, ""},
+		{"NovelAsTitle", fmt.Sprintf(`{"title": %q, "starts_at": "now"}`, strings.Repeat("x", 300000)), 413, ""},
 		{"Deep", strings.Repeat("[", 20000), 400, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 	"greenroom/internal/meetings"
 )
 
-const joinPath = "/api/v1/join/{id}/{role}"
+const joinPath = "/api/v1/join/{id}/{seat}"
 
 // participantRoutes stand beside huma and are only documented through it: lobbies ask often, and reading the
 // request and writing the answer by reflection costs as much as all the rest.
@@ -33,7 +33,7 @@ func (a *api) participantRoutes(mux *http.ServeMux, h huma.API) {
 		op := &huma.Operation{Method: method, Path: joinPath, OperationID: id, Summary: summary, Description: description, Tags: []string{"Participant"},
 			Parameters: []*huma.Param{
 				{Name: "id", In: "path", Required: true, Schema: text, Description: "Of the meeting."},
-				{Name: "role", In: "path", Required: true, Schema: text, Description: "Of the seat."},
+				{Name: "seat", In: "path", Required: true, Schema: text, Description: "Id of the seat."},
 				{Name: "key", In: "query", Required: true, Schema: text, Description: "The secret of the join link."},
 			},
 			Responses: map[string]*huma.Response{
@@ -64,8 +64,8 @@ func (a *api) standing(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *api) enter(w http.ResponseWriter, r *http.Request) {
-	st, p := a.joined(r, func(ctx context.Context, id, role, key string) (meetings.Standing, error) {
-		return a.service.Enter(ctx, id, role, key, httpx.ClientAddr(r))
+	st, p := a.joined(r, func(ctx context.Context, id, seat, key string) (meetings.Standing, error) {
+		return a.service.Enter(ctx, id, seat, key, httpx.ClientAddr(r))
 	})
 	switch {
 	case p != nil:
@@ -83,18 +83,18 @@ func notYet(w http.ResponseWriter, st meetings.Standing) {
 }
 
 // joined asks within the limits, and translates the errors of joining.
-func (a *api) joined(r *http.Request, ask func(ctx context.Context, id, role, key string) (meetings.Standing, error)) (meetings.Standing, *httpx.Problem) {
-	id, role, key := r.PathValue("id"), r.PathValue("role"), queryparam.Get(r.URL.RawQuery, "key")
+func (a *api) joined(r *http.Request, ask func(ctx context.Context, id, seat, key string) (meetings.Standing, error)) (meetings.Standing, *httpx.Problem) {
+	id, seat, key := r.PathValue("id"), r.PathValue("seat"), queryparam.Get(r.URL.RawQuery, "key")
 	var st meetings.Standing
 	look := func() (err error) {
-		st, err = ask(r.Context(), id, role, key)
+		st, err = ask(r.Context(), id, seat, key)
 		return err
 	}
 	var err error
 	if r.Method == http.MethodPost {
-		err = a.joins.Enter(r, id, role, key, look)
+		err = a.joins.Enter(r, id, seat, key, look)
 	} else {
-		err = a.joins.Ask(r, id, role, look)
+		err = a.joins.Ask(r, id, seat, look)
 	}
 	if err == nil {
 		return st, nil

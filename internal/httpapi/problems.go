@@ -42,7 +42,7 @@ func fromHuma(e *huma.ErrorModel) *httpx.Problem {
 		}
 		return httpx.Malformed.Problem("The body is missing: send a JSON document.")
 	case http.StatusRequestEntityTooLarge:
-		return httpx.TooLarge.Problem("The body is too large: 64 KiB at most.")
+		return httpx.TooLarge.Problem("The body is too large: 256 KiB at most.")
 	case http.StatusUnsupportedMediaType:
 		return httpx.WrongMediaType.Problem("Send JSON, with the header Content-Type: application/json.")
 	case http.StatusRequestTimeout:
@@ -57,7 +57,7 @@ func fromHuma(e *huma.ErrorModel) *httpx.Problem {
 	return httpx.Internal.Problem("Internal error. Try again in a moment.")
 }
 
-// fault names the field as it stands in the request and says what would be right.
+// fault names the field as it is in the request and says what would be right.
 func fault(d *huma.ErrorDetail) httpx.FieldProblem {
 	where, field, _ := strings.Cut(d.Location, ".")
 	if field == "" {

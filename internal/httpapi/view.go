@@ -7,18 +7,19 @@ import (
 	"greenroom/internal/httpapi/wire"
 	"greenroom/internal/meetings"
 	"greenroom/internal/plan"
+	"greenroom/internal/timezone"
 )
 
 // meeting renders a meeting for its organiser.
 func (a *api) meeting(m greenroom.Meeting) wire.Meeting {
 	out := wire.Meeting{
-		ID: m.ID, Title: m.Title, StartsAt: m.StartsAt, EndsAt: m.EndsAt, TimeZone: m.TimeZone,
+		ID: m.ID, Title: m.Title, StartsAt: m.StartsAt, EndsAt: m.EndsAt, TimeZone: timezone.Today(m.TimeZone),
 		Blueprint: m.Blueprint.Name, State: m.State(), EndReason: known(m.EndReason), EndedAt: instant(m.EndedAt),
 		Version: m.Version, VideoURL: a.service.VideoURL(m), CreatedAt: m.CreatedAt, Seats: []wire.Seat{},
 		ParkedUntil: instant(m.ParkedUntil), ParkedReason: m.ParkedReason,
 	}
 	for _, s := range m.Present() {
-		seat := wire.Seat{Role: s.Role, Name: s.Name, Email: s.Email, JoinURL: a.service.JoinURL(m, *s), Desktop: desktop(&s.Desktop)}
+		seat := wire.Seat{ID: s.ID, Role: s.Role, Name: s.Name, Email: s.Email, JoinURL: a.service.JoinURL(m, *s), Desktop: desktop(&s.Desktop)}
 		seat.Desktop.Hostname = a.service.PublicName(&s.Desktop)
 		if d := s.SessionData; d != nil {
 			seat.SessionData = &wire.SessionDataReport{URL: d.URL, At: d.At}
@@ -50,7 +51,7 @@ func desktop(d *greenroom.Desktop) wire.Desktop {
 }
 
 func event(e greenroom.Event) wire.Event {
-	out := wire.Event{Seq: e.Seq, At: e.At, Kind: string(e.Kind), Role: e.Role, Attempt: e.Attempt, Message: e.Message, Data: e.Data}
+	out := wire.Event{Seq: e.Seq, At: e.At, Kind: string(e.Kind), Seat: e.Seat, Role: e.Seat, Attempt: e.Attempt, Message: e.Message, Data: e.Data}
 	if out.Data == nil {
 		out.Data = map[string]string{}
 	}
@@ -65,10 +66,10 @@ func explanation(e meetings.Explanation) wire.Plan {
 		if phase := ev.Data["phase"]; phase != "" {
 			do = "move to " + phase
 		}
-		out.Steps = append(out.Steps, wire.PlanStep{Do: do, Role: ev.Role, Why: ev.Message})
+		out.Steps = append(out.Steps, wire.PlanStep{Do: do, Seat: ev.Seat, Role: ev.Seat, Why: ev.Message})
 	}
 	for _, ef := range d.Effects {
-		out.Steps = append(out.Steps, wire.PlanStep{Do: string(ef.Do), Role: ef.Handle.Role, Why: ef.Why})
+		out.Steps = append(out.Steps, wire.PlanStep{Do: string(ef.Do), Seat: ef.Handle.Seat, Role: ef.Handle.Seat, Why: ef.Why})
 	}
 	at, why := plan.EndOutlook(m)
 	out.EndAt, out.EndWhy = instant(at), why
@@ -78,21 +79,21 @@ func explanation(e meetings.Explanation) wire.Plan {
 	for i := range m.Seats {
 		s := &m.Seats[i]
 		at, next := plan.Outlook(m, s, e.At)
-		out.Seats = append(out.Seats, wire.PlanSeat{Role: s.Role, Phase: s.Desktop.Phase, Since: instant(s.Desktop.Timings[s.Desktop.Phase]),
+		out.Seats = append(out.Seats, wire.PlanSeat{Seat: s.ID, Role: s.Role, Phase: s.Desktop.Phase, Since: instant(s.Desktop.Timings[s.Desktop.Phase]),
 			Error: known(s.Desktop.Error), At: instant(at), Next: next})
 	}
 	return out
 }
 
 func stuck(s meetings.Stuck) wire.Stuck {
-	return wire.Stuck{Meeting: s.Meeting, Title: s.Title, Kind: s.Kind, Role: s.Role, Note: s.Note, Message: s.Message,
+	return wire.Stuck{Meeting: s.Meeting, Title: s.Title, Kind: s.Kind, Seat: s.Seat, Role: s.Seat, Note: s.Note, Message: s.Message,
 		Since: instant(s.Since), Error: known(s.Error), Fix: s.Fix}
 }
 
-// standing renders where a seat stands for its participant.
+// standing renders the state of a seat for its participant.
 func standing(s meetings.Standing) wire.Standing {
 	out := wire.Standing{
-		Meeting: s.Meeting, Title: s.Title, Role: s.Role, Name: s.Name, State: s.State, Phase: s.Phase, Message: s.Message,
+		Meeting: s.Meeting, Title: s.Title, Seat: s.Seat, Role: s.Role, Name: s.Name, State: s.State, Phase: s.Phase, Message: s.Message,
 		CanEnter: s.CanEnter, Wanted: s.Wanted, Failing: s.Failing, Estimate: seconds(s.Estimate),
 		StartsAt: s.StartsAt, EndsAt: s.EndsAt, OpensAt: s.OpensAt, TimeZone: s.TimeZone, VideoURL: s.VideoURL,
 		Stages: make([]wire.Stage, 0, len(s.Stages)),

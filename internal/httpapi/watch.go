@@ -12,6 +12,7 @@ import (
 
 	"greenroom"
 	"greenroom/internal/httpx"
+	"greenroom/internal/logkey"
 	"greenroom/internal/sse"
 )
 
@@ -69,7 +70,7 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request, in *watchInput) erro
 			return err
 		case err != nil:
 			if ctx.Err() == nil && !errors.Is(err, sse.ErrGone) {
-				a.log.ErrorContext(ctx, "watch ended", "meeting", in.ID, "err", err)
+				a.log.ErrorContext(ctx, "watch ended", logkey.Meeting, in.ID, logkey.Err, err)
 			}
 			return nil
 		case over, a.hub == nil:
@@ -90,7 +91,7 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request, in *watchInput) erro
 	}
 }
 
-// settled waits until a stream may look again, and reports whether ctx lives on. The more streams there are, the more changes are one
+// settled waits until a stream may look again, and reports whether ctx has not ended. The more streams there are, the more changes are one
 // look: together they look about a thousand times a second at most.
 func (a *api) settled(ctx context.Context, looked time.Time) bool {
 	t := time.NewTimer(time.Until(looked.Add(time.Duration(a.watchers.Stats().Open) * time.Millisecond)))

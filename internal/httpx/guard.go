@@ -104,7 +104,7 @@ func recovered(next http.Handler, log *slog.Logger) http.Handler {
 			if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 				panic(v)
 			}
-			log.ErrorContext(r.Context(), "request panicked", logkey.Method, r.Method, logkey.Path, Path(r), "panic", v, "stack", string(debug.Stack()))
+			log.ErrorContext(r.Context(), "request panicked", logkey.Method, r.Method, logkey.Path, Path(r), logkey.Panic, v, logkey.Stack, string(debug.Stack()))
 			if sw, ok := w.(*statusWriter); ok && sw.status != 0 {
 				panic(http.ErrAbortHandler) // half an answer is out: cut it off, or it would look whole
 			}

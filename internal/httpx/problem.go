@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"greenroom"
+	"greenroom/internal/logkey"
 )
 
 // Problem is an RFC 9457 problem document. It is an error, so that handlers can return it.
@@ -96,7 +97,7 @@ func (p *Problem) Error() string { return p.Detail }
 
 // Is makes a problem of too many requests an ErrThrottled.
 func (p *Problem) Is(target error) bool {
-	return target == greenroom.ErrThrottled && p.Status == http.StatusTooManyRequests //nolint:errorlint // that is what Is is for
+	return target == greenroom.ErrThrottled && p.Status == http.StatusTooManyRequests
 }
 
 // GetStatus is the HTTP status.
@@ -192,7 +193,7 @@ func Note(r *http.Request, log *slog.Logger, err error) *Problem {
 		return ClientGone.Problem("The client closed the connection before it was answered.")
 	}
 	if p.Status >= http.StatusInternalServerError && r.Context().Err() == nil {
-		log.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", Path(r), "err", err)
+		log.ErrorContext(r.Context(), "request failed", logkey.Method, r.Method, logkey.Path, Path(r), logkey.Err, err)
 	}
 	return p
 }

@@ -136,8 +136,15 @@ func from(r *http.Request, client netip.Addr) *http.Request {
 	return out
 }
 
-// ViewerAddress is the address of CloudFront's viewer, in the header CloudFront-Viewer-Address. Only a server that nobody reaches but
-// through CloudFront may believe it.
+// FromViewer makes the address of CloudFront's viewer the remote address of a request, if there is one. Only a server that nobody
+// reaches but through CloudFront may believe it.
+func FromViewer(r *http.Request) {
+	if viewer, ok := ViewerAddress(r.Header); ok {
+		r.RemoteAddr = netip.AddrPortFrom(viewer, 0).String()
+	}
+}
+
+// ViewerAddress is the address of CloudFront's viewer, in the header CloudFront-Viewer-Address.
 func ViewerAddress(h http.Header) (netip.Addr, bool) {
 	value := h.Values("CloudFront-Viewer-Address")
 	if len(value) != 1 {

@@ -82,6 +82,18 @@ func TestViewerAddress(t *testing.T) {
 	}
 }
 
+func TestFromViewer(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]string{"2001:db8::7:46532": "2001:db8::7", "nonsense": "192.0.2.1"} {
+		r := httptest.NewRequestWithContext(t.Context(), "GET", "/", nil)
+		r.RemoteAddr = "192.0.2.1:5"
+		r.Header.Set("CloudFront-Viewer-Address", value)
+		if httpx.FromViewer(r); httpx.ClientAddr(r) != want {
+			t.Errorf("%q: %s, want %s", value, httpx.ClientAddr(r), want)
+		}
+	}
+}
+
 // FuzzForwarded: whatever a header says, the client is an address, and a stranger's never a proxy's unless it says so itself.
 func FuzzForwarded(f *testing.F) {
 	proxies := httpx.Proxies{netip.MustParsePrefix("127.0.0.1/32")}

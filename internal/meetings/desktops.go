@@ -25,18 +25,19 @@ import (
 
 // UserData is what the machine of a seat's current attempt is told at birth.
 func (s *Service) UserData(m *greenroom.Meeting, seat *greenroom.Seat) ([]byte, error) {
+	b := m.Blueprint.For(seat.Role)
 	data := agentapi.UserData{
 		ControlURL: s.Links.ControlURL, ControlCA: s.Links.ControlCA,
 		Secret:   s.enrolment(m, seat),
 		KillAt:   seat.Desktop.KillAt,
-		Protocol: m.Blueprint.Protocol, Screen: m.Blueprint.Screen, Applications: m.Blueprint.Applications,
-		Hooks: m.Blueprint.Hooks,
+		Protocol: b.Protocol, Screen: b.Screen, Applications: b.Applications,
+		Hooks: b.Hooks,
 	}
 	if m.Blueprint.Protocol == greenroom.DCV {
 		data.User = m.Blueprint.Owner(seat.Role)
 	}
 	if !seat.Desktop.Launch.Together() { // what machines that start together are told is the same for all, and at every try
-		data.Title, data.Role = m.Title, seat.Role
+		data.Title, data.Role = plaintext.Clean(m.Title), seat.Role
 	}
 	if !m.Blueprint.Reports() { // nobody will enrol: the image's own script tells its desktop server
 		data.VerifyURL = s.verifyURL(m.Handle(seat), "")
@@ -85,7 +86,7 @@ func (s *Service) verifyURL(h greenroom.Handle, key string) string {
 // it belongs to. Everything else is ErrForbidden, whatever the reason, so that nothing can be learned by trying.
 func (s *Service) caller(m *greenroom.Meeting, p purpose, secret string) (*greenroom.Seat, error) {
 	h, _ := handle(secret)
-	seat := m.AnySeat(h.Role)
+	seat := m.AnySeat(h.Seat)
 	if seat == nil || m.Handle(seat) != h || !seat.Desktop.MayExist() {
 		return nil, greenroom.ErrForbidden
 	}
@@ -116,7 +117,7 @@ func (s *Service) asSeat(ctx context.Context, secret string, who func(m *greenro
 			h = m.Handle(seat)
 			return f(m, seat, now)
 		}
-		if seat = m.AnySeat(claimed.Role); seat == nil || m.Handle(seat) != claimed || !seat.Desktop.MayExist() {
+		if seat = m.AnySeat(claimed.Seat); seat == nil || m.Handle(seat) != claimed || !seat.Desktop.MayExist() {
 			return nil, err
 		}
 		stranger = true
@@ -157,7 +158,7 @@ func (s *Service) Enrol(ctx context.Context, secret string, in agentapi.Enrolmen
 		}
 		d.Agent.KeyHash, d.Agent.EnrolledAt, d.Agent.Version = key, now, clip(sentence(in.Version))
 		s.names.put(d.Hostname, m.Handle(seat))
-		return []greenroom.Event{{At: now, Kind: greenroom.EventEnrolled, Role: seat.Role, Attempt: d.Attempt,
+		return []greenroom.Event{{At: now, Kind: greenroom.EventEnrolled, Seat: seat.ID, Attempt: d.Attempt,
 			Message: "The desktop's agent enrolled.", Data: map[string]string{"version": d.Agent.Version}}}, nil
 	})
 	if err != nil {
@@ -166,7 +167,7 @@ func (s *Service) Enrol(ctx context.Context, secret string, in agentapi.Enrolmen
 	if refused {
 		return agentapi.Enrolled{}, greenroom.ErrForbidden
 	}
-	seat := m.AnySeat(h.Role)
+	seat := m.AnySeat(h.Seat)
 	chain, err := s.issue(ctx, seat, in.CertificateRequest)
 	if err != nil {
 		return agentapi.Enrolled{}, err
@@ -174,7 +175,7 @@ func (s *Service) Enrol(ctx context.Context, secret string, in agentapi.Enrolmen
 	return agentapi.Enrolled{
 		AgentToken: s.Keys.secret(forAgent, h, key), Hostname: seat.Desktop.Hostname,
 		VerifyURL:   s.verifyURL(h, key),
-		ReturnURL:   s.lobbyURL(h.Meeting, h.Role),
+		ReturnURL:   s.lobbyURL(h.Meeting, h.Seat),
 		Certificate: chain, WrapUp: agentapi.Seconds(time.Duration(m.Blueprint.Rules.WrapUp).Seconds()),
 		Meeting: agentapi.Meeting{ID: m.ID, Title: m.Title, Role: seat.Role, Name: seat.Name, VideoURL: s.VideoURL(m), StartsAt: m.StartsAt, EndsAt: m.EndsAt},
 	}, nil
@@ -218,7 +219,7 @@ func refuse(seat *greenroom.Seat, message string, now time.Time, evidence ...str
 	for i := 1; i < len(evidence); i += 2 {
 		data[evidence[i-1]] = evidence[i]
 	}
-	return []greenroom.Event{{At: now, Kind: greenroom.EventRefused, Role: seat.Role, Attempt: seat.Desktop.Attempt, Message: message, Data: data}}, errNoted
+	return []greenroom.Event{{At: now, Kind: greenroom.EventRefused, Seat: seat.ID, Attempt: seat.Desktop.Attempt, Message: message, Data: data}}, errNoted
 }
 
 // RefuseCall puts on the timeline that a call with one of a desktop's secrets, its agent's or the one-time one, was refused for
@@ -288,10 +289,10 @@ func (s *Service) Certificate(ctx context.Context, token string, in agentapi.Cer
 	if err != nil {
 		return agentapi.Certificate{}, err
 	}
-	if m.AnySeat(h.Role).Desktop.Agent.KeyHash != key {
+	if m.AnySeat(h.Seat).Desktop.Agent.KeyHash != key {
 		return agentapi.Certificate{}, greenroom.ErrForbidden
 	}
-	chain, err := s.issue(ctx, m.AnySeat(h.Role), in.CertificateRequest)
+	chain, err := s.issue(ctx, m.AnySeat(h.Seat), in.CertificateRequest)
 	return agentapi.Certificate{Certificate: chain}, err
 }
 
@@ -307,7 +308,7 @@ func (s *Service) AgentSessionData(ctx context.Context, token, where string) err
 	if err := cmp.Or(err, bad); err != nil {
 		return err
 	}
-	return s.SessionData(ctx, h.Meeting, h.Role, where)
+	return s.SessionData(ctx, h.Meeting, h.Seat, where)
 }
 
 const maxDataURL = 2048 // bytes
@@ -374,11 +375,11 @@ func redeem(m *greenroom.Meeting, seat *greenroom.Seat, sessionID, token, client
 	if repeated {
 		return verdict, nil, errNoted
 	}
-	return verdict, []greenroom.Event{{At: now, Kind: greenroom.EventVerified, Role: seat.Role, Attempt: d.Attempt,
+	return verdict, []greenroom.Event{{At: now, Kind: greenroom.EventVerified, Seat: seat.ID, Attempt: d.Attempt,
 		Message: whose(t, seat) + " token was accepted.", Data: map[string]string{"client": client, "user": verdict.Username}}}, nil
 }
 
-// RefuseQuestion is the verdict on a question that is none, with its entry on the timeline.
+// RefuseQuestion is the verdict on a question that is not valid, with its entry on the timeline.
 func (s *Service) RefuseQuestion(ctx context.Context, secret, why string) (Verdict, error) {
 	_, _, err := s.asDesktop(ctx, forVerifier, secret, func(_ *greenroom.Meeting, seat *greenroom.Seat, now time.Time) ([]greenroom.Event, error) {
 		return refuse(seat, "A malformed question about a token was refused.", now)

@@ -3,7 +3,6 @@ package meetings
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -26,11 +25,8 @@ func (e *StaleError) Unwrap() error { return greenroom.ErrConflict }
 // the meeting's version, else StaleError. OccupiedError if it takes desktops from people and is not forced.
 func (s *Service) Edit(ctx context.Context, id string, in Edit, ifMatch int64) (greenroom.Meeting, error) {
 	return s.change(ctx, id, func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error) {
-		if ifMatch != 0 && ifMatch != m.Version {
-			return nil, &StaleError{Want: ifMatch, Have: m.Version}
-		}
-		if m.EndReason != "" {
-			return nil, &greenroom.UserError{Message: "The meeting is over and can no longer be changed; schedule a new one.", Cause: greenroom.ErrEnded}
+		if err := editable(m, ifMatch); err != nil {
+			return nil, err
 		}
 		var bad greenroom.InvalidError
 		before := m.Clone()
@@ -47,10 +43,7 @@ func (s *Service) Edit(ctx context.Context, id string, in Edit, ifMatch int64) (
 		}
 		m.Version++
 		data := map[string]string{"starts_at": m.StartsAt.Format(time.RFC3339), "ends_at": m.EndsAt.Format(time.RFC3339), "title": m.Title, "changed": strings.Join(changes, ", ")}
-		if len(people) > 0 {
-			data["forced"] = (&OccupiedError{People: people}).Error()
-		}
-		return []greenroom.Event{{At: now, Kind: greenroom.EventChanged, Message: "The organiser changed " + strings.Join(changes, ", ") + ".", Data: data}}, nil
+		return []greenroom.Event{{At: now, Kind: greenroom.EventChanged, Message: "The organiser changed " + strings.Join(changes, ", ") + ".", Data: forced(data, people)}}, nil
 	})
 }
 
@@ -77,7 +70,7 @@ func (s *Service) apply(m *greenroom.Meeting, in Edit, now time.Time, bad *green
 	note(!m.StartsAt.Equal(starts), "the start")
 	note(!m.EndsAt.Equal(ends), "the end")
 	if in.Seats != nil {
-		note(reseat(m, in.Seats, now, bad), "the seats")
+		note(s.reseat(m, in.Seats, now, bad), "the seats")
 	}
 	return changes
 }
@@ -117,42 +110,10 @@ func checkMachines(m *greenroom.Meeting, now time.Time, endField string, bad *gr
 	for _, s := range m.Present() {
 		d := &s.Desktop
 		if d.Phase == greenroom.InUse && m.EndsAt.After(d.KillAt) {
-			bad.Add(endField, "the machine of seat %q is removed at %s (kill_after); end the meeting before that", s.Role, d.KillAt.Format(time.RFC3339))
+			bad.Add(endField, "the machine of seat %q is removed at %s (kill_after); end the meeting before that", s.ID, d.KillAt.Format(time.RFC3339))
 			return
 		}
 	}
-}
-
-// reseat makes the seats those of in: known roles keep link and desktop.
-func reseat(m *greenroom.Meeting, in []SeatInput, now time.Time, bad *greenroom.InvalidError) bool {
-	checkSeats(in, m.Blueprint, bad)
-	if len(bad.Fields) > 0 {
-		return false
-	}
-	changed := false
-	for _, i := range in {
-		s := m.AnySeat(i.Role)
-		switch {
-		case s == nil:
-			added := newSeat(i, now)
-			added.Desktop.Attempt += m.Dropped[i.Role]
-			m.Seats = append(m.Seats, added)
-			changed = true
-		case s.Removed:
-			bad.Add("seats", "the seat %q was just removed and its desktop is still going; try again in a moment", i.Role)
-			return false
-		default:
-			name, email := strings.TrimSpace(i.Name), strings.TrimSpace(i.Email)
-			changed = changed || s.Name != name || s.Email != email
-			s.Name, s.Email = name, email
-		}
-	}
-	for _, s := range m.Present() {
-		if !slices.ContainsFunc(in, func(i SeatInput) bool { return i.Role == s.Role }) {
-			s.Removed, changed = true, true
-		}
-	}
-	return changed
 }
 
 // Cancel calls a meeting off. A meeting that is over already stays as it is; a parked one is let go.
@@ -183,28 +144,15 @@ func (s *Service) stop(ctx context.Context, id string, reason greenroom.EndReaso
 	})
 }
 
-// ReissueKey gives a seat a new link; the old one stops working at once, entries made with it stay.
-func (s *Service) ReissueKey(ctx context.Context, id, role string) (greenroom.Meeting, error) {
-	return s.change(ctx, id, func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error) {
-		seat := m.Seat(role)
-		if seat == nil {
-			return nil, fmt.Errorf("seat %q: %w", clip(role), greenroom.ErrNotFound)
-		}
-		seat.Key = greenroom.NewSecret()
-		m.Version++
-		return []greenroom.Event{{At: now, Kind: greenroom.EventKeyReissued, Role: role, Message: "The seat's link was replaced by a new one."}}, nil
-	})
-}
-
-// SessionData notes that a seat's session is over and where its data lies. The first report stands.
-func (s *Service) SessionData(ctx context.Context, id, role, where string) error {
+// SessionData notes that a seat's session is over and where its data lies. The first report is kept.
+func (s *Service) SessionData(ctx context.Context, id, seatID, where string) error {
 	if err := checkDataURL(where); err != nil {
 		return err
 	}
 	_, err := s.change(ctx, id, func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error) {
-		seat := m.Seat(role)
+		seat := m.Seat(seatID)
 		if seat == nil {
-			return nil, fmt.Errorf("seat %q: %w", clip(role), greenroom.ErrNotFound)
+			return nil, fmt.Errorf("seat %q: %w", clip(seatID), greenroom.ErrNotFound)
 		}
 		if seat.SessionData != nil && seat.SessionData.URL == where {
 			return nil, errUnchanged
@@ -213,7 +161,7 @@ func (s *Service) SessionData(ctx context.Context, id, role, where string) error
 			return nil, &greenroom.UserError{Message: "The meeting is over; its session data can no longer be changed.", Cause: greenroom.ErrEnded}
 		}
 		seat.SessionData = &greenroom.SessionData{URL: where, At: now}
-		return []greenroom.Event{{At: now, Kind: greenroom.EventSessionData, Role: role, Attempt: seat.Desktop.Attempt,
+		return []greenroom.Event{{At: now, Kind: greenroom.EventSessionData, Seat: seatID, Attempt: seat.Desktop.Attempt,
 			Message: "The seat's session data was reported.", Data: map[string]string{"url": where}}}, nil
 	})
 	return err

@@ -9,17 +9,18 @@ import (
 
 	"greenroom"
 	"greenroom/internal/backoff"
+	"greenroom/internal/timezone"
 )
 
-// Standing tells a participant where the seat stands. It changes nothing: link previews fetch links.
+// Standing tells a participant the state of the seat. It changes nothing: link previews fetch links.
 // ErrNotFound for no such meeting or seat, ErrForbidden for a wrong key, ErrEnded with the standing when
 // the meeting is over.
-func (s *Service) Standing(ctx context.Context, id, role, key string) (Standing, error) {
+func (s *Service) Standing(ctx context.Context, id, seatID, key string) (Standing, error) {
 	m, err := s.Meeting(ctx, id)
 	if err != nil {
 		return Standing{}, err
 	}
-	seat, err := admit(&m, role, key)
+	seat, err := admit(&m, seatID, key)
 	if err != nil {
 		return Standing{}, err
 	}
@@ -29,10 +30,10 @@ func (s *Service) Standing(ctx context.Context, id, role, key string) (Standing,
 // Enter lets a participant in: Standing.URL carries a fresh desktop token when a proof of the desktop is fresh. One that has
 // expired is asked for, and waited for, for Options.ProofWait. Otherwise it tells when to ask again; a desktop that is gone or has
 // failed is asked for anew. Errors as Standing's.
-func (s *Service) Enter(ctx context.Context, id, role, key, client string) (Standing, error) {
-	st, err := s.enter(ctx, id, role, key, client)
-	if err == nil && st.URL == "" && st.checking && s.proofComes(ctx, id, role) {
-		return s.enter(ctx, id, role, key, client)
+func (s *Service) Enter(ctx context.Context, id, seatID, key, client string) (Standing, error) {
+	st, err := s.enter(ctx, id, seatID, key, client)
+	if err == nil && st.URL == "" && st.checking && s.proofComes(ctx, id, seatID) {
+		return s.enter(ctx, id, seatID, key, client)
 	}
 	return st, err
 }
@@ -41,12 +42,12 @@ func (s *Service) Enter(ctx context.Context, id, role, key, client string) (Stan
 const UsualProofWait = 4 * time.Second
 
 // proofComes waits for a fresh proof of the seat's desktop, and reports whether it came.
-func (s *Service) proofComes(ctx context.Context, id, role string) bool {
+func (s *Service) proofComes(ctx context.Context, id, seatID string) bool {
 	ctx, cancel := context.WithTimeout(ctx, s.ProofWait)
 	defer cancel()
 	for pause := backoff.Every(20*time.Millisecond, 200*time.Millisecond); pause.Wait(ctx); {
 		m, err := s.Meeting(ctx, id)
-		seat := m.Seat(role)
+		seat := m.Seat(seatID)
 		if err != nil || seat == nil || !seat.Desktop.Enterable() {
 			return false
 		}
@@ -57,11 +58,11 @@ func (s *Service) proofComes(ctx context.Context, id, role string) bool {
 	return false
 }
 
-func (s *Service) enter(ctx context.Context, id, role, key, client string) (Standing, error) {
+func (s *Service) enter(ctx context.Context, id, seatID, key, client string) (Standing, error) {
 	token := ""
 	m, err := s.change(ctx, id, func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error) {
 		token = "" // a try before this one may have lost its race
-		seat, err := admit(m, role, key)
+		seat, err := admit(m, seatID, key)
 		if err != nil {
 			return nil, err
 		}
@@ -77,7 +78,7 @@ func (s *Service) enter(ctx context.Context, id, role, key, client string) (Stan
 			return entered(seat, client, now)
 		case wanted(m, seat) && !seat.Requested():
 			seat.RequestedAt = now
-			return []greenroom.Event{{At: now, Kind: greenroom.EventRequested, Role: role, Attempt: d.Attempt,
+			return []greenroom.Event{{At: now, Kind: greenroom.EventRequested, Seat: seatID, Attempt: d.Attempt,
 				Message: nameOf(seat) + " came and the desktop is gone; a new one is asked for.", Data: map[string]string{"client": client}}}, nil
 		}
 		return nil, errUnchanged
@@ -85,9 +86,9 @@ func (s *Service) enter(ctx context.Context, id, role, key, client string) (Stan
 	if err != nil {
 		return Standing{}, err
 	}
-	seat := m.Seat(role)
+	seat := m.Seat(seatID)
 	if seat == nil {
-		return Standing{}, fmt.Errorf("seat %q: %w", clip(role), greenroom.ErrNotFound)
+		return Standing{}, fmt.Errorf("seat %q: %w", clip(seatID), greenroom.ErrNotFound)
 	}
 	st, err := s.stand(ctx, &m, seat, s.Now())
 	if token != "" && err == nil {
@@ -124,15 +125,15 @@ func entered(seat *greenroom.Seat, client string, now time.Time) ([]greenroom.Ev
 		data["more"] = strconv.Itoa(seat.EnteredMore)
 	}
 	seat.EnteredAt, seat.EnteredBy, seat.EnteredMore = now, client, 0
-	return []greenroom.Event{{At: now, Kind: greenroom.EventEntered, Role: seat.Role, Attempt: d.Attempt, Message: message, Data: data}}, nil
+	return []greenroom.Event{{At: now, Kind: greenroom.EventEntered, Seat: seat.ID, Attempt: d.Attempt, Message: message, Data: data}}, nil
 }
 
-// admit finds the seat and checks its key. A wrong role is told apart from a wrong key, since roles are
+// admit finds the seat and checks its key. A wrong id is told apart from a wrong key, since ids are
 // no secret; the key is compared in constant time.
-func admit(m *greenroom.Meeting, role, key string) (*greenroom.Seat, error) {
-	seat := m.Seat(role)
+func admit(m *greenroom.Meeting, seatID, key string) (*greenroom.Seat, error) {
+	seat := m.Seat(seatID)
 	if seat == nil {
-		return nil, fmt.Errorf("seat %q: %w", clip(role), greenroom.ErrNotFound)
+		return nil, fmt.Errorf("seat %q: %w", clip(seatID), greenroom.ErrNotFound)
 	}
 	if !greenroom.SameSecret(seat.Key, key) {
 		return nil, &greenroom.UserError{Message: "This link is not valid for this seat. Ask the organiser for your own link.", Cause: greenroom.ErrForbidden}
@@ -149,15 +150,15 @@ func trim(tokens []greenroom.Token, now time.Time) []greenroom.Token {
 // wanted reports whether a person who comes now should get a new desktop.
 func wanted(m *greenroom.Meeting, seat *greenroom.Seat) bool {
 	p := seat.Desktop.Phase
-	return m.EndReason == "" && (p == greenroom.Gone || p == greenroom.Terminating || p == greenroom.Failed)
+	return m.EndReason == "" && !seat.Replacing() && (p == greenroom.Gone || p == greenroom.Terminating || p == greenroom.Failed)
 }
 
 // stand describes the seat for its participant.
 func (s *Service) stand(ctx context.Context, m *greenroom.Meeting, seat *greenroom.Seat, now time.Time) (Standing, error) {
 	d := &seat.Desktop
 	st := Standing{
-		Meeting: m.ID, Title: m.Title, Role: seat.Role, Name: seat.Name, State: m.State(), Phase: d.Phase, EndReason: m.EndReason,
-		StartsAt: m.StartsAt, EndsAt: m.EndsAt, TimeZone: m.TimeZone, OpensAt: m.LaunchAt(), VideoURL: s.VideoURL(*m),
+		Meeting: m.ID, Title: m.Title, Seat: seat.ID, Role: seat.Role, Name: seat.Name, State: m.State(), Phase: d.Phase, EndReason: m.EndReason,
+		StartsAt: m.StartsAt, EndsAt: m.EndsAt, TimeZone: timezone.Today(m.TimeZone), OpensAt: m.LaunchAt(), VideoURL: s.VideoURL(*m),
 	}
 	if m.EndReason != "" {
 		st.Message = m.EndReason.Words().Participant

@@ -13,7 +13,7 @@ type OccupiedError struct{ People []Occupant }
 
 // Occupant is one of them.
 type Occupant struct {
-	Seat string // its role
+	Seat string // its id
 	Name string
 	Away time.Duration // since the last connection, or the last way in that was given; 0 while connected
 }
@@ -41,19 +41,32 @@ func occupied(before, after *greenroom.Meeting, force bool, now time.Time) ([]Oc
 		if !before.Keeps(seat, now) {
 			continue
 		}
-		is := after.Seat(seat.Role)
+		is := after.Seat(seat.ID)
 		moved := plan.Moved(after, now) && !plan.Moved(before, now)
+		replaced := is != nil && is.Replacing() && !seat.Replacing()
 		switch {
-		case is != nil && !moved:
+		case is != nil && !moved && !replaced:
 			continue
-		case is != nil && force:
+		case is != nil && moved && force:
 			is.Desktop.Released = true
 		}
-		people = append(people, Occupant{Seat: seat.Role, Name: nameOf(seat), Away: before.Away(seat, now)})
+		people = append(people, Occupant{Seat: seat.ID, Name: nameOf(seat), Away: before.Away(seat, now)})
 	}
 	if len(people) == 0 || force {
 		return people, nil
 	}
 	err := &OccupiedError{People: people}
 	return nil, &greenroom.UserError{Message: err.Error(), Cause: err}
+}
+
+// forced adds to an event's data from whom a forced change takes desktops.
+func forced(data map[string]string, people []Occupant) map[string]string {
+	if len(people) == 0 {
+		return data
+	}
+	if data == nil {
+		data = map[string]string{}
+	}
+	data["forced"] = (&OccupiedError{People: people}).Error()
+	return data
 }

@@ -41,7 +41,7 @@ func (s *Service) Outlook(ctx context.Context, w Way) (agentapi.Orders, error) {
 	if err != nil && !errors.Is(err, greenroom.ErrNotFound) {
 		return agentapi.Orders{}, err
 	}
-	seat := m.AnySeat(w.handle.Role)
+	seat := m.AnySeat(w.handle.Seat)
 	if err != nil || seat == nil {
 		return agentapi.Orders{Ending: gone, Retired: true}, nil
 	}

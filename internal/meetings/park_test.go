@@ -67,7 +67,7 @@ func TestWhoAsksWhileParkedIsRemembered(t *testing.T) {
 		t.Fatal(err)
 	}
 	var e meetings.Explanation
-	if e, err = b.Explain(t.Context(), m.ID); err != nil || len(e.Decision.Events) == 0 || e.Decision.Events[0].Role != "teacher" || !strings.Contains(e.Decision.Events[0].Message, "gets a new desktop") {
+	if e, err = b.Explain(t.Context(), m.ID); err != nil || len(e.Decision.Events) == 0 || e.Decision.Events[0].Seat != "teacher" || !strings.Contains(e.Decision.Events[0].Message, "gets a new desktop") {
 		t.Errorf("%+v %v", e.Decision, err)
 	}
 }

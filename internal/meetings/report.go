@@ -65,7 +65,7 @@ func (s *Service) ordered(ctx context.Context, token string, change func(*greenr
 	case err != nil:
 		return agentapi.Orders{}, fmt.Errorf("take report: %w", err)
 	}
-	return ordersOf(&m, m.AnySeat(h.Role)), nil
+	return ordersOf(&m, m.AnySeat(h.Seat)), nil
 }
 
 // ordersOf are what the participant of a desktop is told of its end.
@@ -97,13 +97,13 @@ func (s *Service) retired(ctx context.Context, h greenroom.Handle) bool {
 	if err != nil {
 		return false
 	}
-	seat := m.AnySeat(h.Role)
+	seat := m.AnySeat(h.Seat)
 	return seat == nil || seat.Desktop.Attempt > h.Attempt || seat.Desktop.Attempt == h.Attempt && !seat.Desktop.MayExist()
 }
 
 // entry is one of the timeline about the seat's desktop.
 func entry(seat *greenroom.Seat, now time.Time, kind greenroom.EventKind, message string, data map[string]string) greenroom.Event {
-	return greenroom.Event{At: now, Kind: kind, Role: seat.Role, Attempt: seat.Desktop.Attempt, Message: message, Data: data}
+	return greenroom.Event{At: now, Kind: kind, Seat: seat.ID, Attempt: seat.Desktop.Attempt, Message: message, Data: data}
 }
 
 // learn folds what the plan goes by into the desktop's facts, and reports whether there was news.

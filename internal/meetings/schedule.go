@@ -6,8 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -17,7 +15,6 @@ import (
 
 // Bounds of what an organiser may ask for.
 const (
-	maxSeats    = 64                   // of one meeting
 	maxAhead    = 366 * 24 * time.Hour // a start may lie this far ahead
 	maxPast     = 5 * time.Minute      // slow forms and slow clocks
 	minDuration = time.Minute
@@ -47,7 +44,7 @@ func (s *Service) Schedule(ctx context.Context, in Schedule, idempotencyKey stri
 	return saved, created, nil
 }
 
-// repeated answers a request that is not valid now: if it was when its key was used first, that answer stands.
+// repeated answers a request that is not valid now: if it was when its key was used first, that answer is repeated.
 func (s *Service) repeated(ctx context.Context, idem store.Idempotency, fault error) (greenroom.Meeting, bool, error) {
 	if idem.Key == "" {
 		return greenroom.Meeting{}, false, fault
@@ -60,9 +57,14 @@ func (s *Service) repeated(ctx context.Context, idem store.Idempotency, fault er
 }
 
 func fingerprint(in Schedule) string {
-	doc, _ := json.Marshal(in) // plain strings and slices always marshal
-	sum := sha256.Sum256(doc)
+	sum := sha256.Sum256(fingerprintText(in))
 	return hex.EncodeToString(sum[:])
+}
+
+// fingerprintText must stay what it is: a key that was used with a version before names the same request now.
+func fingerprintText(in Schedule) []byte {
+	doc, _ := json.Marshal(in) // plain strings and slices always marshal
+	return doc
 }
 
 // draft validates in and builds the meeting it asks for.
@@ -81,7 +83,7 @@ func (s *Service) draft(in Schedule, now time.Time) (greenroom.Meeting, error) {
 	length := duration("duration", orElse(in.Duration, "1h"), &bad)
 	m.EndsAt = m.StartsAt.Add(length)
 	if known {
-		m.Seats = s.seats(in.Seats, b, now, &bad)
+		s.seatAll(&m, in.Seats, now, &bad)
 	}
 	if len(bad.Fields) == 0 {
 		checkTimes(&m, now, "duration", &bad)
@@ -136,46 +138,10 @@ func checkTimes(m *greenroom.Meeting, now time.Time, endField string, bad *green
 	}
 }
 
-// seats builds the seats of a new meeting; nil is one unnamed seat per role.
-func (s *Service) seats(in []SeatInput, b greenroom.Blueprint, now time.Time, bad *greenroom.InvalidError) []greenroom.Seat {
-	if in == nil {
-		for _, role := range b.Seats {
-			in = append(in, SeatInput{Role: role})
-		}
-	}
-	checkSeats(in, b, bad)
-	seats := make([]greenroom.Seat, 0, len(in))
-	for _, i := range in {
-		seats = append(seats, newSeat(i, now))
-	}
-	return seats
-}
-
-func newSeat(in SeatInput, now time.Time) greenroom.Seat {
-	return greenroom.Seat{
-		Role: in.Role, Name: strings.TrimSpace(in.Name), Email: strings.TrimSpace(in.Email), Key: greenroom.NewSecret(),
-		Desktop: greenroom.Desktop{Phase: greenroom.Planned, Attempt: 1, Timings: map[greenroom.Phase]time.Time{greenroom.Planned: now}},
-	}
-}
-
-func checkSeats(in []SeatInput, b greenroom.Blueprint, bad *greenroom.InvalidError) {
-	if len(in) == 0 || len(in) > maxSeats {
-		bad.Add("seats", "a meeting has 1 to %d seats; this one has %d", maxSeats, len(in))
-		return
-	}
-	seen := map[string]bool{}
-	for i, seat := range in {
-		field := fmt.Sprintf("seats[%d].", i)
-		switch {
-		case !slices.Contains(b.Seats, seat.Role):
-			bad.Add(field+"role", "blueprint %q has the roles %s; %q is not one of them", b.Name, strings.Join(b.Seats, ", "), clip(seat.Role))
-		case seen[seat.Role]:
-			bad.Add(field+"role", "duplicate role %q; each seat has a role of its own", seat.Role)
-		}
-		seen[seat.Role] = true
-		line(field+"name", "a name", seat.Name, MaxName, bad)
-		email(field+"email", seat.Email, bad)
-	}
+// checkPerson judges the name and the address of a seat's participant. Prefix is what the fields are below.
+func checkPerson(prefix, name, address string, bad *greenroom.InvalidError) {
+	line(prefix+"name", "a name", name, MaxName, bad)
+	email(prefix+"email", address, bad)
 }
 
 func orElse(s, fallback string) string {

@@ -45,6 +45,7 @@ type Options struct {
 	Links      Links
 	Logger     *slog.Logger
 	Identify   func(document, signature string) (MachineIdentity, error) // checks what AWS signed for a machine; nil: no machine of EC2 may enrol
+	MaxSeats   int                                                       // of one meeting; 0 is DefaultMaxSeats
 	Account    func() string                                             // the AWS account of machines; empty: not known, and not compared; nil: never known
 	Now        func() time.Time                                          // nil is time.Now; a simulation has its own
 	ProofWait  time.Duration                                             // how long Enter waits for a proof that has expired; 0: not at all
@@ -102,11 +103,11 @@ func (s *Service) PublicName(d *greenroom.Desktop) string {
 
 // JoinURL is a seat's secret link.
 func (s *Service) JoinURL(m greenroom.Meeting, seat greenroom.Seat) string {
-	return s.lobbyURL(m.ID, seat.Role) + "?key=" + url.QueryEscape(seat.Key)
+	return s.lobbyURL(m.ID, seat.ID) + "?key=" + url.QueryEscape(seat.Key)
 }
 
-func (s *Service) lobbyURL(id, role string) string {
-	return s.Links.PublicURL + "/join/" + id + "/" + role
+func (s *Service) lobbyURL(id, seat string) string {
+	return s.Links.PublicURL + "/join/" + id + "/" + seat
 }
 
 // VideoURL is the address of the meeting's video room, "" if there is none.
@@ -151,11 +152,11 @@ func (s *Service) Events(ctx context.Context, id string, after int64, limit int)
 // errUnchanged is returned by a change that found nothing to do.
 var errUnchanged = store.ErrUnchanged
 
-// errNoted is returned by a change that people want to know of and the plan does not: it is saved, and the wake that stands
+// errNoted is returned by a change that people want to know of and the plan does not: it is saved, and the wake that is set
 // stays.
 var errNoted = errors.New("noted")
 
-// change is store.Change, and then asks for an Advance. An error of f ends it and is returned with the meeting as it stands;
+// change is store.Change, and then asks for an Advance. An error of f ends it and is returned with the meeting as it is;
 // errUnchanged and errNoted are no errors.
 func (s *Service) change(ctx context.Context, id string, f func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error)) (greenroom.Meeting, error) {
 	if !greenroom.ValidMeetingID(id) {

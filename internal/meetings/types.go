@@ -20,18 +20,19 @@ type Schedule struct {
 	Duration  string      // a Go duration; 1h
 	TimeZone  string      // IANA name; UTC
 	Blueprint string      // "default"
-	Seats     []SeatInput // nil is one unnamed seat per role of the blueprint
+	Seats     []SeatInput // nil is the unnamed seats that the blueprint counts
 }
 
 // SeatInput is one wanted seat.
 type SeatInput struct {
+	ID    string `json:",omitempty"` // of a seat that is there, in an Edit; greenroom chooses those of new ones. Left out of fingerprints
 	Role  string
 	Name  string
 	Email string
 }
 
-// Edit changes a meeting; nil fields stay. Seats, when given, are the whole new list: seats with a known
-// role keep their link and desktop, new roles get both, missing ones lose theirs.
+// Edit changes a meeting; nil fields stay. Seats, when given, are the whole new list: those that are there already keep
+// their link and desktop, new ones get both, missing ones lose theirs. See Service.match for which is which.
 type Edit struct {
 	Title    *string
 	StartsAt *string // moves the end along, unless that is given too
@@ -42,10 +43,11 @@ type Edit struct {
 	Force    bool // also if it takes desktops from people who are in: without it that is an *OccupiedError
 }
 
-// Standing is where a seat stands, as its participant may see it.
+// Standing is the state of a seat, as its participant may see it.
 type Standing struct {
 	Meeting   string
 	Title     string
+	Seat      string // its id
 	Role      string
 	Name      string
 	State     greenroom.State

@@ -2,6 +2,7 @@ package meetings_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -132,5 +133,28 @@ func TestEndHooksAreReported(t *testing.T) {
 	}
 	if a := report(agentapi.Report{Ready: true, EndHooks: true, Ended: true}); a.EndedAt.IsZero() || time.Since(a.EndedAt) > time.Minute {
 		t.Errorf("%+v", a)
+	}
+}
+
+// TestAVisitNeedsAFreshProof asks for one when there is none.
+func TestAVisitNeedsAFreshProof(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	m := b.schedule()
+	b.stand(m.ID, "teacher", greenroom.Ready)
+	b.alter(m.ID, func(m *greenroom.Meeting) {
+		m.Blueprint.Protocol = greenroom.DCV
+		m.Seat("teacher").Desktop.Trust = greenroom.Trust{}
+	})
+	if address, err := b.Visit(t.Context(), m.ID, "teacher", agentapi.Host); address != "" || !errors.Is(err, greenroom.ErrConflict) {
+		t.Errorf("sent to %q: %v", address, err)
+	}
+	is, _ := b.Meeting(t.Context(), m.ID)
+	if seat := is.Seat("teacher"); seat.Desktop.Trust.WantedAt.IsZero() || !seat.AskedAt.IsZero() {
+		t.Errorf("a look was wanted at %v, and the participant asked at %v", seat.Desktop.Trust.WantedAt, seat.AskedAt)
+	}
+	b.alter(m.ID, func(m *greenroom.Meeting) { m.Seat("teacher").Desktop.Trust.ProvedAt = time.Now() })
+	if address, err := b.Visit(t.Context(), m.ID, "teacher", agentapi.Host); address == "" || err != nil {
+		t.Errorf("with a fresh proof: %q, %v", address, err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 	"greenroom/internal/agent/agentapi"
 )
 
-// Way is what leads to one desktop from outside, as the edge needs it.
+// Way is how to reach one desktop from outside, as the edge needs it.
 type Way struct {
 	Hostname   string
 	InstanceID string
@@ -24,8 +25,9 @@ type Way struct {
 	Role       string
 	LobbyURL   string // without its key
 
-	handle greenroom.Handle
-	until  time.Time
+	handle  greenroom.Handle
+	until   time.Time
+	rekeyed int // how often the seat's link was replaced
 }
 
 // Way returns the way to the desktop of that name. ErrNotFound if no desktop has it now.
@@ -42,8 +44,8 @@ func (s *Service) Way(ctx context.Context, hostname string) (Way, error) {
 	return Way{
 		Hostname: hostname, InstanceID: d.InstanceID, Address: address, KeyHash: d.Agent.KeyHash,
 		Open: d.Enterable(), Proving: d.Phase == greenroom.Naming || d.Phase == greenroom.Proving,
-		Title: m.Title, Role: seat.Role, LobbyURL: s.lobbyURL(m.ID, seat.Role),
-		handle: m.Handle(seat), until: d.KillAt,
+		Title: m.Title, Role: seat.Role, LobbyURL: s.lobbyURL(m.ID, seat.ID),
+		handle: m.Handle(seat), until: d.KillAt, rekeyed: seat.Rekeyed,
 	}, nil
 }
 
@@ -69,7 +71,7 @@ func (s *Service) named(ctx context.Context, hostname string) (greenroom.Meeting
 	if err != nil {
 		return m, nil, err
 	}
-	seat := m.AnySeat(h.Role)
+	seat := m.AnySeat(h.Seat)
 	if seat == nil || m.Handle(seat) != h || seat.Desktop.Hostname != hostname || !seat.Desktop.MayExist() {
 		return m, nil, missing
 	}
@@ -91,13 +93,14 @@ func (s *Service) Admit(ctx context.Context, hostname, token, client string) (Ve
 	if err != nil {
 		return Verdict{}, "", err
 	}
-	h, verdict := m.Handle(seat), unknown
+	h, verdict, rekeyed := m.Handle(seat), unknown, 0
 	_, err = s.change(ctx, h.Meeting, func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error) {
 		verdict = unknown // a try before this one may have lost its race
-		seat := m.AnySeat(h.Role)
+		seat := m.AnySeat(h.Seat)
 		if seat == nil || m.Handle(seat) != h {
 			return nil, errUnchanged
 		}
+		rekeyed = seat.Rekeyed
 		var events []greenroom.Event
 		var err error
 		verdict, events, err = redeem(m, seat, agentapi.SessionID, token, address.Unmap().WithZone("").String(), now)
@@ -106,17 +109,21 @@ func (s *Service) Admit(ctx context.Context, hostname, token, client string) (Ve
 	if err != nil || !verdict.OK {
 		return verdict, "", err
 	}
-	return verdict, s.pass(h, greenroom.NewSecret(), hostname), nil
+	return verdict, s.pass(h, greenroom.NewSecret(), hostname, rekeyed), nil
 }
 
 // pass is "<nonce>.<secret>": nothing is stored, every browser has another, and every replica and the next process
-// recognise it. It is bound to the attempt and to the name.
-func (s *Service) pass(h greenroom.Handle, nonce, hostname string) string {
-	return nonce + "." + s.Keys.secret(forPass, h, nonce+"@"+hostname)
+// recognise it. It is bound to the attempt, to the name and to the seat's link.
+func (s *Service) pass(h greenroom.Handle, nonce, hostname string, rekeyed int) string {
+	bound := nonce + "@" + hostname
+	if rekeyed > 0 {
+		bound += "#" + strconv.Itoa(rekeyed)
+	}
+	return nonce + "." + s.Keys.secret(forPass, h, bound)
 }
 
 // Holds reports whether pass opens the way now. It opens this one and no other, and none once the desktop has ended.
 func (s *Service) Holds(w Way, pass string) bool {
 	nonce, _, _ := strings.Cut(pass, ".")
-	return w.Open && len(pass) <= 512 && s.Now().Before(w.until) && greenroom.SameSecret(s.pass(w.handle, nonce, w.Hostname), pass)
+	return w.Open && len(pass) <= 512 && s.Now().Before(w.until) && greenroom.SameSecret(s.pass(w.handle, nonce, w.Hostname, w.rekeyed), pass)
 }

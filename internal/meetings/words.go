@@ -68,8 +68,11 @@ func failedMessage(st Standing, d *greenroom.Desktop) string {
 }
 
 func nameOf(s *greenroom.Seat) string {
-	if s.Name != "" {
+	switch {
+	case s.Name != "":
 		return s.Name
+	case s.ID == s.Role:
+		return "The " + s.Role
 	}
-	return "The " + s.Role
+	return "Seat " + s.ID
 }

@@ -33,6 +33,8 @@ type Set struct {
 	answers  *prometheus.HistogramVec
 	swept    prometheus.Gauge
 	census   census
+
+	certificates certificates
 }
 
 var (
@@ -58,11 +60,12 @@ func New(version string) *Set {
 	m.answers = histograms("greenroom_http_request_seconds", "Time to the end of the answer, by route; without event streams.", quick, "route")
 	m.swept = gauge("greenroom_last_sweep_timestamp_seconds", "When this server's last sweep ended, in Unix seconds.")
 	m.census = newCensus()
+	m.certificates.ends = map[string]time.Time{}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "greenroom_build_info", Help: "1, with the version of the program.", ConstLabels: prometheus.Labels{"version": version},
 	})
 	build.Set(1)
-	m.registry.MustRegister(m.lateness, m.effects, m.failures, m.calls, m.stages, m.ready, m.events, m.ended, m.requests, m.answers, m.swept, build,
+	m.registry.MustRegister(m.lateness, m.effects, m.failures, m.calls, m.stages, m.ready, m.events, m.ended, m.requests, m.answers, m.swept, build, &m.certificates,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.registry.MustRegister(m.census.collectors()...)
 	m.fill()
@@ -146,6 +149,7 @@ func (m *Set) Saved(_ context.Context, s observe.Saved) {
 			m.ended.WithLabelValues(string(s.Meeting.EndReason)).Inc()
 		case greenroom.EventReady:
 			m.becameReady(e)
+		default:
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 // Saved is a change of a meeting that was saved, with its entries on the timeline.
 type Saved struct {
-	Before  map[string]Stage // by role, where the change may have moved desktops; nil: it moved none
+	Before  map[string]Stage // by seat, where the change may have moved desktops; nil: it moved none
 	Meeting greenroom.Meeting
 	Events  []greenroom.Event
 }
@@ -38,7 +38,7 @@ func stages(m *greenroom.Meeting) map[string]Stage {
 	out := make(map[string]Stage, len(m.Seats))
 	for i := range m.Seats {
 		d := &m.Seats[i].Desktop
-		out[m.Seats[i].Role] = Stage{Phase: d.Phase, Since: d.Timings[d.Phase]}
+		out[m.Seats[i].ID] = Stage{Phase: d.Phase, Since: d.Timings[d.Phase]}
 	}
 	return out
 }
@@ -54,36 +54,22 @@ type Entry struct {
 func (s Saved) Entries() []Entry {
 	out := make([]Entry, 0, len(s.Events))
 	at := make(map[string]Stage, len(s.Before))
-	for role, stage := range s.Before {
-		at[role] = stage
+	for seat, stage := range s.Before {
+		at[seat] = stage
 	}
 	for _, e := range s.Events {
 		entry := Entry{Event: e}
-		stage, known := at[e.Role]
-		if to := entered(e); known && to != "" && to != stage.Phase {
+		stage, known := at[e.Seat]
+		if to := e.Entered(); known && to != "" && to != stage.Phase {
 			entry.From, entry.To = stage.Phase, to
 			if !stage.Since.IsZero() {
 				entry.Took = max(e.At.Sub(stage.Since), 0)
 			}
-			at[e.Role] = Stage{Phase: to, Since: e.At}
+			at[e.Seat] = Stage{Phase: to, Since: e.At}
 		}
 		out = append(out, entry)
 	}
 	return out
-}
-
-// entered is the phase that an event says a desktop entered, "" if it tells of another thing.
-func entered(e greenroom.Event) greenroom.Phase {
-	switch e.Kind {
-	case greenroom.EventPhase:
-		return greenroom.Phase(e.Data["phase"])
-	case greenroom.EventReady:
-		return greenroom.Ready
-	case greenroom.EventFailed:
-		return greenroom.Failed
-	default:
-		return ""
-	}
 }
 
 // Together tells all of fs, in order.

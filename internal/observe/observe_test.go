@@ -26,13 +26,13 @@ func at(seconds int) time.Time { return noon.Add(time.Duration(seconds) * time.S
 
 func meeting() greenroom.Meeting {
 	return greenroom.Meeting{ID: "k3v9k3v9k3v9k3v9", WakeAt: at(60), Seats: []greenroom.Seat{{
-		Role: "teacher", Key: "hush",
+		ID: "teacher", Key: "hush",
 		Desktop: greenroom.Desktop{Phase: greenroom.Launching, Attempt: 1, Timings: map[greenroom.Phase]time.Time{greenroom.Launching: at(0)}},
 	}}}
 }
 
 func phase(to greenroom.Phase, seconds int) greenroom.Event {
-	return greenroom.Event{At: at(seconds), Kind: greenroom.EventPhase, Role: "teacher", Attempt: 1, Message: "Because.", Data: map[string]string{"phase": string(to)}}
+	return greenroom.Event{At: at(seconds), Kind: greenroom.EventPhase, Seat: "teacher", Attempt: 1, Message: "Because.", Data: map[string]string{"phase": string(to)}}
 }
 
 // TestEntries follows a desktop through several moves in one change, and tells moves from what only names a phase.
@@ -42,9 +42,9 @@ func TestEntries(t *testing.T) {
 	see := observe.Decisions(func(_ context.Context, s observe.Saved) { got = s.Entries() })
 	before, after := meeting(), meeting()
 	see(t.Context(), &before, &after, []greenroom.Event{
-		{At: at(1), Kind: greenroom.EventRetry, Role: "teacher", Data: map[string]string{"phase": "launching"}},
+		{At: at(1), Kind: greenroom.EventRetry, Seat: "teacher", Data: map[string]string{"phase": "launching"}},
 		phase(greenroom.Booting, 2), phase(greenroom.Naming, 5),
-		{At: at(9), Kind: greenroom.EventFailed, Role: "teacher", Data: map[string]string{"phase": "naming"}},
+		{At: at(9), Kind: greenroom.EventFailed, Seat: "teacher", Data: map[string]string{"phase": "naming"}},
 		phase(greenroom.Failed, 10), // what was left is gone: no move
 		phase(greenroom.Planned, 11),
 		{At: at(12), Kind: greenroom.EventEnding},
@@ -66,7 +66,7 @@ func TestLog(t *testing.T) {
 	saves := observe.Log(slog.New(slog.NewTextHandler(&out, nil)))
 	before, after := meeting(), meeting()
 	observe.Decisions(saves)(t.Context(), &before, &after, []greenroom.Event{phase(greenroom.Booting, 2)})
-	for _, want := range []string{"level=INFO", "msg=phase", "meeting=k3v9k3v9k3v9k3v9", "role=teacher", "attempt=1", "from=launching", "to=booting", "duration=2s", "reason=Because.", "wake=2026-12-01T12:01:00.000Z"} {
+	for _, want := range []string{"level=INFO", "msg=phase", "meeting=k3v9k3v9k3v9k3v9", "seat=teacher", "attempt=1", "from=launching", "to=booting", "duration=2s", "reason=Because.", "wake=2026-12-01T12:01:00.000Z"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the line lacks %s: %s", want, out.String())
 		}

@@ -14,7 +14,7 @@ import (
 func leaving() greenroom.Meeting {
 	m := ok(greenroom.InUse)
 	for i := range m.Seats {
-		inUse(&m, m.Seats[i].Role, start)
+		inUse(&m, m.Seats[i].ID, start)
 		m.Seats[i].Desktop.Agent.EndHooks = true
 	}
 	plan.End(&m, greenroom.EndedByHost, "", nil, start.Add(time.Minute))

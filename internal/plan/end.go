@@ -168,7 +168,7 @@ func lastSeen(m *greenroom.Meeting) time.Time {
 // givenUp reports whether a seat's desktop failed for good.
 func givenUp(s *greenroom.Seat) bool {
 	d := &s.Desktop
-	return d.Phase == greenroom.Failed && d.Cleared && (d.Permanent || s.Failures >= maxFailures)
+	return d.Phase == greenroom.Failed && d.Cleared && !s.Replacing() && (d.Permanent || s.Failures >= maxFailures)
 }
 
 // every reports whether there are seats and holds is true of each.

@@ -14,7 +14,7 @@ func TestAForbiddenMoveIsAnError(t *testing.T) {
 	now := time.Date(2026, 12, 1, 15, 0, 0, 0, time.UTC)
 	for _, from := range greenroom.Phases() {
 		for _, to := range greenroom.Phases() {
-			seat := &greenroom.Seat{Role: "teacher", Desktop: greenroom.Desktop{Phase: from, Attempt: 3}}
+			seat := &greenroom.Seat{ID: "teacher", Role: "teacher", Desktop: greenroom.Desktop{Phase: from, Attempt: 3}}
 			p := &planner{now: now}
 			p.move(seat, to, "a rule wants it")
 			if from.CanBecome(to) {
@@ -24,7 +24,7 @@ func TestAForbiddenMoveIsAnError(t *testing.T) {
 				continue
 			}
 			var forbidden *ForbiddenMoveError
-			if len(p.faults) != 1 || !errors.As(p.faults[0], &forbidden) || *forbidden != (ForbiddenMoveError{Role: "teacher", Attempt: 3, From: from, To: to}) {
+			if len(p.faults) != 1 || !errors.As(p.faults[0], &forbidden) || *forbidden != (ForbiddenMoveError{Seat: "teacher", Attempt: 3, From: from, To: to}) {
 				t.Errorf("%s to %s: faults %v", from, to, p.faults)
 			}
 			if seat.Desktop.Phase != from || p.moved || len(p.events) != 0 || len(seat.Desktop.Timings) != 0 {
@@ -37,7 +37,7 @@ func TestAForbiddenMoveIsAnError(t *testing.T) {
 // TestAFailureFromAPhaseThatCannotFail changes nothing, and says so.
 func TestAFailureFromAPhaseThatCannotFail(t *testing.T) {
 	t.Parallel()
-	seat := &greenroom.Seat{Role: "teacher", Desktop: greenroom.Desktop{Phase: greenroom.Gone, Attempt: 1}}
+	seat := &greenroom.Seat{ID: "teacher", Role: "teacher", Desktop: greenroom.Desktop{Phase: greenroom.Gone, Attempt: 1}}
 	p := &planner{}
 	p.fail(seat, "it failed")
 	if len(p.faults) != 1 || seat.Failures != 0 || seat.Desktop.Error != "" || seat.Desktop.Phase != greenroom.Gone {

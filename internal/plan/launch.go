@@ -14,24 +14,36 @@ func (p *planner) launchTogether() {
 	if len(p.Places) == 0 {
 		return
 	}
-	var group []*greenroom.Seat
-	size := 0
+	var groups []*launchGroup
 	for i := range p.m.Seats {
 		s := &p.m.Seats[i]
 		d := &s.Desktop
 		if d.Phase != greenroom.Launching || d.InstanceID != "" || len(d.Launch.Seats) > 0 {
 			continue
 		}
-		n := len(launchName(s)) + 1
-		if len(group) > 0 && (!p.m.Blueprint.LaunchTogether() || !d.KillAt.Equal(group[0].Desktop.KillAt) || size+n > greenroom.MaxLaunchText) {
-			p.launchAs(group)
-			group, size = nil, 0
+		at := slices.IndexFunc(groups, func(g *launchGroup) bool { return p.fits(g, s) })
+		if at < 0 {
+			at, groups = len(groups), append(groups, &launchGroup{})
 		}
-		group, size = append(group, s), size+n
+		g := groups[at]
+		g.seats, g.size = append(g.seats, s), g.size+len(launchName(s))+1
 	}
-	if len(group) > 0 {
-		p.launchAs(group)
+	for _, g := range groups {
+		p.launchAs(g.seats)
 	}
+}
+
+// launchGroup is the seats of one call to the provider, and how many bytes they take in its tag.
+type launchGroup struct {
+	seats []*greenroom.Seat
+	size  int
+}
+
+// fits reports whether the seat's desktop can be asked for in the group's call: everything in a call is the same for all.
+func (p *planner) fits(g *launchGroup, s *greenroom.Seat) bool {
+	first := g.seats[0]
+	return p.m.Blueprint.LaunchTogether() && s.Desktop.KillAt.Equal(first.Desktop.KillAt) &&
+		p.m.Blueprint.SameMachines(s.Role, first.Role) && g.size+len(launchName(s))+1 <= greenroom.MaxLaunchText
 }
 
 // launchAs makes one call of the group, in the best place that had not just refused one of them.
@@ -41,10 +53,14 @@ func (p *planner) launchAs(group []*greenroom.Seat) {
 		seats = append(seats, launchName(s))
 		tried = append(tried, s.Desktop.Tried...)
 	}
-	place := p.Places[0]
-	i := slices.IndexFunc(p.Places, func(place string) bool { return !slices.Contains(tried, place) })
+	places := p.Places
+	if own, ok := p.RolePlaces[group[0].Role]; ok {
+		places = own
+	}
+	place := places[0]
+	i := slices.IndexFunc(places, func(place string) bool { return !slices.Contains(tried, place) })
 	if i >= 0 {
-		place = p.Places[i]
+		place = places[i]
 	}
 	for _, s := range group {
 		s.Desktop.Launch = greenroom.Launch{Seats: slices.Clone(seats), Place: place}
@@ -56,5 +72,5 @@ func (p *planner) launchAs(group []*greenroom.Seat) {
 }
 
 func launchName(s *greenroom.Seat) string {
-	return strings.Join([]string{s.Role, strconv.Itoa(s.Desktop.Attempt)}, ".")
+	return strings.Join([]string{s.ID, strconv.Itoa(s.Desktop.Attempt)}, ".")
 }

@@ -25,7 +25,7 @@ func decideIn(m greenroom.Meeting, now time.Time, places ...string) plan.Decisio
 func launches(m greenroom.Meeting) map[string]greenroom.Launch {
 	out := map[string]greenroom.Launch{}
 	for _, s := range m.Seats {
-		out[s.Role] = s.Desktop.Launch
+		out[s.ID] = s.Desktop.Launch
 	}
 	return out
 }
@@ -72,7 +72,7 @@ func TestDesktopsThatStartTogetherShareALaunch(t *testing.T) {
 		m.Seats = nil
 		for n := range 64 {
 			role := fmt.Sprintf("participant-number-%d", n)
-			m.Seats = append(m.Seats, greenroom.Seat{Role: role, Key: "k", Desktop: desktop(m.ID, role, greenroom.Planned)})
+			m.Seats = append(m.Seats, greenroom.Seat{ID: role, Role: role, Key: "k", Desktop: desktop(m.ID, role, greenroom.Planned)})
 		}
 		d := decideIn(m, at, "a")
 		seen := map[string]bool{}
@@ -82,7 +82,7 @@ func TestDesktopsThatStartTogetherShareALaunch(t *testing.T) {
 				size += len(name) + 1
 			}
 			if size == 0 || size-1 > greenroom.MaxLaunchText {
-				t.Errorf("%s has a launch of %d bytes", s.Role, size)
+				t.Errorf("%s has a launch of %d bytes", s.ID, size)
 			}
 			seen[s.Desktop.Launch.Seats[0]] = true
 		}

@@ -12,12 +12,13 @@ import (
 // Snapshot is all that a decision is based on.
 type Snapshot struct {
 	Meeting    greenroom.Meeting
-	Zone       string     // desktops are named <instance id>.<zone>
-	Observed   bool       // Instances was looked up; otherwise absence means nothing
-	Instances  []Instance // what the provider lists for this meeting
-	Places     []string   // where the provider has machines for this meeting, the best first
-	PushEvents bool       // the provider sends an event when a machine changes its state: polling only makes up for lost ones
-	OnDemand   bool       // each pass costs a call of a function: proofs are kept fresh only while people come
+	Zone       string              // desktops are named <instance id>.<zone>
+	Observed   bool                // Instances was looked up; otherwise absence means nothing
+	Instances  []Instance          // what the provider lists for this meeting
+	Places     []string            // where the provider has machines for this meeting, the best first
+	RolePlaces map[string][]string // those of roles whose machines are not like the others
+	PushEvents bool                // the provider sends an event when a machine changes its state: polling only makes up for lost ones
+	OnDemand   bool                // each pass costs a call of a function: proofs are kept fresh only while people come
 }
 
 // Instance is one machine as its provider sees it.
@@ -63,7 +64,7 @@ const (
 // Planning stands for the decision itself where effects are measured: a fault of the rules is counted under it.
 const Planning = "plan"
 
-// EffectTimeout bounds an effect: it takes hold within this time of the look that it follows from, or not at all.
+// EffectTimeout bounds an effect: it happens within this time of the look that it follows from, or not at all.
 const EffectTimeout = 20 * time.Second
 
 // On names what an effect is about: effects on one thing of an attempt must not overtake each other.
@@ -81,7 +82,7 @@ func (v Verb) On() string {
 // Times that are no rule of a blueprint.
 const (
 	missingAfter  = 10 * time.Second              // an instance absent this long, over at least two looks, is lost
-	effectSettles = EffectTimeout + 5*time.Second // a launch or a record that was asked for may yet take hold: another process may have asked, too, by a clock that differs
+	effectSettles = EffectTimeout + 5*time.Second // a launch or a record that was asked for may yet take effect: another process may have asked, too, by a clock that differs
 	secondLook    = 5 * time.Second               // after that, absence is believed over this long
 	earlyRelease  = time.Minute                   // a moved start releases desktops only beyond this
 	removalRetry  = 30 * time.Second              // a removal that shows no effect is asked for again
@@ -132,7 +133,7 @@ func (p *planner) settle() bool {
 	return false
 }
 
-// round applies every rule once to the meeting as it stands.
+// round applies every rule once to the meeting as it is.
 func (p *planner) round() {
 	if p.m.Closed {
 		return
@@ -192,7 +193,7 @@ func (p *planner) poll(since time.Time, why string) {
 func (p *planner) event(kind greenroom.EventKind, s *greenroom.Seat, message string, data map[string]string) {
 	e := greenroom.Event{At: p.now, Kind: kind, Message: message, Data: data}
 	if s != nil {
-		e.Role, e.Attempt = s.Role, s.Desktop.Attempt
+		e.Seat, e.Attempt = s.ID, s.Desktop.Attempt
 	}
 	p.events = append(p.events, e)
 	p.moved = true
@@ -222,7 +223,7 @@ func (p *planner) fault(err error) bool {
 func enter(s *greenroom.Seat, to greenroom.Phase, now time.Time) error {
 	d := &s.Desktop
 	if !d.Phase.CanBecome(to) {
-		return &ForbiddenMoveError{Role: s.Role, Attempt: d.Attempt, From: d.Phase, To: to}
+		return &ForbiddenMoveError{Seat: s.ID, Attempt: d.Attempt, From: d.Phase, To: to}
 	}
 	if d.Timings == nil {
 		d.Timings = map[greenroom.Phase]time.Time{}

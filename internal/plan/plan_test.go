@@ -19,7 +19,7 @@ func ok(phase greenroom.Phase) greenroom.Meeting {
 		Blueprint: greenroom.DefaultBlueprint(), CreatedAt: start.Add(-24 * time.Hour),
 	}
 	for _, role := range []string{"teacher", "student"} {
-		m.Seats = append(m.Seats, greenroom.Seat{Role: role, Key: "k", Desktop: desktop(m.ID, role, phase)})
+		m.Seats = append(m.Seats, greenroom.Seat{ID: role, Role: role, Key: "k", Desktop: desktop(m.ID, role, phase)})
 	}
 	return m
 }
@@ -84,7 +84,7 @@ func decide(m greenroom.Meeting, now time.Time) plan.Decision {
 func phases(m greenroom.Meeting) map[string]greenroom.Phase {
 	out := map[string]greenroom.Phase{}
 	for _, s := range m.Seats {
-		out[s.Role] = s.Desktop.Phase
+		out[s.ID] = s.Desktop.Phase
 	}
 	return out
 }
@@ -92,7 +92,7 @@ func phases(m greenroom.Meeting) map[string]greenroom.Phase {
 func verbs(d plan.Decision) []string {
 	var out []string
 	for _, e := range d.Effects {
-		out = append(out, string(e.Do)+" "+e.Handle.Role)
+		out = append(out, string(e.Do)+" "+e.Handle.Seat)
 	}
 	return out
 }

@@ -80,26 +80,17 @@ func (w *world) plan() plan.Decision {
 func (w *world) checkMoves(before greenroom.Meeting, events []greenroom.Event, after greenroom.Meeting) {
 	at := phases(before)
 	for _, e := range events {
-		to := greenroom.Phase(e.Data["phase"])
-		switch e.Kind {
-		case greenroom.EventFailed:
-			to = greenroom.Failed
-		case greenroom.EventReady:
-			to = greenroom.Ready
-		case greenroom.EventPhase:
-		default:
-			continue
-		}
-		if from := at[e.Role]; to != "" && from != to && !from.CanBecome(to) {
-			w.t.Fatalf("illegal move of %s from %s to %s: %s", e.Role, from, to, e.Message)
+		to := e.Entered()
+		if from := at[e.Seat]; to != "" && from != to && !from.CanBecome(to) {
+			w.t.Fatalf("illegal move of %s from %s to %s: %s", e.Seat, from, to, e.Message)
 		}
 		if to != "" {
-			at[e.Role] = to
+			at[e.Seat] = to
 		}
 	}
 	for _, s := range after.Seats {
-		if at[s.Role] != s.Desktop.Phase {
-			w.t.Fatalf("%s is %s, and the timeline says %s", s.Role, s.Desktop.Phase, at[s.Role])
+		if at[s.ID] != s.Desktop.Phase {
+			w.t.Fatalf("%s is %s, and the timeline says %s", s.ID, s.Desktop.Phase, at[s.ID])
 		}
 	}
 }
@@ -111,7 +102,7 @@ func (w *world) act(e plan.Effect) {
 	if fate == "lost answer" || fate == "refused" {
 		o.Err = errors.New(fate)
 	}
-	seat := w.m.AnySeat(e.Handle.Role)
+	seat := w.m.AnySeat(e.Handle.Seat)
 	switch {
 	case e.Do == plan.Launch && fate == "permanent":
 		o.Err = greenroom.ErrPermanent
@@ -143,8 +134,8 @@ func (w *world) launch(h greenroom.Handle) {
 		w.instances[h] = &plan.Instance{ID: greenroom.InstanceIDFromToken(h.Token()), Handle: h, Running: true, Address: "127.0.1.9"}
 	}
 	for other, i := range w.instances {
-		if other.Role == h.Role && other != h && !i.Dead {
-			w.t.Fatalf("two machines for seat %s: attempts %d and %d", h.Role, other.Attempt, h.Attempt)
+		if other.Seat == h.Seat && other != h && !i.Dead {
+			w.t.Fatalf("two machines for seat %s: attempts %d and %d", h.Seat, other.Attempt, h.Attempt)
 		}
 	}
 }
@@ -252,7 +243,7 @@ func TestAnyLife(t *testing.T) {
 func describe(m greenroom.Meeting) string {
 	out := fmt.Sprintf("%s %s", m.State(), m.EndReason)
 	for _, s := range m.Seats {
-		out += fmt.Sprintf("; %s %s attempt %d (%s)", s.Role, s.Desktop.Phase, s.Desktop.Attempt, s.Desktop.Error)
+		out += fmt.Sprintf("; %s %s attempt %d (%s)", s.ID, s.Desktop.Phase, s.Desktop.Attempt, s.Desktop.Error)
 	}
 	return out
 }

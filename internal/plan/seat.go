@@ -59,6 +59,8 @@ func (p *planner) unwanted(s *greenroom.Seat) (greenroom.RemovalReason, string) 
 		return "", ""
 	case p.due(d.KillAt):
 		return greenroom.RemovedKillTime, fmt.Sprintf("The machine is %s old, its maximum age.", p.m.Blueprint.Rules.KillAfter)
+	case s.Replacing():
+		return greenroom.RemovedReplaced, "The organiser asked for a new desktop: " + s.ReplaceReason
 	case Moved(&p.m, p.now) && (d.Released || !p.wantedNow(s)):
 		return greenroom.RemovedRescheduled, "The meeting was moved to a later time."
 	}
@@ -224,7 +226,7 @@ func (p *planner) proving(s *greenroom.Seat) {
 func (p *planner) ready(s *greenroom.Seat) {
 	at := absentAt(&p.m, s)
 	if !p.due(at) {
-		p.wait(at, "somebody to come to seat "+s.Role)
+		p.wait(at, "somebody to come to seat "+s.ID)
 		p.prove(s)
 		p.unproved(s)
 		return
@@ -271,7 +273,7 @@ func fail(s *greenroom.Seat, why string, now time.Time) (*greenroom.Event, error
 	}
 	d.Error, d.EndReason = why, greenroom.RemovedFailed
 	s.Failures++
-	return &greenroom.Event{At: now, Kind: greenroom.EventFailed, Role: s.Role, Attempt: d.Attempt, Message: why, Data: data}, nil
+	return &greenroom.Event{At: now, Kind: greenroom.EventFailed, Seat: s.ID, Attempt: d.Attempt, Message: why, Data: data}, nil
 }
 
 // clear removes what a terminating or failed desktop has in the world, and confirms that it is gone.
@@ -331,7 +333,7 @@ func removalAgainAt(d *greenroom.Desktop) time.Time {
 
 // exists reports whether the attempt's instance still exists, and whether that is certain. An attempt whose
 // launch was never answered may yet appear, and a list may lag: only two looks that miss it, after no launch can
-// take hold any more, settle it.
+// take effect any more, settle it.
 func (p *planner) exists(s *greenroom.Seat) (exists, certain bool) {
 	d := &s.Desktop
 	handle := p.m.Handle(s)
@@ -379,7 +381,7 @@ func (p *planner) replace(s *greenroom.Seat) {
 		next = failedAt.Add(requestPause)
 	}
 	if !p.due(next) {
-		p.wait(next, "the next attempt at seat "+s.Role)
+		p.wait(next, "the next attempt at seat "+s.ID)
 		return
 	}
 	p.again(s, "The failed desktop is replaced.")
@@ -390,9 +392,12 @@ func (p *planner) gone(s *greenroom.Seat) {
 	if p.m.EndReason != "" || s.Removed {
 		return
 	}
-	if s.Desktop.EndReason == greenroom.RemovedRescheduled {
+	switch {
+	case s.Replacing(), s.Desktop.EndReason == greenroom.RemovedReplaced:
+		p.again(s, "The desktop is replaced, as the organiser asked.")
+	case s.Desktop.EndReason == greenroom.RemovedRescheduled:
 		p.again(s, "A new desktop is planned for the new time.")
-	} else if s.Requested() {
+	case s.Requested():
 		p.again(s, nameOf(s)+" came and gets a new desktop.")
 	}
 }
@@ -411,7 +416,7 @@ func (p *planner) dropRemoved() {
 		if p.m.Dropped == nil {
 			p.m.Dropped = map[string]int{}
 		}
-		p.m.Dropped[s.Role] = s.Desktop.Attempt
+		p.m.Dropped[s.ID] = s.Desktop.Attempt
 		p.moved = true
 		return true
 	})
@@ -426,8 +431,11 @@ func backoff(n int) time.Duration {
 }
 
 func nameOf(s *greenroom.Seat) string {
-	if s.Name != "" {
+	switch {
+	case s.Name != "":
 		return s.Name
+	case s.ID == s.Role:
+		return "The " + s.Role
 	}
-	return "The " + s.Role
+	return "Seat " + s.ID
 }

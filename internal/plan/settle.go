@@ -25,7 +25,7 @@ type Outcome struct {
 // moves that the phase table forbids, a *ForbiddenMoveError each; they were not made, and everything else was.
 func Settle(m *greenroom.Meeting, zone string, outcomes []Outcome, now time.Time) (events []greenroom.Event, faults []error) {
 	for _, o := range outcomes {
-		s := m.AnySeat(o.Effect.Handle.Role)
+		s := m.AnySeat(o.Effect.Handle.Seat)
 		if s == nil || m.Handle(s) != o.Effect.Handle {
 			continue
 		}
@@ -174,7 +174,7 @@ func proved(s *greenroom.Seat, proof greenroom.Proof, now time.Time) (*greenroom
 	s.Failures, d.Error = 0, ""
 	d.Trust = greenroom.Trust{ProvedAt: proof.At, LookedAt: proof.At}
 	return &greenroom.Event{
-		At: now, Kind: greenroom.EventReady, Role: s.Role, Attempt: d.Attempt, Data: data,
+		At: now, Kind: greenroom.EventReady, Seat: s.ID, Attempt: d.Attempt, Data: data,
 		Message: "The desktop is ready: its name, certificate and page were proved from outside.",
 	}, nil
 }
@@ -184,7 +184,7 @@ func advance(s *greenroom.Seat, to greenroom.Phase, why string, now time.Time) (
 		return nil, err
 	}
 	s.Desktop.Error = ""
-	return &greenroom.Event{At: now, Kind: greenroom.EventPhase, Role: s.Role, Attempt: s.Desktop.Attempt, Message: why, Data: map[string]string{"phase": string(to)}}, nil
+	return &greenroom.Event{At: now, Kind: greenroom.EventPhase, Seat: s.ID, Attempt: s.Desktop.Attempt, Message: why, Data: map[string]string{"phase": string(to)}}, nil
 }
 
 // retry schedules another try of the stage's effect. Only a new complaint is told: the same one again would
@@ -198,7 +198,7 @@ func retry(s *greenroom.Seat, sentence string, err error, now time.Time) *greenr
 		return nil
 	}
 	d.Error = sentence
-	e := &greenroom.Event{At: now, Kind: greenroom.EventRetry, Role: s.Role, Attempt: d.Attempt, Message: sentence, Data: map[string]string{"phase": string(d.Phase)}}
+	e := &greenroom.Event{At: now, Kind: greenroom.EventRetry, Seat: s.ID, Attempt: d.Attempt, Message: sentence, Data: map[string]string{"phase": string(d.Phase)}}
 	if err != nil {
 		e.Data["cause"] = err.Error()
 	}

@@ -11,7 +11,7 @@ import (
 // Trouble is one finding about a stuck meeting.
 type Trouble struct {
 	Kind    string    // stable name
-	Role    string    // the seat; empty for the whole meeting
+	Seat    string    // its id; empty for the whole meeting
 	Note    bool      // worth knowing, and wanted
 	Message string    // what is wrong: a sentence
 	Since   time.Time // when it should have progressed, or when this began
@@ -64,7 +64,7 @@ func parkedTrouble(m *greenroom.Meeting) []Trouble {
 // stuckSeat says whether the seat's desktop does not move.
 func stuckSeat(m *greenroom.Meeting, s *greenroom.Seat, now time.Time) (Trouble, bool) {
 	d := &s.Desktop
-	t := Trouble{Role: s.Role, Since: d.Timings[d.Phase], Error: d.Error}
+	t := Trouble{Seat: s.ID, Since: d.Timings[d.Phase], Error: d.Error}
 	deadline := stageDeadline(m, d.Phase)
 	provider := "look at the provider " + string(m.Blueprint.Provider)
 	switch {
@@ -95,7 +95,7 @@ func tooOld(m *greenroom.Meeting, now time.Time) []Trouble {
 	for i := range m.Seats {
 		s := &m.Seats[i]
 		if d := &s.Desktop; d.MayExist() && !d.KillAt.IsZero() && now.After(d.KillAt.Add(OverdueAfter)) {
-			out = append(out, Trouble{Kind: "too_old", Role: s.Role, Since: d.KillAt, Error: d.Error,
+			out = append(out, Trouble{Kind: "too_old", Seat: s.ID, Since: d.KillAt, Error: d.Error,
 				Message: fmt.Sprintf("Its machine is older than %s (kill_after), and is not confirmed to be gone.", m.Blueprint.Rules.KillAfter),
 				Fix:     "look at the provider " + string(m.Blueprint.Provider) + thing(" for ", d.InstanceID) + ", and remove the machine there if it still runs"})
 		}

@@ -71,7 +71,7 @@ func TestStuck(t *testing.T) {
 				if trouble.Note {
 					kind = "note " + kind
 				}
-				got = append(got, kind+" "+trouble.Role)
+				got = append(got, kind+" "+trouble.Seat)
 				if trouble.Message == "" || trouble.Fix == "" || trouble.Since.IsZero() {
 					t.Errorf("incomplete: %+v", trouble)
 				}

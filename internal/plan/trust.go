@@ -90,7 +90,7 @@ func (p *planner) unproved(s *greenroom.Seat) {
 	p.fail(s, "The desktop stopped answering"+lastSeenAs(s)+" and is replaced: "+lookSaid(s.Desktop.Proof))
 }
 
-// lost reports whether the looks at a desktop amount to a verdict. One look is none.
+// lost reports whether the looks at a desktop amount to a verdict. One look does not.
 func (p *planner) lost(s *greenroom.Seat) bool {
 	t := &s.Desktop.Trust
 	switch {
@@ -191,5 +191,5 @@ func reproved(m *greenroom.Meeting, s *greenroom.Seat, proof greenroom.Proof, no
 func worthTelling(n int) bool { return n <= 3 || n == 10 || n == 100 || n == 1000 }
 
 func trustEvent(s *greenroom.Seat, kind greenroom.EventKind, message string, now time.Time) *greenroom.Event {
-	return &greenroom.Event{At: now, Kind: kind, Role: s.Role, Attempt: s.Desktop.Attempt, Message: message}
+	return &greenroom.Event{At: now, Kind: kind, Seat: s.ID, Attempt: s.Desktop.Attempt, Message: message}
 }

@@ -17,7 +17,7 @@ func TestRulesThatNeverComeToRest(t *testing.T) {
 	maxRounds = 1
 	start := time.Date(2026, 12, 1, 15, 0, 0, 0, time.UTC)
 	m := greenroom.Meeting{ID: "k3v9k3v9k3v9k3v9", StartsAt: start, EndsAt: start.Add(time.Hour), Blueprint: greenroom.DefaultBlueprint(),
-		Seats: []greenroom.Seat{{Role: "teacher", Desktop: greenroom.Desktop{Phase: greenroom.Planned}}}}
+		Seats: []greenroom.Seat{{ID: "teacher", Role: "teacher", Desktop: greenroom.Desktop{Phase: greenroom.Planned}}}}
 	d, err := Plan(Snapshot{Meeting: m}, start)
 	if !errors.Is(err, ErrUnsettled) {
 		t.Fatalf("error %v", err)

@@ -25,8 +25,8 @@ type Front struct {
 
 // FrontTLS says which certificate is right.
 type FrontTLS struct {
-	Roots *x509.CertPool // who may have signed it; nil: the system's
-	Own   bool           // it is the operator's: whoever signed it, it must be for the name and in its time
+	Roots func() *x509.CertPool // who may have signed it, asked each time; nil, or a nil pool: the system's
+	Own   bool                  // it is the operator's: whoever signed it, it must be for the name and in its time
 }
 
 // frontSteps look through the front door. That it is shut is no fault of the desktop.
@@ -61,7 +61,11 @@ func (a *attempt) frontTLS(ctx context.Context) (string, bool) {
 		return err.Error(), false
 	}
 	a.hostname = u.Hostname()
-	conn := tls.Client(raw, &tls.Config{ServerName: a.hostname, RootCAs: f.TLS.Roots, MinVersion: tls.VersionTLS12, InsecureSkipVerify: f.TLS.Own})
+	var roots *x509.CertPool
+	if f.TLS.Roots != nil {
+		roots = f.TLS.Roots()
+	}
+	conn := tls.Client(raw, &tls.Config{ServerName: a.hostname, RootCAs: roots, MinVersion: tls.VersionTLS12, InsecureSkipVerify: f.TLS.Own})
 	a.front = conn
 	if err := conn.HandshakeContext(ctx); err != nil {
 		return a.handshakeDetail(err), false

@@ -51,7 +51,7 @@ func (a *attempt) tls(ctx context.Context) (string, bool) {
 		a.lost = a.o.DesktopAddr != "" // what cannot be reached is greenroom's own listener
 		return fmt.Sprintf("no connection to %s: %s", a.target(), a.plain(err)), false
 	}
-	a.conn = tls.Client(raw, &tls.Config{ServerName: a.hostname, RootCAs: a.o.Roots})
+	a.conn = tls.Client(raw, &tls.Config{ServerName: a.hostname, RootCAs: a.roots()})
 	if err := a.conn.HandshakeContext(ctx); err != nil {
 		return a.handshakeDetail(err), false
 	}
@@ -71,13 +71,22 @@ func (a *attempt) handshakeDetail(err error) string {
 		return "the certificate is signed by an authority that is not trusted"
 	}
 	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
-		return fmt.Sprintf("the certificate is valid from %s until %s only",
-			invalid.Cert.NotBefore.UTC().Format(time.RFC3339), invalid.Cert.NotAfter.UTC().Format(time.RFC3339))
+		return outOfTime(invalid.Cert)
 	}
 	if remote, ok := errors.AsType[*net.OpError](err); ok && remote.Op == "remote error" && strings.Contains(err.Error(), "unrecognized name") {
 		return fmt.Sprintf("%s knows no desktop called %s", a.target(), a.hostname)
 	}
 	return fmt.Sprintf("no TLS with %s: %s", a.target(), a.plain(err))
+}
+
+// outOfTime says which certificate of a chain is not valid now: the desktop can do nothing about its authority's.
+func outOfTime(cert *x509.Certificate) string {
+	what := "the certificate"
+	if cert.IsCA {
+		what = "the certificate of the authority " + strings.ToValidUTF8(cert.Subject.CommonName, "?")
+	}
+	return fmt.Sprintf("%s is valid from %s until %s only; this machine's clock shows %s", what,
+		cert.NotBefore.UTC().Format(time.RFC3339), cert.NotAfter.UTC().Format(time.RFC3339), time.Now().UTC().Format(time.RFC3339))
 }
 
 // page asks the desktop for its version on the connection that was checked.

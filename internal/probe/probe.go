@@ -24,7 +24,7 @@ type Options struct {
 	NameAddress netip.Addr                                  // what every desktop's name must be, where all share one record; not given: the desktop's own address
 	DesktopAddr string                                      // host:port where connections to desktops' names end; empty: the desktop's own address
 	Port        int                                         // in desktops' URLs, and of their own addresses; 8443
-	Roots       *x509.CertPool                              // whom a browser trusts; nil: the system's store
+	Roots       func() *x509.CertPool                       // whom a browser trusts, asked each time; nil, or a nil pool: the system's store
 	Front       *Front                                      // of desktops below one address; nil: desktops have names
 	Timeout     time.Duration                               // of a whole probe; 10 s
 }
@@ -73,6 +73,13 @@ func (a *attempt) steps() []step {
 		return a.frontSteps()
 	}
 	return []step{{"dns", a.dns}, {"tls", a.tls}, {"page", a.page}}
+}
+
+func (p *Prober) roots() *x509.CertPool {
+	if p.o.Roots == nil {
+		return nil
+	}
+	return p.o.Roots()
 }
 
 // target is where a browser's connection to the desktop's name ends. Without a listener in between that is the

@@ -97,7 +97,7 @@ func newWorld(t testing.TB) *world {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(w.authority.RootPEM())
 	w.options = probe.Options{
-		DNSServers: []string{packets.LocalAddr().String()}, DesktopAddr: outside.Addr().String(), Roots: roots, Timeout: 10 * time.Second,
+		DNSServers: []string{packets.LocalAddr().String()}, DesktopAddr: outside.Addr().String(), Roots: func() *x509.CertPool { return roots }, Timeout: 10 * time.Second,
 	}
 	return w
 }

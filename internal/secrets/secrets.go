@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"greenroom"
+	"greenroom/internal/logkey"
 )
 
 const (
@@ -30,7 +31,7 @@ const (
 	leastBetween = 10 * time.Second // between two looks, whatever was refused
 )
 
-// Check says what is wrong with the form of a reference; a text that is none is a secret itself. The message
+// Check says what is wrong with the form of a reference; a text that is not a reference is a secret itself. The message
 // ends a sentence that begins with the name of a key, and quotes no secret.
 func Check(text string) error {
 	path, file := strings.CutPrefix(text, filePrefix)
@@ -138,9 +139,9 @@ func (v *Value) again(ctx context.Context) {
 	}
 	switch {
 	case err != nil && fault != v.fault:
-		v.store.o.Logger.Error("secret could not be read again; the one before stays in use", "key", v.key, "err", err)
+		v.store.o.Logger.Error("secret could not be read again; the one before stays in use", logkey.Setting, v.key, logkey.Err, err)
 	case err == nil && before != *v.current.Load():
-		v.store.o.Logger.Info("secret was rotated", "key", v.key)
+		v.store.o.Logger.Info("secret was rotated", logkey.Setting, v.key)
 	}
 	v.fault = fault
 }

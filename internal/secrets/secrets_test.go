@@ -88,7 +88,7 @@ func TestFile(t *testing.T) {
 	want(t, v, "second")
 	write(t, path, "third")
 	want(t, v, "third")
-	for _, says := range []string{"is empty", "no such file", "key=dns.token", "rotated"} {
+	for _, says := range []string{"is empty", "no such file", "setting=dns.token", "rotated"} {
 		if !strings.Contains(log.String(), says) {
 			t.Errorf("the log does not say %q", says)
 		}

@@ -23,7 +23,7 @@ type book struct {
 	forced  bool                         // the organiser's present change is one that takes desktops from people knowingly
 	stops   map[greenroom.EndReason]bool // what the organiser asked for
 	invited map[string]bool              // by join key
-	data    map[string]string            // accepted session data, by role and key
+	data    map[string]string            // accepted session data, by seat and key
 	was     map[greenroom.EventKind]int  // what the timeline tells
 	reasons greenroom.EndReason
 }
@@ -40,7 +40,7 @@ func (l *life) seat(h greenroom.Handle) *greenroom.Seat {
 	if b == nil {
 		return nil
 	}
-	if s := b.now.AnySeat(h.Role); s != nil && b.now.Handle(s) == h {
+	if s := b.now.AnySeat(h.Seat); s != nil && b.now.Handle(s) == h {
 		return s
 	}
 	return nil
@@ -53,7 +53,7 @@ func (l *life) checkIntent(q compute.Request) {
 		l.fail("launch of %s for a meeting that is not saved", q.Handle.Token())
 		return
 	}
-	s := b.now.AnySeat(q.Handle.Role)
+	s := b.now.AnySeat(q.Handle.Seat)
 	if s != nil && (s.Desktop.Attempt < q.Handle.Attempt || s.Desktop.Attempt == q.Handle.Attempt && s.Desktop.Phase == greenroom.Planned) {
 		l.fail("launch of %s before its intent was saved", q.Handle.Token())
 	}
@@ -68,7 +68,7 @@ func (l *life) checkIntent(q compute.Request) {
 // checkLaunch runs when a machine comes into being.
 func (l *life) checkLaunch(m *machine) {
 	for _, o := range l.machines {
-		if o != m && !o.foreign && o.handle.Meeting == m.handle.Meeting && o.handle.Role == m.handle.Role && o.alive(l.now) {
+		if o != m && !o.foreign && o.handle.Meeting == m.handle.Meeting && o.handle.Seat == m.handle.Seat && o.alive(l.now) {
 			l.fail("two machines for a seat: %s and %s", o.handle.Token(), m.handle.Token())
 		}
 	}
@@ -78,7 +78,7 @@ func (l *life) checkLaunch(m *machine) {
 	}
 }
 
-// checkRemoval runs when a machine's removal takes hold.
+// checkRemoval runs when a machine's removal takes effect.
 func (l *life) checkRemoval(m *machine) {
 	s := l.seat(m.handle)
 	switch {
@@ -133,22 +133,22 @@ const lobbyTime = 15 * time.Minute
 // checkLobby runs when somebody was told to wait.
 func (l *life) checkLobby(p *person, st meetings.Standing) {
 	if st.Message == "" {
-		l.fail("%s waits and is told nothing", p.role)
+		l.fail("%s waits and is told nothing", p.seat)
 	}
 	from := max(p.since, l.calmAt, st.OpensAt.Sub(epoch))
-	s := p.b.now.Seat(p.role)
+	s := p.b.now.Seat(p.seat)
 	if s == nil || !l.calm || s.Desktop.Permanent {
 		return
 	}
-	if d := p.b.lastMove(p.role); l.now-from > lobbyTime {
-		l.fail("%s has waited for %s in a calm world and has no desktop (%s since %s)", p.role, l.now-from, s.Desktop.Phase, d)
+	if d := p.b.lastMove(p.seat); l.now-from > lobbyTime {
+		l.fail("%s has waited for %s in a calm world and has no desktop (%s since %s)", p.seat, l.now-from, s.Desktop.Phase, d)
 	}
 }
 
 // checkWayIn runs when somebody was given the entry URL and did not get in.
 func (l *life) checkWayIn(p *person) {
 	if wait := l.now - max(p.since, l.calmAt); l.calm && wait > lobbyTime {
-		l.fail("%s is given ways in for %s in a calm world, and none leads anywhere", p.role, wait)
+		l.fail("%s is given ways in for %s in a calm world, and none leads anywhere", p.seat, wait)
 	}
 }
 
@@ -188,7 +188,7 @@ func describe(m *greenroom.Meeting) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s", m.State(), m.EndReason)
 	for _, s := range m.Seats {
-		fmt.Fprintf(&b, "; %s.%d %s (%s)", s.Role, s.Desktop.Attempt, s.Desktop.Phase, s.Desktop.Error)
+		fmt.Fprintf(&b, "; %s.%d %s (%s)", s.ID, s.Desktop.Attempt, s.Desktop.Phase, s.Desktop.Error)
 	}
 	return b.String()
 }
@@ -200,8 +200,8 @@ func (l *life) checkEnd() {
 			l.fail("meeting %s never ended: %s", b.id, describe(&b.now))
 		}
 		for _, s := range b.now.Seats {
-			if where := b.data[s.Role+s.Key]; where != "" && (s.SessionData == nil || s.SessionData.URL != where) {
-				l.fail("session data of %s was accepted and is not there", s.Role)
+			if where := b.data[s.ID+s.Key]; where != "" && (s.SessionData == nil || s.SessionData.URL != where) {
+				l.fail("session data of %s was accepted and is not there", s.ID)
 			}
 		}
 	}

@@ -28,7 +28,7 @@ func (l *life) committed(b *book, events []greenroom.Event) {
 	}
 	l.checkMoves(&prev, events, &next)
 	for i := range next.Seats {
-		l.checkSeat(b, prev.AnySeat(next.Seats[i].Role), &next.Seats[i])
+		l.checkSeat(b, prev.AnySeat(next.Seats[i].ID), &next.Seats[i])
 	}
 	if next.EndReason != prev.EndReason {
 		l.checkReason(b, &prev, &next, events)
@@ -53,7 +53,7 @@ func (l *life) logCommit(b *book, events []greenroom.Event) {
 	}
 	l.log("%s saves %s revision %d, wake %s", who, b.id, b.now.Rev, b.now.WakeAt.Format("15:04:05.000"))
 	for _, e := range events {
-		l.log("    %s %s %s.%d %s", e.At.Format("15:04:05.000"), e.Kind, e.Role, e.Attempt, e.Message)
+		l.log("    %s %s %s.%d %s", e.At.Format("15:04:05.000"), e.Kind, e.Seat, e.Attempt, e.Message)
 	}
 }
 
@@ -86,7 +86,7 @@ func (l *life) checkClosed(b *book) {
 	}
 	for _, s := range b.now.Seats {
 		if s.Desktop.Phase != greenroom.Gone || s.Desktop.EndReason == "" {
-			l.fail("meeting %s is closed, and desktop %s is %s (%q)", b.id, s.Role, s.Desktop.Phase, s.Desktop.EndReason)
+			l.fail("meeting %s is closed, and desktop %s is %s (%q)", b.id, s.ID, s.Desktop.Phase, s.Desktop.EndReason)
 		}
 	}
 	if l.closedAt < 0 && !slices.ContainsFunc(l.books, func(b *book) bool { return b.id == "" || !b.now.Closed }) {
@@ -99,33 +99,29 @@ func (l *life) checkClosed(b *book) {
 func (l *life) checkMoves(prev *greenroom.Meeting, events []greenroom.Event, next *greenroom.Meeting) {
 	at := map[string]greenroom.Phase{}
 	for i := range prev.Seats {
-		at[prev.Seats[i].Role] = prev.Seats[i].Desktop.Phase
+		at[prev.Seats[i].ID] = prev.Seats[i].Desktop.Phase
 	}
 	for _, e := range events {
-		to := greenroom.Phase(e.Data["phase"])
 		switch e.Kind {
-		case greenroom.EventFailed:
-			to = greenroom.Failed
-		case greenroom.EventReady:
-			to = greenroom.Ready
-		case greenroom.EventPhase:
+		case greenroom.EventPhase, greenroom.EventReady, greenroom.EventFailed:
 		default:
 			continue
 		}
-		if from, ok := at[e.Role]; ok && to != "" && from != to && !from.CanBecome(to) {
-			l.fail("illegal move of %s from %s to %s: %s", e.Role, from, to, e.Message)
+		to := e.Entered()
+		if from, ok := at[e.Seat]; ok && to != "" && from != to && !from.CanBecome(to) {
+			l.fail("illegal move of %s from %s to %s: %s", e.Seat, from, to, e.Message)
 		}
 		if to != "" {
-			at[e.Role] = to
+			at[e.Seat] = to
 		}
 		if e.Message == "" {
-			l.fail("a move of %s to %s for no reason", e.Role, to)
+			l.fail("a move of %s to %s for no reason", e.Seat, to)
 		}
 	}
 	for i := range next.Seats {
 		s := &next.Seats[i]
-		if told, ok := at[s.Role]; ok && told != s.Desktop.Phase || !ok && s.Desktop.Phase != greenroom.Planned {
-			l.fail("%s is %s, and the timeline says %s", s.Role, s.Desktop.Phase, told)
+		if told, ok := at[s.ID]; ok && told != s.Desktop.Phase || !ok && s.Desktop.Phase != greenroom.Planned {
+			l.fail("%s is %s, and the timeline says %s", s.ID, s.Desktop.Phase, told)
 		}
 	}
 }
@@ -159,16 +155,16 @@ func (l *life) checkOwners(b *book, prev, next *greenroom.Meeting) {
 	}
 	for i := range prev.Seats {
 		was := &prev.Seats[i]
-		is := next.AnySeat(was.Role)
+		is := next.AnySeat(was.ID)
 		if is == nil {
-			check("meeting", was.Removed && who == "pass", was.Role)
+			check("meeting", was.Removed && who == "pass", was.ID)
 			continue
 		}
-		check("meeting", was.Key == is.Key && was.Name == is.Name && was.Removed == is.Removed, was.Role)
-		check("data", sameData(was.SessionData, is.SessionData), was.Role)
-		check("entry", was.EnteredAt.Equal(is.EnteredAt) && was.RequestedAt.Equal(is.RequestedAt) && was.AskedAt.Equal(is.AskedAt), was.Role)
+		check("meeting", was.Key == is.Key && was.Name == is.Name && was.Removed == is.Removed, was.ID)
+		check("data", sameData(was.SessionData, is.SessionData), was.ID)
+		check("entry", was.EnteredAt.Equal(is.EnteredAt) && was.RequestedAt.Equal(is.RequestedAt) && was.AskedAt.Equal(is.AskedAt), was.ID)
 		if was.Desktop.Attempt != is.Desktop.Attempt {
-			check("desktop", false, was.Role)
+			check("desktop", false, was.ID)
 			continue
 		}
 		l.checkDesktopOwner(check, was, is)
@@ -179,10 +175,10 @@ func (l *life) checkOwners(b *book, prev, next *greenroom.Meeting) {
 func (l *life) checkEdit(b *book, prev, next *greenroom.Meeting) {
 	now := epoch.Add(l.now - 2*maxOffset)
 	for _, was := range prev.Present() {
-		is := next.Seat(was.Role)
+		is := next.Seat(was.ID)
 		later := next.StartsAt.After(prev.StartsAt) && now.Before(next.LaunchAt().Add(-time.Minute-4*maxOffset)) && !now.Before(prev.LaunchAt().Add(-time.Minute))
 		if l.there(was, now.Add(4*maxOffset)) && was.Desktop.Phase.Live() && (is == nil || later) {
-			l.fail("a change that was not forced takes the desktop of %s of %s, who is or was there a moment ago", was.Role, b.id)
+			l.fail("a change that was not forced takes the desktop of %s of %s, who is or was there a moment ago", was.ID, b.id)
 		}
 	}
 }
@@ -193,17 +189,17 @@ func sameData(a, b *greenroom.SessionData) bool {
 
 func (l *life) checkDesktopOwner(check func(part string, same bool, role string), was, is *greenroom.Seat) {
 	a, b := &was.Desktop, &is.Desktop
-	check("entry", slices.Equal(a.Tokens, b.Tokens), was.Role)
-	check("meeting", a.Released == b.Released, was.Role)
-	check("desktop", a.Trust == b.Trust, was.Role)
+	check("entry", slices.Equal(a.Tokens, b.Tokens), was.ID)
+	check("meeting", a.Released == b.Released, was.ID)
+	check("desktop", a.Trust == b.Trust, was.ID)
 	check("desktop", a.Phase == b.Phase && a.InstanceID == b.InstanceID && a.Address == b.Address && a.KillAt.Equal(b.KillAt) && a.Cleared == b.Cleared &&
-		a.Unpublished == b.Unpublished && a.RemovalAskedAt.Equal(b.RemovalAskedAt) && a.EndReason == b.EndReason, was.Role)
-	check("timing", maps.EqualFunc(a.Timings, b.Timings, time.Time.Equal), was.Role)
+		a.Unpublished == b.Unpublished && a.RemovalAskedAt.Equal(b.RemovalAskedAt) && a.EndReason == b.EndReason, was.ID)
+	check("timing", maps.EqualFunc(a.Timings, b.Timings, time.Time.Equal), was.ID)
 	facts, told := a.Agent, b.Agent
 	if !b.Phase.Live() {
 		facts.Connections, facts.DisconnectedAt, told.Connections, told.DisconnectedAt = 0, time.Time{}, 0, time.Time{}
 	}
-	check("agent", facts == told, was.Role)
+	check("agent", facts == told, was.ID)
 }
 
 // checkReason holds the end of a meeting against what happened.
@@ -306,12 +302,12 @@ func (l *life) checkSeat(b *book, was, is *greenroom.Seat) {
 	from, to := &was.Desktop, &is.Desktop
 	if to.Attempt != from.Attempt {
 		if to.Attempt != from.Attempt+1 || from.Phase != greenroom.Gone && from.Phase != greenroom.Failed && from.Phase != greenroom.Terminating {
-			l.fail("attempt %d of %s follows %d, which was %s", to.Attempt, is.Role, from.Attempt, from.Phase)
+			l.fail("attempt %d of %s follows %d, which was %s", to.Attempt, is.ID, from.Attempt, from.Phase)
 		}
 		return
 	}
 	if m := l.byToken[b.now.Handle(is).Token()]; to.Cleared && !from.Cleared && m != nil && l.now < m.dead && l.now-m.launched > young {
-		l.fail("%s of %s counts as gone, and its machine is not", is.Role, b.id)
+		l.fail("%s of %s counts as gone, and its machine is not", is.ID, b.id)
 	}
 	l.checkTrust(b, was, is)
 	if from.Phase == to.Phase {
@@ -325,7 +321,7 @@ func (l *life) checkSeat(b *book, was, is *greenroom.Seat) {
 		l.written[to.Hostname] = true
 	case greenroom.Ready, greenroom.InUse:
 		if to.LastProof().IsZero() || !l.proved[to.Hostname] {
-			l.fail("%s of %s is %s and was not proved", is.Role, b.id, to.Phase)
+			l.fail("%s of %s is %s and was not proved", is.ID, b.id, to.Phase)
 		}
 	case greenroom.Terminating:
 		l.checkTerminating(b, was, is)
@@ -347,6 +343,10 @@ func (l *life) checkTerminating(b *book, was, is *greenroom.Seat) {
 	case greenroom.RemovedKillTime:
 		if at.Before(d.KillAt) {
 			unlawful = "and is not old enough"
+		}
+	case greenroom.RemovedReplaced:
+		if is.ReplaceAttempt != d.Attempt || is.ReplaceReason == "" {
+			unlawful = "and nobody asked for another"
 		}
 	case greenroom.RemovedRescheduled:
 		if l.there(was, at) && !d.Released {
@@ -370,7 +370,7 @@ func (l *life) checkTerminating(b *book, was, is *greenroom.Seat) {
 		unlawful = "and that is no reason"
 	}
 	if unlawful != "" {
-		l.fail("%s of %s, %s, was removed as %q %s", is.Role, b.id, was.Desktop.Phase, d.EndReason, unlawful)
+		l.fail("%s of %s, %s, was removed as %q %s", is.ID, b.id, was.Desktop.Phase, d.EndReason, unlawful)
 	}
 }
 
@@ -382,17 +382,17 @@ func (l *life) checkFailed(b *book, was, is *greenroom.Seat) {
 	m := l.byToken[b.now.Handle(is).Token()]
 	if (p == greenroom.Ready || p == greenroom.InUse) && m != nil && m.alive(l.now) && l.now-m.launched > young {
 		if why := l.unlawfulVerdict(was, m); why != "" {
-			l.fail("%s of %s, %s, was failed, and its machine lives, %s: %s", is.Role, b.id, p, why, is.Desktop.Error)
+			l.fail("%s of %s, %s, was failed, and its machine lives, %s: %s", is.ID, b.id, p, why, is.Desktop.Error)
 		}
 	}
 	if p == greenroom.InUse && l.calm && m != nil && m.why == "its kill time" && l.now > l.calmAt+5*time.Minute {
-		l.fail("%s of %s ended itself at its kill time, and nobody removed it before", is.Role, b.id)
+		l.fail("%s of %s ended itself at its kill time, and nobody removed it before", is.ID, b.id)
 	}
 	if m != nil && m.alive(l.now) && p.Starting() && p != greenroom.Launching {
 		l.checkGivenUp(b, was, is)
 	}
 	if strings.TrimSpace(is.Desktop.Error) == "" {
-		l.fail("%s of %s failed for no reason", is.Role, b.id)
+		l.fail("%s of %s failed for no reason", is.ID, b.id)
 	}
 }
 
@@ -407,6 +407,6 @@ func (l *life) checkGivenUp(b *book, was, is *greenroom.Seat) {
 	inTime := at.Before(d.Timings[d.Phase].Add(deadline))
 	seen := d.MissingSince.IsZero() || at.Before(d.MissingSince.Add(10*time.Second))
 	if inTime && seen && d.Agent.Error == "" {
-		l.fail("%s of %s, %s, was given up in time, and its machine lives: %s", is.Role, b.id, d.Phase, is.Desktop.Error)
+		l.fail("%s of %s, %s, was given up in time, and its machine lives: %s", is.ID, b.id, d.Phase, is.Desktop.Error)
 	}
 }

@@ -99,11 +99,17 @@ func (l *life) changeMind(t *thread, b *book) {
 	case 4, 5: // longer, or shorter
 		at := m.EndsAt.Add(l.between(-20*time.Minute, 30*time.Minute)).Format(time.RFC3339)
 		edit.EndsAt = &at
-	case 6, 7, 8: // other seats
-		for _, role := range l.blueprint.Seats {
-			if len(edit.Seats) == 0 || l.rng.IntN(2) == 0 {
-				edit.Seats = append(edit.Seats, meetings.SeatInput{Role: role})
+	case 6:
+		l.changeSeat(t, b)
+		return
+	case 7, 8: // other seats
+		for _, s := range m.Present() {
+			if l.rng.IntN(2) == 0 {
+				edit.Seats = append(edit.Seats, meetings.SeatInput{ID: s.ID, Role: s.Role, Name: s.Name})
 			}
+		}
+		for len(edit.Seats) == 0 || l.rng.IntN(3) == 0 {
+			edit.Seats = append(edit.Seats, meetings.SeatInput{Role: l.blueprint.Seats[l.rng.IntN(len(l.blueprint.Seats))]})
 		}
 		slices.Reverse(edit.Seats)
 	case 9:
@@ -126,6 +132,33 @@ func (l *life) changeMind(t *thread, b *book) {
 		return err
 	})
 	l.log("organiser of %s: edit %s: %v", b.id, title, err)
+}
+
+// changeSeat adds a seat, takes one off, or gives one a new desktop.
+func (l *life) changeSeat(t *thread, b *book) {
+	present := b.now.Present()
+	if len(present) == 0 {
+		return
+	}
+	seat, what := present[l.rng.IntN(len(present))].ID, l.rng.IntN(3)
+	role := l.blueprint.Seats[l.rng.IntN(len(l.blueprint.Seats))]
+	force := l.rng.IntN(2) == 0
+	b.forced = force
+	err := t.do("edit", b, func(p *process) (err error) {
+		switch what {
+		case 0:
+			var added []string
+			if _, added, err = p.service.AddSeats(context.Background(), b.id, []meetings.SeatInput{{Role: role}}, 0); err == nil {
+				seat = added[0]
+			}
+		case 1:
+			_, err = p.service.RemoveSeat(context.Background(), b.id, seat, force, 0)
+		default:
+			_, err = p.service.ReplaceDesktop(context.Background(), b.id, seat, "no picture", force, 0)
+		}
+		return err
+	})
+	l.log("organiser of %s: %s of seat %s: %v", b.id, []string{"addition", "removal", "replacement"}[what], seat, err)
 }
 
 // park lets an operator hold the meeting for a while, who may let go before it is over.
@@ -175,7 +208,7 @@ func (l *life) invite(b *book) {
 		if l.rng.IntN(8) == 0 {
 			continue // never comes
 		}
-		p := &person{l: l, b: b, role: s.Role, key: s.Key, client: fmt.Sprintf("192.0.2.%d", 1+l.rng.IntN(200))}
+		p := &person{l: l, b: b, seat: s.ID, key: s.Key, client: fmt.Sprintf("192.0.2.%d", 1+l.rng.IntN(200))}
 		at := b.now.StartsAt.Sub(epoch) + l.between(-10*time.Minute, 10*time.Minute)
 		if l.rng.IntN(4) == 0 {
 			at = b.now.StartsAt.Sub(epoch) + l.between(-40*time.Minute, 50*time.Minute)
@@ -191,7 +224,7 @@ type accepted struct{ verifier, token, client string }
 type person struct {
 	l      *life
 	b      *book
-	role   string
+	seat   string // its id
 	key    string
 	client string
 	since  time.Duration // waiting in the lobby without a break
@@ -225,12 +258,12 @@ func (p *person) enter(t *thread) *machine {
 		}
 		var st meetings.Standing
 		err := t.do("enter", p.b, func(r *process) (err error) {
-			st, err = r.service.Enter(context.Background(), p.b.id, p.role, key, p.client)
+			st, err = r.service.Enter(context.Background(), p.b.id, p.seat, key, p.client)
 			return err
 		})
 		switch {
 		case key == "wrong" && err == nil:
-			l.fail("a wrong key was accepted for seat %s", p.role)
+			l.fail("a wrong key was accepted for seat %s", p.seat)
 		case key == "wrong":
 		case errors.Is(err, greenroom.ErrEnded), errors.Is(err, greenroom.ErrForbidden), errors.Is(err, greenroom.ErrNotFound):
 			return nil
@@ -260,7 +293,7 @@ func (p *person) connect(t *thread, entry string) *machine {
 		return nil
 	}
 	name, token := u.Hostname(), u.Query().Get("authToken")
-	l.checkEntry(p.b, p.role, name, token)
+	l.checkEntry(p.b, p.seat, name, token)
 	given := l.now
 	if !l.calm && l.rng.IntN(10) == 0 {
 		t.sleep(l.between(0, 4*time.Minute)) // the link was opened late
@@ -301,7 +334,7 @@ func (l *life) verify(t *thread, b *book, m *machine, token, client string) bool
 	verifier := m.agent.verifier
 	ok := false
 	err := t.do("verify", b, func(p *process) error {
-		s := b.now.AnySeat(m.handle.Role)
+		s := b.now.AnySeat(m.handle.Seat)
 		open := s != nil && b.now.Handle(s) == m.handle && s.Desktop.Enterable()
 		v, err := p.service.Verify(context.Background(), verifier, agentapi.SessionID, token, client)
 		if v.OK && !open {
@@ -346,11 +379,11 @@ func (p *person) work(t *thread, m *machine) {
 }
 
 func (p *person) sessionData(t *thread) {
-	where := "s3://data/" + p.b.id + "/" + p.role
+	where := "s3://data/" + p.b.id + "/" + p.seat
 	err := t.do("session data", p.b, func(r *process) error {
-		return r.service.SessionData(context.Background(), p.b.id, p.role, where)
+		return r.service.SessionData(context.Background(), p.b.id, p.seat, where)
 	})
 	if err == nil {
-		p.b.data[p.role+p.key] = where
+		p.b.data[p.seat+p.key] = where
 	}
 }

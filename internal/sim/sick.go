@@ -80,10 +80,10 @@ func (l *life) checkTrust(b *book, was, is *greenroom.Seat) {
 	}
 	last, looked := l.provedAt[is.Desktop.Hostname]
 	if !looked || t.ProvedAt.Sub(epoch) > last+maxOffset+time.Second {
-		l.fail("%s of %s counts as proved at %s, and no look was so late", is.Role, b.id, t.ProvedAt.Format("15:04:05"))
+		l.fail("%s of %s counts as proved at %s, and no look was so late", is.ID, b.id, t.ProvedAt.Format("15:04:05"))
 	}
 	if is.EnteredAt.After(was.EnteredAt) && is.EnteredAt.Sub(t.ProvedAt) > b.now.Blueprint.ProofAge() {
-		l.fail("%s of %s was let in, and the proof was %s old", is.Role, b.id, is.EnteredAt.Sub(t.ProvedAt))
+		l.fail("%s of %s was let in, and the proof was %s old", is.ID, b.id, is.EnteredAt.Sub(t.ProvedAt))
 	}
 	if l.cur.kind == anEffect || l.cur.kind == aPass {
 		if m := l.byToken[b.now.Handle(is).Token()]; m != nil && m.agent != nil && t.Failed > 0 {
@@ -124,7 +124,7 @@ func (l *life) checkNoticed(b *book) {
 			continue
 		}
 		if since := max(m.sickAt, l.calmAt); l.now-since > 4*b.now.Blueprint.ProofAge()+3*time.Minute {
-			l.fail("%s of %s is half-dead for %s, and counts as ready", s.Role, b.id, l.now-since)
+			l.fail("%s of %s is half-dead for %s, and counts as ready", s.ID, b.id, l.now-since)
 		}
 	}
 }

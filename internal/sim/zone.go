@@ -99,7 +99,7 @@ func (z *zone) GetRecords(context.Context) ([]dns.Record, error) {
 
 // left reports whether a name is there though nothing has removed it. One that was written again after its removal is the
 // sweep's, if somebody knew that it was written once: another process was late. Of one whose writing was never answered
-// the removal has to wait until none can take hold any more.
+// the removal has to wait until none can take effect any more.
 func (l *life) left(name string) bool {
 	r := l.records[name]
 	at, removed := l.unnamed[name]
@@ -160,7 +160,7 @@ func (l *life) foreigners() {
 	other := &machine{id: "i-00000000000000000", sickAt: never, foreign: true, address: "10.9.9.9", ending: never, dead: never, unlisted: never}
 	l.add(other)
 	if l.rng.IntN(3) == 0 {
-		h := greenroom.Handle{Meeting: "ghostghostghost1", Role: "teacher", Attempt: 1}
+		h := greenroom.Handle{Meeting: "ghostghostghost1", Seat: "teacher", Attempt: 1}
 		ghost := &machine{sickAt: never, id: greenroom.InstanceIDFromToken(h.Token()), handle: h, address: "10.9.9.8", ending: never, dead: never, unlisted: never}
 		l.add(ghost)
 		name := ghost.id + "." + zoneName

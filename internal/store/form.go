@@ -27,6 +27,9 @@ func Unmarshal(doc []byte, v any) error {
 	if err := json.Unmarshal(doc, v); err != nil {
 		return fmt.Errorf("decode: %w", err)
 	}
+	if m, ok := v.(*greenroom.Meeting); ok {
+		m.FillRoles()
+	}
 	UTC(v)
 	return nil
 }

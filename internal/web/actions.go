@@ -23,7 +23,7 @@ type editForm struct {
 	Errors  faults
 	Notice  string
 	Changes []string  // what somebody else has changed since the form was opened
-	Was     *editForm // the form as it was opened; nil: as it stands
+	Was     *editForm // the form as it was opened; nil: as it is
 }
 
 // Base is the form as it was opened, which goes along with it.
@@ -77,7 +77,7 @@ func (w *Web) edit(rw http.ResponseWriter, r *http.Request) error {
 	if rest := form.Errors.elsewhere(); rest != "" {
 		form.Notice = "Nothing was changed: " + rest + "."
 	}
-	return w.writeMeeting(rw, r, http.StatusUnprocessableEntity, m, &form)
+	return w.writeMeeting(rw, r, http.StatusUnprocessableEntity, m, &sentForms{edit: &form})
 }
 
 const staleNotice = "Nothing was saved yet: somebody else has changed the meeting since you opened this form. What you typed is still here; save again to keep it."
@@ -93,7 +93,7 @@ func (w *Web) staleEdit(rw http.ResponseWriter, r *http.Request, form editForm) 
 	form.rebase(*form.Was, now)
 	form.Was = &now
 	form.Notice = staleNotice
-	return w.writeMeeting(rw, r, http.StatusConflict, m, &form)
+	return w.writeMeeting(rw, r, http.StatusConflict, m, &sentForms{edit: &form})
 }
 
 // readBase reads the form as it was when it was opened.
@@ -167,7 +167,7 @@ func (w *Web) stop(rw http.ResponseWriter, r *http.Request, do func(context.Cont
 
 // reissue gives a seat a new link; the old one opens nothing any more.
 func (w *Web) reissue(rw http.ResponseWriter, r *http.Request) error {
-	if _, err := w.service.ReissueKey(r.Context(), r.PathValue("id"), r.PathValue("role")); err != nil {
+	if _, err := w.service.ReissueKey(r.Context(), r.PathValue("id"), r.PathValue("seat")); err != nil {
 		return err
 	}
 	return w.back(rw, r)

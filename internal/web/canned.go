@@ -8,6 +8,7 @@ import (
 
 	"greenroom"
 	"greenroom/internal/meetings"
+	"greenroom/internal/roster"
 )
 
 // cannedForm is the schedule form, as it comes or with everything wrong that can be.
@@ -22,7 +23,9 @@ func cannedForm(faulty bool) scheduleForm {
 	_, form.Choices, _ = resolve("2025-11-02T01:30", "America/New_York", "")
 	form.StartsAt, form.TimeZone = "2025-11-02T01:30", "America/New_York"
 	form.Notice = "Not scheduled yet: something needs a second look."
-	form.Blueprints[0].Seats[1].Email = "student at example.com"
+	form.Blueprints[0].Roles[0].Rows[0].Name, form.Blueprints[0].Roles[0].Rows[0].At = "Ada Byron", "seats[0]"
+	row := &form.Blueprints[0].Roles[1].Rows[0]
+	row.Email, row.At = "student at example.com", "seats[1]"
 	form.Errors = faults{
 		"title":          "give the meeting a title",
 		"starts_at":      "clocks in America/New York are set back on that day, so 01:30 comes twice; choose which one you mean",
@@ -40,7 +43,7 @@ func cannedRows() []row {
 	var rows []row
 	for _, m := range cannedMeetings() {
 		switch m.name {
-		case "meeting-faults", "meeting-stale-edit", "meeting-parked", "meeting-desktop-trouble", "meeting-removed", "meeting-away":
+		case "meeting-faults", "meeting-stale-edit", "meeting-parked", "meeting-people", "meeting-desktop-trouble", "meeting-removed", "meeting-away":
 			continue
 		}
 		if m.meeting.EndReason == "" {
@@ -74,8 +77,8 @@ func cannedMeetings() []cannedMeeting {
 		ID: "k3v9m2x7c4p8q1r5", Version: 3, Title: "Algebra, lesson 4", StartsAt: start, EndsAt: start.Add(time.Hour),
 		TimeZone: "America/New_York", Blueprint: greenroom.DefaultBlueprint(), CreatedAt: start.Add(-26 * time.Hour),
 		Seats: []greenroom.Seat{
-			{Role: "teacher", Name: "Ada Byron", Email: "ada@example.com", Key: "k1", Desktop: cannedDesktop(greenroom.Planned, start)},
-			{Role: "student", Name: "Sam Ortega-Fitzwilliam", Key: "k2", Desktop: cannedDesktop(greenroom.Planned, start)},
+			{ID: "teacher", Role: "teacher", Name: "Ada Byron", Email: "ada@example.com", Key: "k1", Desktop: cannedDesktop(greenroom.Planned, start)},
+			{ID: "student", Role: "student", Name: "Sam Ortega-Fitzwilliam", Key: "k2", Desktop: cannedDesktop(greenroom.Planned, start)},
 		},
 	}
 	with := func(name, title string, now time.Time, change func(m *greenroom.Meeting)) cannedMeeting {
@@ -110,6 +113,13 @@ func cannedMeetings() []cannedMeeting {
 			phases(m, greenroom.InUse, greenroom.Booting)
 			m.Seats[0].UsedAt = start
 			m.ParkedAt, m.ParkedUntil, m.ParkedReason = start.Add(2*time.Minute), start.Add(32*time.Minute), "the student's machine does not come up; looking at the provider"
+		}),
+		with("meeting-people", strings.Repeat("Class", 20), start.Add(10*time.Minute), func(m *greenroom.Meeting) {
+			phases(m, greenroom.InUse, greenroom.Ready)
+			m.Seats[1].ID, m.Seats[1].Name = "student-1", strings.Repeat("Bartholomew", 9)
+			more := m.Clone().Seats[1]
+			more.ID, more.Name, more.Email = "student-2", "", "second@example.com"
+			m.Seats = append(m.Seats, more)
 		}),
 		with("meeting-ended", "Office hours", start.Add(2*time.Hour), func(m *greenroom.Meeting) {
 			phases(m, greenroom.Gone, greenroom.Gone)
@@ -148,6 +158,19 @@ func cannedMeetings() []cannedMeeting {
 			m.EndReason, m.EndedAt = greenroom.GaveUp, start
 		}),
 	}
+}
+
+// cannedPeople are the forms about people of a meeting, sent and not taken.
+func cannedPeople(m *greenroom.Meeting) sentForms {
+	add := newAddForm(m)
+	add.Open, add.Notice, add.Errors = true, "Nobody was added yet.", faults{}
+	add.List.Text = "Grace Hopper <grace@example.com>\nAlan Turing\talan@example.com\n"
+	add.List.People, _ = roster.ReadPasted(add.List.Text, add.List.Role, m.Blueprint.Seats)
+	add.List.Fault = "Alan Turing: a meeting of blueprint \"default\" has at most 3 seats of the role \"student\""
+	return sentForms{add: &add, seat: &seatForm{
+		Seat: "teacher", What: "replace", Reason: "the screen is frozen", Ask: true, Errors: faults{},
+		Notice: "This change removes desktops that people use, with what is open on them: Ada Byron is in one now.",
+	}}
 }
 
 // cannedDesktop is a desktop that came as far as phase, with believable times.
@@ -195,7 +218,7 @@ func cannedDesktop(phase greenroom.Phase, start time.Time) greenroom.Desktop {
 func cannedLinks(m *greenroom.Meeting) map[string]string {
 	links := map[string]string{}
 	for _, s := range m.Seats {
-		links[s.Role] = fmt.Sprintf("http://127.0.0.1:8080/join/%s/%s?key=q7Zr2mXc9VbT4nKs8PwD1fGh6JyL3aEu5RoI0iUxYtB", m.ID, s.Role)
+		links[s.ID] = fmt.Sprintf("http://127.0.0.1:8080/join/%s/%s?key=q7Zr2mXc9VbT4nKs8PwD1fGh6JyL3aEu5RoI0iUxYtB", m.ID, s.ID)
 	}
 	return links
 }
@@ -203,7 +226,7 @@ func cannedLinks(m *greenroom.Meeting) map[string]string {
 func cannedEvents(m *greenroom.Meeting) []greenroom.Event {
 	events := []greenroom.Event{{Seq: 1, At: m.CreatedAt, Kind: greenroom.EventScheduled, Message: "Scheduled for 1 December 2026, 15:00 UTC."}}
 	add := func(at time.Time, kind greenroom.EventKind, role, message string) {
-		events = append(events, greenroom.Event{Seq: int64(len(events) + 1), At: at, Kind: kind, Role: role, Message: message})
+		events = append(events, greenroom.Event{Seq: int64(len(events) + 1), At: at, Kind: kind, Seat: role, Message: message})
 	}
 	for _, s := range m.Seats {
 		timings := maps.Clone(s.Desktop.Timings)
@@ -211,15 +234,15 @@ func cannedEvents(m *greenroom.Meeting) []greenroom.Event {
 			at, ok := timings[p]
 			switch {
 			case ok && p == greenroom.Ready:
-				add(at, greenroom.EventReady, s.Role, "Ready after 3.3 s: the name, the certificate and the desktop answer.")
+				add(at, greenroom.EventReady, s.ID, "Ready after 3.3 s: the name, the certificate and the desktop answer.")
 			case ok && p == greenroom.InUse:
-				add(at, greenroom.EventConnected, s.Role, s.Name+" is connected.")
+				add(at, greenroom.EventConnected, s.ID, s.Name+" is connected.")
 			case ok:
-				add(at, greenroom.EventPhase, s.Role, "The desktop is now "+string(p)+".")
+				add(at, greenroom.EventPhase, s.ID, "The desktop is now "+string(p)+".")
 			}
 		}
 		if s.Desktop.Error != "" {
-			add(m.StartsAt, greenroom.EventFailed, s.Role, s.Desktop.Error)
+			add(m.StartsAt, greenroom.EventFailed, s.ID, s.Desktop.Error)
 		}
 	}
 	if !m.ParkedUntil.IsZero() {
@@ -258,7 +281,7 @@ type cannedStanding struct {
 func cannedStandings() []cannedStanding {
 	start := cannedNow.Add(8 * time.Minute)
 	base := meetings.Standing{
-		Meeting: "k3v9m2x7c4p8q1r5", Title: "Algebra, lesson 4", Role: "student", Name: "Sam Ortega", State: greenroom.Scheduled, Phase: greenroom.Planned,
+		Meeting: "k3v9m2x7c4p8q1r5", Title: "Algebra, lesson 4", Seat: "student", Role: "student", Name: "Sam Ortega", State: greenroom.Scheduled, Phase: greenroom.Planned,
 		StartsAt: start, EndsAt: start.Add(time.Hour), TimeZone: "America/New_York", OpensAt: start.Add(-10 * time.Minute), RetryIn: 2 * time.Second,
 		VideoURL: "https://meet.example.com/k3v9m2x7c4p8q1r5",
 	}

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"greenroom"
 	"greenroom/internal/httpx"
+	"greenroom/internal/logkey"
 )
 
 // methodError is a call of a page that exists, by a method that it does not have.
@@ -38,9 +40,13 @@ func (w *Web) page(h func(http.ResponseWriter, *http.Request) error) http.Handle
 			p = explainJoin(err, p)
 		}
 		p.Now, p.SignedIn = time.Now(), w.signedIn(r)
+		if p.Status == http.StatusInternalServerError && errors.Is(r.Context().Err(), context.Canceled) {
+			rw.WriteHeader(httpx.ClientGone.Status)
+			return
+		}
 		if p.Status >= 500 && r.Context().Err() == nil {
 			// The path and never the query: join keys live there.
-			w.log.ErrorContext(r.Context(), "page failed", "method", r.Method, "path", r.URL.Path, "err", err)
+			w.log.ErrorContext(r.Context(), "page failed", logkey.Method, r.Method, logkey.Path, r.URL.Path, logkey.Err, err)
 		}
 		if me, ok := errors.AsType[*methodError](err); ok {
 			rw.Header().Set("Allow", strings.Join(me.allow, ", "))
@@ -49,7 +55,7 @@ func (w *Web) page(h func(http.ResponseWriter, *http.Request) error) http.Handle
 			rw.Header().Set("Retry-After", httpx.Seconds(problem.RetryAfter))
 		}
 		if err := w.view.write(rw, r, p.Status, "error", p); err != nil {
-			w.log.ErrorContext(r.Context(), "error page failed", "err", err)
+			w.log.ErrorContext(r.Context(), "error page failed", logkey.Err, err)
 			http.Error(rw, p.Heading, p.Status)
 		}
 	})

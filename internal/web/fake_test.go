@@ -66,7 +66,7 @@ func (f *fakeService) Schedule(_ context.Context, in meetings.Schedule, key stri
 		if _, err := mail.ParseAddress(s.Email); err != nil && s.Email != "" {
 			e.Add("seats["+strconv.Itoa(i)+"].email", "this is no e-mail address")
 		}
-		m.Seats = append(m.Seats, greenroom.Seat{Role: s.Role, Name: s.Name, Email: s.Email, Key: greenroom.NewSecret(), Desktop: greenroom.Desktop{Phase: greenroom.Planned, Attempt: 1}})
+		m.Seats = append(m.Seats, greenroom.Seat{ID: m.NewSeatID(s.Role, true), Role: s.Role, Name: s.Name, Email: s.Email, Key: greenroom.NewSecret(), Desktop: greenroom.Desktop{Phase: greenroom.Planned, Attempt: 1}})
 	}
 	if err := e.Err(); err != nil {
 		return greenroom.Meeting{}, false, err
@@ -185,7 +185,7 @@ func (f *fakeService) Standing(_ context.Context, id, role, key string) (meeting
 		return meetings.Standing{}, greenroom.ErrForbidden
 	}
 	st := meetings.Standing{
-		Meeting: id, Title: m.Title, Role: role, Name: s.Name, State: m.State(), Phase: s.Desktop.Phase, EndReason: m.EndReason,
+		Meeting: id, Title: m.Title, Seat: role, Role: role, Name: s.Name, State: m.State(), Phase: s.Desktop.Phase, EndReason: m.EndReason,
 		Message: "Your desktop is being prepared.", StartsAt: m.StartsAt, EndsAt: m.EndsAt, TimeZone: m.TimeZone,
 		OpensAt: m.LaunchAt(), RetryIn: 2 * time.Second, CanEnter: f.ready && m.EndReason == "",
 	}
@@ -209,9 +209,53 @@ func (f *fakeService) Enter(ctx context.Context, id, role, key, client string) (
 }
 
 func (f *fakeService) JoinURL(m greenroom.Meeting, s greenroom.Seat) string {
-	return "http://127.0.0.1:8080/join/" + m.ID + "/" + s.Role + "?key=" + s.Key
+	return "http://127.0.0.1:8080/join/" + m.ID + "/" + s.ID + "?key=" + s.Key
 }
 
 func (f *fakeService) VideoURL(greenroom.Meeting) string { return "" }
 
 func (f *fakeService) Blueprints() []greenroom.Blueprint { return f.Prints }
+
+func (f *fakeService) AddSeats(_ context.Context, id string, in []meetings.SeatInput, version int64) (greenroom.Meeting, []string, error) {
+	var added []string
+	m, err := f.change(id, version, func(m *greenroom.Meeting) {
+		for _, s := range in {
+			added = append(added, m.NewSeatID(s.Role, m.OfRole(s.Role) == 0))
+			m.Seats = append(m.Seats, greenroom.Seat{ID: added[len(added)-1], Role: s.Role, Name: s.Name, Email: s.Email, Desktop: greenroom.Desktop{Phase: greenroom.Planned, Attempt: 1}})
+		}
+	})
+	return m, added, err
+}
+
+func (f *fakeService) EditSeat(_ context.Context, id, seat string, in meetings.SeatEdit, _ int64) (greenroom.Meeting, error) {
+	if len(*in.Name) > meetings.MaxName {
+		var e greenroom.InvalidError
+		e.Add("name", "too long a name")
+		return greenroom.Meeting{}, e.Err()
+	}
+	return f.change(id, 0, func(m *greenroom.Meeting) { m.Seat(seat).Name, m.Seat(seat).Email = *in.Name, *in.Email })
+}
+
+// inUse refuses what takes a desktop from somebody.
+func (f *fakeService) inUse(id, seat string, force bool) error {
+	m, err := f.Meeting(context.Background(), id)
+	if err != nil || force || m.Seat(seat).Desktop.Phase != greenroom.InUse {
+		return err
+	}
+	in := &meetings.OccupiedError{People: []meetings.Occupant{{Seat: seat, Name: m.Seat(seat).Name}}}
+	return &greenroom.UserError{Message: in.Error(), Cause: in}
+}
+
+func (f *fakeService) RemoveSeat(_ context.Context, id, seat string, force bool, _ int64) (greenroom.Meeting, error) {
+	if err := f.inUse(id, seat, force); err != nil {
+		return greenroom.Meeting{}, err
+	}
+	return f.change(id, 0, func(m *greenroom.Meeting) { m.Seat(seat).Removed = true })
+}
+
+func (f *fakeService) ReplaceDesktop(_ context.Context, id, seat, reason string, force bool, _ int64) (greenroom.Meeting, error) {
+	if err := f.inUse(id, seat, force); err != nil {
+		return greenroom.Meeting{}, err
+	}
+	return f.change(id, 0, func(m *greenroom.Meeting) { m.Seat(seat).ReplaceReason = reason })
+}

@@ -54,6 +54,9 @@ func exhibits() []exhibit {
 		if m.name == "meeting-faults" {
 			p.Edit, p.Editing = cannedEdit(&m.meeting), true
 		}
+		if m.name == "meeting-people" {
+			p.show(cannedPeople(&m.meeting))
+		}
 		if m.name == "meeting-stale-edit" {
 			p.Edit, p.Editing = cannedStale(&m.meeting), true
 		}

@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -18,6 +19,15 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 // hashed is what depends on the bundle: its files' names, and the elements that only stand there if it was built.
 var hashed = regexp.MustCompile(`(?m)^(?:<link rel="(?:icon|preload|stylesheet)".*|<script type="module".*|<p role="alert">The styles and scripts.*)\n`)
+
+// TestMain refuses to compare pages without their scripts and styles: every one of them would differ.
+func TestMain(m *testing.M) {
+	if _, err := os.Stat(filepath.Join("static", "dist", "manifest.json")); err != nil {
+		fmt.Fprintln(os.Stderr, "The pages' scripts and styles are not built: run make assets, then the tests again.")
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
 
 func TestGallery(t *testing.T) {
 	t.Parallel()

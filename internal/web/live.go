@@ -36,16 +36,16 @@ func (w *Web) live(rw http.ResponseWriter, r *http.Request) error {
 
 // lobbyLive is live for a lobby: a cancelled meeting or a replaced link reaches it at once, however rarely it asks.
 func (w *Web) lobbyLive(rw http.ResponseWriter, r *http.Request) error {
-	id, role := r.PathValue("id"), r.PathValue("role")
+	id, seat := r.PathValue("id"), r.PathValue("seat")
 	key, _ := seatKey(r)
-	err := w.joins.Ask(r, id, role, func() error {
-		_, err := w.service.Standing(r.Context(), id, role, key)
+	err := w.joins.Ask(r, id, seat, func() error {
+		_, err := w.service.Standing(r.Context(), id, seat, key)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	return w.follow(rw, r, id, id+"/"+role)
+	return w.follow(rw, r, id, id+"/"+seat)
 }
 
 // follow holds a socket and says on it that the meeting has changed, and what time it is.

@@ -20,6 +20,7 @@ type lobbyPage struct {
 	frame
 	Meeting  string
 	Heading  string
+	Seat     string // its id
 	Role     string
 	Name     string
 	Key      string
@@ -47,16 +48,16 @@ type lobbyPage struct {
 // errNoKey is for who comes without a key: the address was shortened, or the browser keeps no cookies.
 var errNoKey = &greenroom.UserError{Message: "The address has no key, and your browser has not kept the one of your link.", Cause: greenroom.ErrForbidden}
 
-// lobby shows where a seat stands. It changes nothing: programs that preview links fetch links.
+// lobby shows the state of a seat. It changes nothing: programs that preview links fetch links.
 func (w *Web) lobby(rw http.ResponseWriter, r *http.Request) error {
-	id, role := r.PathValue("id"), r.PathValue("role")
+	id, seat := r.PathValue("id"), r.PathValue("seat")
 	key, fromLink := seatKey(r)
 	if key == "" {
 		return errNoKey
 	}
 	var st meetings.Standing
-	err := w.joins.Ask(r, id, role, func() (err error) {
-		st, err = w.service.Standing(r.Context(), id, role, key)
+	err := w.joins.Ask(r, id, seat, func() (err error) {
+		st, err = w.service.Standing(r.Context(), id, seat, key)
 		return err
 	})
 	if err != nil && (!errors.Is(err, greenroom.ErrEnded) || st.Meeting == "") {
@@ -92,10 +93,10 @@ func seatKey(r *http.Request) (string, bool) {
 // be stopped by the page's own policy, which lets forms lead to this server only; hence a page with the link.
 func (w *Web) enter(rw http.ResponseWriter, r *http.Request) error {
 	r.Body = http.MaxBytesReader(rw, r.Body, maxForm)
-	id, role, key := r.PathValue("id"), r.PathValue("role"), r.PostFormValue("key")
+	id, seat, key := r.PathValue("id"), r.PathValue("seat"), r.PostFormValue("key")
 	var st meetings.Standing
-	err := w.joins.Enter(r, id, role, key, func() (err error) {
-		st, err = w.service.Enter(r.Context(), id, role, key, httpx.ClientAddr(r))
+	err := w.joins.Enter(r, id, seat, key, func() (err error) {
+		st, err = w.service.Enter(r.Context(), id, seat, key, httpx.ClientAddr(r))
 		return err
 	})
 	if err != nil {
@@ -120,7 +121,7 @@ type enterPage struct {
 func newLobbyPage(st meetings.Standing, key string, now time.Time) lobbyPage {
 	p := lobbyPage{
 		frame:   frame{Title: st.Title, Script: "lobby.ts", Now: now, Bare: true},
-		Meeting: st.Meeting, Heading: st.Title, Role: st.Role, Name: st.Name, Key: key,
+		Meeting: st.Meeting, Heading: st.Title, Seat: st.Seat, Role: st.Role, Name: st.Name, Key: key,
 		State: statePill(st.State, st.EndReason), StartsAt: st.StartsAt, EndsAt: st.EndsAt, OpensAt: st.OpensAt,
 		TimeZone: st.TimeZone, ZoneHint: zoneHint(st.StartsAt, st.TimeZone), Message: st.Message,
 		Estimate: st.Estimate, RetryIn: st.RetryIn, VideoURL: st.VideoURL,
@@ -131,7 +132,7 @@ func newLobbyPage(st meetings.Standing, key string, now time.Time) lobbyPage {
 	p.Headline = headline(&p, st)
 	for _, s := range st.Stages {
 		word := s.Phase.Words().Step
-		if word == "" || st.Parked { // a stage that stands still must not look as if it moved
+		if word == "" || st.Parked { // a stage that does not advance must not look as if it moved
 			continue
 		}
 		p.Stages = append(p.Stages, stage{Word: word, Done: s.Done, Current: s.Current, At: s.Since, Expected: s.Expected})

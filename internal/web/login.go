@@ -10,7 +10,7 @@ import (
 )
 
 // maxForm bounds every form: the longest legitimate one is a meeting with all its seats.
-const maxForm = 64 << 10
+const maxForm = 256 << 10
 
 type loginPage struct {
 	frame

@@ -38,6 +38,7 @@ type meetingPage struct {
 	Older    bool // the timeline is longer than shown
 	Unlisted int  // entries that it had no room for
 	Edit     editForm
+	Add      addForm
 	Editing  bool // the form was sent and has faults: show it open
 	CanEdit  bool
 	Plain    bool // no socket can be held open: the page asks now and then
@@ -46,6 +47,7 @@ type meetingPage struct {
 
 // seatCard is one seat with its desktop.
 type seatCard struct {
+	ID       string
 	Role     string
 	Name     string
 	Email    string
@@ -64,6 +66,9 @@ type seatCard struct {
 	ProofAt  time.Time
 	DataURL  string
 	ShowLink bool
+	Form     seatForm // one about this seat that was sent and not taken
+	CanEdit  bool
+	Only     bool // the meeting has no other seat
 }
 
 // stage is one step of a desktop's start, as shown to people.
@@ -86,7 +91,7 @@ type proofLine struct {
 
 type timelineEntry struct {
 	At      time.Time
-	Role    string
+	Seat    string // its id
 	Message string
 	Tone    tone
 }
@@ -99,24 +104,39 @@ func (w *Web) meeting(rw http.ResponseWriter, r *http.Request) error {
 	return w.writeMeeting(rw, r, http.StatusOK, m, nil)
 }
 
-// writeMeeting answers with the meeting's page. A form is one that was sent and not taken.
-func (w *Web) writeMeeting(rw http.ResponseWriter, r *http.Request, status int, m greenroom.Meeting, form *editForm) error {
+// writeMeeting answers with the meeting's page.
+func (w *Web) writeMeeting(rw http.ResponseWriter, r *http.Request, status int, m greenroom.Meeting, sent *sentForms) error {
 	events, err := w.timeline(r, m.ID)
 	if err != nil {
 		return err
 	}
 	links := map[string]string{}
 	for _, s := range m.Present() {
-		links[s.Role] = w.service.JoinURL(m, *s)
+		links[s.ID] = w.service.JoinURL(m, *s)
 	}
 	now := time.Now()
 	p := newMeetingPage(&m, events, links, now)
 	p.frame = w.frame(r, m.Title, "list", now)
 	p.VideoURL, p.Plain = w.service.VideoURL(m), w.hub == nil
-	if form != nil {
-		p.Edit, p.Editing = *form, true
+	if sent != nil {
+		p.show(*sent)
 	}
 	return w.view.write(rw, r, status, "meeting", p)
+}
+
+// show opens the forms that were sent, with what was typed and what is wrong with it.
+func (p *meetingPage) show(sent sentForms) {
+	if sent.edit != nil {
+		p.Edit, p.Editing = *sent.edit, true
+	}
+	if sent.add != nil {
+		p.Add = *sent.add
+	}
+	for i := range p.Seats {
+		if sent.seat != nil && p.Seats[i].ID == sent.seat.Seat {
+			p.Seats[i].Form = *sent.seat
+		}
+	}
 }
 
 // timeline reads a meeting's events to the last; only the latest are kept.
@@ -144,7 +164,7 @@ func newMeetingPage(m *greenroom.Meeting, events []greenroom.Event, links map[st
 	p := meetingPage{
 		ID: m.ID, Heading: m.Title, State: statePill(state, m.EndReason), Version: m.Version,
 		StartsAt: m.StartsAt, EndsAt: m.EndsAt, TimeZone: m.TimeZone, ZoneHint: zoneHint(m.StartsAt, m.TimeZone),
-		Next: next(m, now), Edit: newEditForm(m),
+		Next: next(m, now), Edit: newEditForm(m), Add: newAddForm(m),
 		CanEdit: m.EndReason == "", CanEnd: m.Used() || !now.Before(m.StartsAt),
 	}
 	if m.EndReason != "" {
@@ -155,13 +175,13 @@ func newMeetingPage(m *greenroom.Meeting, events []greenroom.Event, links map[st
 	}
 	p.Unlisted = m.Unlisted
 	for _, s := range m.Present() {
-		p.Seats = append(p.Seats, newSeatCard(m, s, links[s.Role], now))
+		p.Seats = append(p.Seats, newSeatCard(m, s, links[s.ID], now))
 	}
 	if len(events) > eventsShown {
 		events, p.Older = events[len(events)-eventsShown:], true
 	}
 	for _, e := range slices.Backward(events) {
-		p.Timeline = append(p.Timeline, timelineEntry{At: e.At, Role: e.Role, Message: e.Message, Tone: eventTones[e.Kind]})
+		p.Timeline = append(p.Timeline, timelineEntry{At: e.At, Seat: e.Seat, Message: e.Message, Tone: eventTones[e.Kind]})
 	}
 	return p
 }
@@ -169,7 +189,7 @@ func newMeetingPage(m *greenroom.Meeting, events []greenroom.Event, links map[st
 func newSeatCard(m *greenroom.Meeting, s *greenroom.Seat, link string, now time.Time) seatCard {
 	d := s.Desktop
 	c := seatCard{
-		Role: s.Role, Name: s.Name, Email: s.Email, JoinURL: link, ShowLink: m.EndReason == "",
+		ID: s.ID, Role: s.Role, Name: s.Name, Email: s.Email, JoinURL: link, ShowLink: m.EndReason == "", CanEdit: m.EndReason == "", Only: len(m.Present()) == 1, Form: seatForm{Name: s.Name, Email: s.Email},
 		State: seatPill(m, &d), Phase: d.Phase, Desktop: d, Stages: desktopStages(&d),
 		Warnings: warnings(&d, m.TimeZone, now), Agent: newAgentCard(&d),
 	}
@@ -251,7 +271,7 @@ func waitingSentence(m *greenroom.Meeting) string {
 var eventTones = map[greenroom.EventKind]tone{
 	greenroom.EventScheduled: calm, greenroom.EventChanged: calm, greenroom.EventPhase: calm, greenroom.EventEnrolled: calm, greenroom.EventVerified: calm,
 	greenroom.EventDisconnected: calm, greenroom.EventRequested: calm, greenroom.EventSessionData: calm, greenroom.EventProblemOver: calm,
-	greenroom.EventKeyReissued: calm, greenroom.EventResumed: calm,
+	greenroom.EventKeyReissued: calm, greenroom.EventReplaced: calm, greenroom.EventResumed: calm,
 	greenroom.EventReady: good, greenroom.EventConnected: good, greenroom.EventEntered: good,
 	greenroom.EventRetry: busy, greenroom.EventProblem: busy, greenroom.EventEnding: busy, greenroom.EventParked: busy, greenroom.EventSweptInstance: busy,
 	greenroom.EventFailed: bad, greenroom.EventInstanceLost: bad, greenroom.EventRefused: bad,

@@ -28,7 +28,7 @@ type renderer struct {
 // frame is what every page has. Page structs embed it.
 type frame struct {
 	Title    string    // of the browser's tab, before "greenroom"
-	Script   string    // source of the page's script; "" is none
+	Script   string    // source of the page's script; "" for none
 	Area     string    // which entry of the navigation is current
 	Now      time.Time // what relative times are relative to
 	Bare     bool      // no navigation: for people who are not organisers
@@ -74,6 +74,7 @@ func (v *renderer) funcs() template.FuncMap {
 		"relative":      relative,
 		"roughly":       roughly,
 		"roleWord":      roleWord,
+		"seatActions":   newSeatActions,
 		"shortDay":      func(t time.Time, zoneName string) string { return t.In(zone(zoneName)).Format("Mon 2 Jan") },
 		"clockSeconds":  func(t time.Time, zoneName string) string { return t.In(zone(zoneName)).Format("15:04:05") },
 		"measured":      measured,

@@ -4,11 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"greenroom"
 	"greenroom/internal/meetings"
+	"greenroom/internal/roster"
 )
 
 // scheduleForm is the form as the person sees it: what they wrote stays when it was not right.
@@ -18,7 +21,7 @@ type scheduleForm struct {
 	Now        bool // start at once
 	Blueprints []blueprintChoice
 	Errors     faults
-	Notice     string        // what stands above the form if it was not taken
+	Notice     string        // what is shown above the form if it was not taken
 	Key        string        // the idempotency key: a form sent twice makes one meeting
 	Fresh      bool          // nothing was filled in yet: the script may choose the browser's zone and the next half hour
 	Lead       time.Duration // how far ahead that is at least
@@ -43,18 +46,32 @@ type option struct {
 type blueprintChoice struct {
 	Name    string
 	Current bool
-	Seats   []seatRow
+	Roles   []roleRows
+	List    listForm
+	named   int // rows that were filled in
 }
 
-// seatRow is one seat to fill in. Its fields are named <blueprint>.<role>.name and .email: a form without
-// scripts sends the rows of every blueprint.
-type seatRow struct {
-	Field string
-	Role  string
-	Name  string
-	Email string
-	At    string // where faults of this seat are noted: "seats[1]"
+// roleRows are the rows of one role.
+type roleRows struct {
+	Field   string // <blueprint>.<role>
+	Role    string
+	Rows    []seatRow
+	Unnamed int // seats without a name
+	Many    bool
 }
+
+// seatRow is one seat to fill in; one that stays empty is ignored. Its fields are named <blueprint>.<role>.name and .email, as
+// those of the other rows of the role: a form without scripts sends the rows of every blueprint.
+type seatRow struct {
+	ID     string // of the row in the page
+	Number string // of the row in its role, from the second on
+	Name   string
+	Email  string
+	At     string // where faults of this seat are noted: "seats[1]"
+}
+
+// maxRows bounds the rows that a form proposes; more are added with a button, or pasted.
+const maxRows = 6
 
 // whenFields is what the template of the fields of when needs.
 type whenFields struct {
@@ -83,16 +100,67 @@ func newScheduleForm(blueprints []greenroom.Blueprint, now time.Time) scheduleFo
 func blueprintChoices(blueprints []greenroom.Blueprint, r *http.Request, chosen string) []blueprintChoice {
 	out := make([]blueprintChoice, len(blueprints))
 	for i, b := range blueprints {
-		out[i] = blueprintChoice{Name: b.Name, Current: b.Name == chosen || chosen == "" && i == 0}
-		for n, role := range b.Seats {
-			s := seatRow{Field: b.Name + "." + role, Role: role, At: fmt.Sprintf("seats[%d]", n)}
-			if r != nil {
-				s.Name, s.Email = strings.TrimSpace(r.PostFormValue(s.Field+".name")), strings.TrimSpace(r.PostFormValue(s.Field+".email"))
-			}
-			out[i].Seats = append(out[i].Seats, s)
+		c := blueprintChoice{Name: b.Name, Current: b.Name == chosen || chosen == "" && i == 0, List: newListForm(b.Name+".", b.Seats)}
+		if r != nil {
+			c.List = readList(r, b.Name+".", b.Seats)
 		}
+		for _, name := range b.Seats {
+			role, _ := b.Role(name)
+			c.Roles = append(c.Roles, c.rows(role, r))
+		}
+		out[i] = c
 	}
 	return out
+}
+
+// Unnamed reports whether seats without a name are asked for.
+func (c blueprintChoice) Unnamed() bool {
+	return slices.ContainsFunc(c.Roles, func(r roleRows) bool { return r.Unnamed > 0 })
+}
+
+// rows are the rows of a role: as many as its count at first, and then as were sent.
+func (c *blueprintChoice) rows(role greenroom.Role, r *http.Request) roleRows {
+	out := roleRows{Field: c.Name + "." + role.Name, Role: role.Name, Many: role.Max != 1}
+	names, addresses, n := []string(nil), []string(nil), min(max(role.Count, 1), maxRows)
+	if r != nil {
+		names, addresses = r.PostForm[out.Field+".name"], r.PostForm[out.Field+".email"]
+		n = min(max(len(names), len(addresses), 1), roster.MaxPeople)
+		out.Unnamed, _ = strconv.Atoi(r.PostFormValue(out.Field + ".unnamed"))
+	}
+	at := func(list []string, i int) string {
+		if i < len(list) {
+			return strings.TrimSpace(list[i])
+		}
+		return ""
+	}
+	for i := range n {
+		row := seatRow{ID: out.Field, Name: at(names, i), Email: at(addresses, i)}
+		if i > 0 {
+			row.ID, row.Number = fmt.Sprint(out.Field, ".", i+1), fmt.Sprint(" ", i+1)
+		}
+		if row.Name != "" || row.Email != "" {
+			row.At = fmt.Sprintf("seats[%d]", c.named)
+			c.named++
+		}
+		out.Rows = append(out.Rows, row)
+	}
+	return out
+}
+
+// seats are those that were filled in, then those of the list, then those without a name.
+func (c *blueprintChoice) seats() []meetings.SeatInput {
+	var named, unnamed []meetings.SeatInput
+	for _, role := range c.Roles {
+		for _, row := range role.Rows {
+			if row.At != "" {
+				named = append(named, meetings.SeatInput{Role: role.Role, Name: row.Name, Email: row.Email})
+			}
+		}
+		for range min(max(role.Unnamed, 0), greenroom.MaxRoleCount+1) {
+			unnamed = append(unnamed, meetings.SeatInput{Role: role.Role})
+		}
+	}
+	return append(append(named, c.List.seats()...), unnamed...)
 }
 
 // durations are the usual ones up to the longest allowed, and current.
@@ -132,6 +200,14 @@ func (w *Web) schedule(rw http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	current := form.current()
+	if r.PostFormValue("preview") != "" || current.List.Fault != "" {
+		return w.writeHome(rw, r, http.StatusOK, form, now)
+	}
+	if len(in.Seats) == 0 && faulty == nil {
+		faulty = &greenroom.InvalidError{}
+		faulty.Add("seats", "name at least one person, or say how many seats there are without a name")
+	}
 	if faulty == nil {
 		m, _, err := w.service.Schedule(r.Context(), in, form.Key)
 		if err == nil {
@@ -149,11 +225,22 @@ func (w *Web) schedule(rw http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	form.Errors.add(faulty)
+	current.List.blame(form.Errors, current.named)
 	form.Notice = "Not scheduled yet: something needs a second look."
 	if rest := form.Errors.elsewhere(); rest != "" {
 		form.Notice = "Not scheduled yet: " + rest + "."
 	}
 	return w.writeHome(rw, r, http.StatusUnprocessableEntity, form, now)
+}
+
+// current is the blueprint that is chosen.
+func (f *scheduleForm) current() *blueprintChoice {
+	for i := range f.Blueprints {
+		if f.Blueprints[i].Current {
+			return &f.Blueprints[i]
+		}
+	}
+	return &f.Blueprints[0]
 }
 
 // readSchedule reads the form back, and the request it means. The faults are those that only the form can
@@ -176,9 +263,7 @@ func (w *Web) readSchedule(rw http.ResponseWriter, r *http.Request) (scheduleFor
 	for _, b := range form.Blueprints {
 		if b.Current {
 			in.Blueprint = b.Name
-			for _, s := range b.Seats {
-				in.Seats = append(in.Seats, meetings.SeatInput{Role: s.Role, Name: s.Name, Email: s.Email})
-			}
+			in.Seats = b.seats()
 		}
 	}
 	if form.Now {

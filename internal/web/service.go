@@ -16,7 +16,11 @@ type service interface {
 	Edit(ctx context.Context, id string, in meetings.Edit, ifMatch int64) (greenroom.Meeting, error)
 	Cancel(ctx context.Context, id string) (greenroom.Meeting, error)
 	End(ctx context.Context, id string) (greenroom.Meeting, error)
-	ReissueKey(ctx context.Context, id, role string) (greenroom.Meeting, error)
+	AddSeats(ctx context.Context, id string, in []meetings.SeatInput, ifMatch int64) (greenroom.Meeting, []string, error)
+	EditSeat(ctx context.Context, id, seat string, in meetings.SeatEdit, ifMatch int64) (greenroom.Meeting, error)
+	RemoveSeat(ctx context.Context, id, seat string, force bool, ifMatch int64) (greenroom.Meeting, error)
+	ReplaceDesktop(ctx context.Context, id, seat, reason string, force bool, ifMatch int64) (greenroom.Meeting, error)
+	ReissueKey(ctx context.Context, id, seat string) (greenroom.Meeting, error)
 	Standing(ctx context.Context, id, role, key string) (meetings.Standing, error)
 	Enter(ctx context.Context, id, role, key, clientAddr string) (meetings.Standing, error)
 	JoinURL(m greenroom.Meeting, seat greenroom.Seat) string

@@ -76,7 +76,7 @@ func hosts(u *url.URL) []string {
 }
 
 // Register adds the pages to mux. It takes "/" too: what nothing else on the mux knows gets a page that says so.
-// Who may see the organiser's pages is for httpx.Guard, which stands in front of all of them.
+// Who may see the organiser's pages is for httpx.Guard, which is in front of all of them.
 func (w *Web) Register(mux *http.ServeMux) {
 	mux.Handle("GET /static/", http.StripPrefix("/static/", w.view.assets))
 	mux.Handle("GET /login", w.page(w.showLogin))
@@ -93,11 +93,15 @@ func (w *Web) Register(mux *http.ServeMux) {
 	mux.Handle("POST /meetings/{id}/extend", w.page(w.extend))
 	mux.Handle("POST /meetings/{id}/end", w.page(w.end))
 	mux.Handle("POST /meetings/{id}/cancel", w.page(w.cancel))
-	mux.Handle("POST /meetings/{id}/seats/{role}/key", w.page(w.reissue))
+	mux.Handle("POST /meetings/{id}/seats", w.page(w.addSeats))
+	mux.Handle("POST /meetings/{id}/seats/{seat}/key", w.page(w.reissue))
+	for _, what := range []string{"edit", "remove", "replace"} {
+		mux.Handle("POST /meetings/{id}/seats/{seat}/"+what, w.page(w.aboutSeat(what)))
+	}
 
-	mux.Handle("GET /join/{id}/{role}", w.page(w.lobby))
-	mux.Handle("POST /join/{id}/{role}", w.page(w.enter))
-	mux.Handle("GET /join/{id}/{role}/live", w.page(w.lobbyLive))
+	mux.Handle("GET /join/{id}/{seat}", w.page(w.lobby))
+	mux.Handle("POST /join/{id}/{seat}", w.page(w.enter))
+	mux.Handle("GET /join/{id}/{seat}/live", w.page(w.lobbyLive))
 	mux.Handle("GET /check/socket", w.page(w.checkSocket))
 	mux.Handle("GET /check/events", w.page(w.checkEvents))
 	if w.gallery {

@@ -180,7 +180,7 @@ func TestSchedule(t *testing.T) {
 	})
 	t.Run("AFormThatIsTooLargeIsRefused", func(t *testing.T) {
 		t.Parallel()
-		open(t).post(t, "/meetings", form("title", strings.Repeat("x", 1<<17))).want(t, http.StatusUnprocessableEntity)
+		open(t).post(t, "/meetings", form("title", strings.Repeat("x", 1<<19))).want(t, http.StatusUnprocessableEntity)
 	})
 	t.Run("ABackendFaultIsAPageWithoutItsDetail", func(t *testing.T) {
 		t.Parallel()

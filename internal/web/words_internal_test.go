@@ -38,7 +38,7 @@ func TestEveryStateHasWords(t *testing.T) {
 		}
 		seen[word] = s
 	}
-	m := greenroom.Meeting{StartsAt: cannedNow, EndsAt: cannedNow.Add(time.Hour), TimeZone: "UTC", Seats: []greenroom.Seat{{Role: "teacher", Desktop: greenroom.Desktop{Phase: greenroom.Gone}}}}
+	m := greenroom.Meeting{StartsAt: cannedNow, EndsAt: cannedNow.Add(time.Hour), TimeZone: "UTC", Seats: []greenroom.Seat{{ID: "teacher", Role: "teacher", Desktop: greenroom.Desktop{Phase: greenroom.Gone}}}}
 	if got := next(&m, cannedNow); !strings.Contains(got, "Nobody has come") || !strings.Contains(got, clock(m.EndsAt, "UTC")) {
 		t.Errorf("a waiting meeting says %q", got)
 	}

@@ -163,11 +163,8 @@ func Context(ctx context.Context, conn net.Conn) context.Context {
 
 // State is http.Server's ConnState: a connection between two requests makes way before one that is in use.
 func State(conn net.Conn, s http.ConnState) {
-	switch place := of(conn); s {
-	case http.StateIdle:
-		place.Idle(true)
-	case http.StateActive:
-		place.Idle(false)
+	if s == http.StateIdle || s == http.StateActive {
+		of(conn).Idle(s == http.StateIdle)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"greenroom/internal/access"
 	"greenroom/internal/access/connlimit"
 	"greenroom/internal/httpx"
+	"greenroom/internal/logkey"
 	"greenroom/internal/meetings"
 )
 
@@ -40,7 +41,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case errors.Is(err, greenroom.ErrNotFound) || err == nil && !way.Open && !way.Proving:
 		g.refuse(w, http.StatusNotFound, message{Heading: "This desktop is gone", Text: "Its meeting has ended, or another desktop has taken its place. Go back to the lobby, or ask the organiser for your link.", Way: way})
 	case err != nil:
-		g.o.Logger.WarnContext(r.Context(), "desktop could not be looked up", "name", host, "err", err)
+		g.o.Logger.WarnContext(r.Context(), "desktop could not be looked up", logkey.Name, host, logkey.Err, err)
 		g.refuse(w, http.StatusServiceUnavailable, message{Heading: "Your desktop cannot be found just now", Text: "It is running, and nothing is lost.", Retry: true})
 	case isLook(r):
 		g.pass(w, r, way)
@@ -94,7 +95,7 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request, way meetings.Way
 	verdict, pass, err := g.o.Desktops.Admit(r.Context(), way.Hostname, token, client)
 	done()
 	if err != nil {
-		g.o.Logger.WarnContext(r.Context(), "token could not be checked", "name", way.Hostname, "err", err)
+		g.o.Logger.WarnContext(r.Context(), "token could not be checked", logkey.Name, way.Hostname, logkey.Err, err)
 		g.refuse(w, http.StatusServiceUnavailable, message{Heading: "Your token could not be checked", Text: "The desktop is running, and nothing is lost.", Way: way, Retry: true})
 		return false
 	}

@@ -13,6 +13,8 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"time"
+
+	"greenroom/internal/logkey"
 )
 
 // Keeper has the gateway's key, which never leaves the process, and keeps a certificate for it. A renewed one is used from the next
@@ -46,7 +48,7 @@ func (k *Keeper) Open(ctx context.Context) error {
 // Run renews when two thirds of the time that a certificate had left are over, and again after a while if that fails,
 // until ctx ends.
 func (k *Keeper) Run(ctx context.Context) error {
-	const again, look = time.Minute, time.Hour // a timer stands still while a machine sleeps
+	const again, look = time.Minute, time.Hour // a timer does not advance while a machine sleeps
 	wait := k.untilRenewal()
 	for {
 		select {
@@ -59,7 +61,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 		}
 		if err := k.renew(ctx); err != nil && ctx.Err() == nil {
 			leaf := k.current.Load().Leaf
-			k.Logger.ErrorContext(ctx, "the gateway's certificate could not be renewed", "until", leaf.NotAfter, "err", err)
+			k.Logger.ErrorContext(ctx, "the gateway's certificate could not be renewed", logkey.Until, leaf.NotAfter, logkey.Err, err)
 			wait = again
 			continue
 		}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"greenroom/internal/logkey"
 	"greenroom/internal/meetings"
 )
 
@@ -68,7 +69,7 @@ func (g *Gateway) refuse(w http.ResponseWriter, status int, m message) {
 	}
 	w.WriteHeader(status)
 	if err := page.Execute(w, m); err != nil {
-		g.o.Logger.Debug("page not sent", "err", err)
+		g.o.Logger.Debug("page not sent", logkey.Err, err)
 	}
 }
 

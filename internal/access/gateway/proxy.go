@@ -12,6 +12,7 @@ import (
 	"greenroom/internal/access"
 	"greenroom/internal/access/backend"
 	"greenroom/internal/httpx"
+	"greenroom/internal/logkey"
 	"greenroom/internal/meetings"
 )
 
@@ -126,7 +127,7 @@ func (g *Gateway) unanswered(w http.ResponseWriter, r *http.Request, err error) 
 	}
 	t := targetOf(r.Context())
 	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		g.o.Logger.DebugContext(r.Context(), "request too large", "name", t.Way.Hostname, "limit", tooLarge.Limit)
+		g.o.Logger.DebugContext(r.Context(), "request too large", logkey.Name, t.Way.Hostname, logkey.Limit, tooLarge.Limit)
 		g.refuse(w, http.StatusRequestEntityTooLarge, message{Heading: "That is too much", Text: "A request may hold 1 MiB.", Way: t.Way})
 		return
 	}
@@ -139,7 +140,7 @@ func (g *Gateway) unanswered(w http.ResponseWriter, r *http.Request, err error) 
 		return
 	}
 	g.counts.Refuse(access.Unreachable)
-	g.o.Logger.WarnContext(r.Context(), "desktop did not answer", "name", t.Way.Hostname, "address", t.Way.Address, "err", err)
+	g.o.Logger.WarnContext(r.Context(), "desktop did not answer", logkey.Name, t.Way.Hostname, logkey.Address, t.Way.Address, logkey.Err, err)
 	m := message{Heading: "Your desktop does not answer", Text: "It may be starting, or ending.", Way: t.Way, Retry: true}
 	if errors.Is(err, backend.ErrOtherKey) {
 		m = message{Heading: "Something else answers in your desktop's place", Text: "You were kept away from it, and nothing of yours was sent there. Tell the organiser.", Way: t.Way}

@@ -18,6 +18,7 @@ import (
 	"greenroom"
 	"greenroom/internal/access"
 	"greenroom/internal/access/connlimit"
+	"greenroom/internal/logkey"
 )
 
 // Options of a Proxy. Zero values stand for the defaults.
@@ -90,7 +91,7 @@ func (p *Proxy) accept(ctx context.Context, l net.Listener, serve func(*connlimi
 		case ctx.Err() != nil:
 			return nil
 		case isTemporary(err): // no file is left: some will be when others end
-			p.o.Logger.WarnContext(ctx, "desktop connection not accepted", "err", err)
+			p.o.Logger.WarnContext(ctx, "desktop connection not accepted", logkey.Err, err)
 			wait(ctx, pause)
 		default:
 			return fmt.Errorf("accept desktop connection: %w", err)
@@ -126,7 +127,7 @@ func (p *Proxy) handle(ctx context.Context, client *connlimit.Conn) {
 	address, ok := p.find(name)
 	if !ok {
 		p.counts.Refuse(access.Unknown)
-		p.o.Logger.DebugContext(ctx, "desktop name refused", "name", name)
+		p.o.Logger.DebugContext(ctx, "desktop name refused", logkey.Name, name)
 		refuse(client, p.o.DialTimeout)
 		return
 	}
@@ -134,7 +135,7 @@ func (p *Proxy) handle(ctx context.Context, client *connlimit.Conn) {
 	desktop, err := p.dial(ctx, client, netip.AddrPortFrom(address, uint16(p.o.Port)), hello)
 	if err != nil {
 		p.counts.Refuse(access.Unreachable)
-		p.o.Logger.WarnContext(ctx, "desktop not reached", "name", name, "address", address, "err", err)
+		p.o.Logger.WarnContext(ctx, "desktop not reached", logkey.Name, name, logkey.Address, address, logkey.Err, err)
 		return
 	}
 	defer desktop.Close()

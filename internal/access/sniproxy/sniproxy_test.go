@@ -332,7 +332,7 @@ func TestWhoMakesWay(t *testing.T) {
 	for what, o := range map[string]sniproxy.Options{"PerClient": {MaxPerClient: 2}, "InAll": {MaxConns: 2}} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
-			d := newDesktop(t)
+			d, o := newDesktop(t), o // the other subtest has its own
 			o.Port, o.HelloTimeout = d.port, time.Minute
 			_, address, _ := start(t, o)
 			silent := dial(t, address)
@@ -344,7 +344,7 @@ func TestWhoMakesWay(t *testing.T) {
 		})
 		t.Run(what+"Kept", func(t *testing.T) {
 			t.Parallel()
-			d := newDesktop(t)
+			d, o := newDesktop(t), o
 			o.Port, o.ProofTime = d.port, time.Millisecond
 			g, address, _ := start(t, o)
 			first, _ := joined(t, address, d)

@@ -97,7 +97,7 @@ func (c *ControlPlane) UserData(h greenroom.Handle, killAt time.Time, applicatio
 	}
 	text, _ := json.Marshal(agentapi.UserData{
 		InstanceID: greenroom.InstanceIDFromToken(h.Token()), ControlURL: c.URL(), Secret: h.Token(), KillAt: killAt,
-		Protocol: "novnc", Screen: "1024x768", Applications: applications, Title: "Algebra", Role: h.Role, Hooks: c.Hooks,
+		Protocol: "novnc", Screen: "1024x768", Applications: applications, Title: "Algebra", Role: h.Seat, Hooks: c.Hooks,
 	})
 	return text
 }

@@ -15,6 +15,7 @@ import (
 	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/agent/link"
 	"greenroom/internal/backoff"
+	"greenroom/internal/logkey"
 )
 
 // birth is what the machine knows of itself.
@@ -36,7 +37,7 @@ func learn(ctx context.Context, cfg Config) (birth, error) {
 		}
 		if last != err.Error() && ctx.Err() == nil {
 			last = err.Error()
-			cfg.Logger.Warn("user data not read; trying again", "err", err)
+			cfg.Logger.Warn("user data not read; trying again", logkey.Err, err)
 		}
 		if !pause.Wait(ctx) {
 			return birth{}, err
@@ -112,7 +113,7 @@ func fromMetadata(ctx context.Context, base string) (birth, error) {
 	return birth{source: func() (agentapi.UserData, error) { return data, nil }, instance: says.InstanceID, document: string(document), signature: string(signature)}, nil
 }
 
-// newMetadata takes a session token. No proxy stands between, no redirect is followed, and the address must be one
+// newMetadata takes a session token. No proxy is between, no redirect is followed, and the address must be one
 // that leads to this machine or its host alone.
 func newMetadata(ctx context.Context, base string) (*metadata, error) {
 	u, err := url.Parse(base)

@@ -20,6 +20,7 @@ import (
 	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/agent/hooks"
 	"greenroom/internal/agent/link"
+	"greenroom/internal/logkey"
 )
 
 // Config is what one machine's agent needs. DefaultPaths gives its paths.
@@ -60,7 +61,7 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	err = a.run(ctx)
 	if ctx.Err() == nil && (errors.Is(err, link.ErrKillTime) || errors.Is(err, link.ErrRetired)) {
-		cfg.Logger.Info("shutting the machine down", "why", err)
+		cfg.Logger.Info("shutting the machine down", logkey.Reason, err)
 		return powerOff(ctx)
 	}
 	return err
@@ -150,14 +151,14 @@ func (a *agent) prepare(ctx context.Context) {
 		return
 	}
 	if err != nil {
-		a.Logger.Error("desktop cannot be made ready", "err", err)
+		a.Logger.Error("desktop cannot be made ready", logkey.Err, err)
 		a.report.Update(func(r *agentapi.Report) {
 			r.Error = greenroom.Sentence(err, "The desktop could not be made ready: "+err.Error()+".")
 			r.Permanent = errors.Is(err, greenroom.ErrPermanent)
 		})
 		return
 	}
-	a.Logger.Info("desktop is ready", "took", time.Since(began))
+	a.Logger.Info("desktop is ready", logkey.Duration, time.Since(began))
 	a.report.Update(func(r *agentapi.Report) { r.Ready, r.Problem = true, "" })
 	a.watch(ctx)
 }

@@ -16,6 +16,7 @@ import (
 
 	"greenroom/internal/agent/link"
 	"greenroom/internal/backoff"
+	"greenroom/internal/logkey"
 )
 
 // loadKey is the machine's key, made once for an enrolment secret and kept over restarts: the same key may enrol again,
@@ -118,7 +119,7 @@ func (a *agent) awaitCertificate(ctx context.Context) error {
 			return nil
 		}
 		if !restarted && time.Since(began) > reloadTime {
-			a.Logger.Warn("DCV does not serve the new certificate and is restarted", "err", err)
+			a.Logger.Warn("DCV does not serve the new certificate and is restarted", logkey.Err, err)
 			restarted = true
 			if err := a.restartUnused(ctx); err != nil {
 				return err

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"greenroom/internal/logkey"
 )
 
 // marks are how long before the end the participant is told of it.
@@ -71,7 +73,7 @@ func (a *agent) tellTime(ctx context.Context) error {
 		at, left, ok := nextMark(endsAt, time.Now(), told)
 		var due <-chan time.Time
 		if ok {
-			due = time.After(min(time.Until(at), time.Minute)) // a timer stands still while a machine sleeps
+			due = time.After(min(time.Until(at), time.Minute)) // a timer does not advance while a machine sleeps
 		}
 		select {
 		case <-ctx.Done():
@@ -99,6 +101,6 @@ func timeLeft(left time.Duration) string {
 func (a *agent) tell(ctx context.Context, text string) {
 	s, _ := a.session.Get()
 	if err := show(ctx, s.owner, a.environ(), text); err != nil && ctx.Err() == nil {
-		a.Logger.Warn("participant not notified", "err", err)
+		a.Logger.Warn("participant not notified", logkey.Err, err)
 	}
 }

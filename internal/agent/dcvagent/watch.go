@@ -7,6 +7,7 @@ import (
 
 	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/backoff"
+	"greenroom/internal/logkey"
 )
 
 // How often is looked.
@@ -92,12 +93,12 @@ func (a *agent) look(ctx context.Context) {
 	r, _ := a.report.Get()
 	if err != nil {
 		if a.trouble("DCV does not tell who is connected: " + err.Error()) {
-			a.Logger.Warn("connections cannot be read", "err", err)
+			a.Logger.Warn("connections cannot be read", logkey.Err, err)
 		}
 		return
 	}
 	if !reflect.DeepEqual(people(r.Connections), people(all)) {
-		a.Logger.Info("connections changed", "connections", len(all))
+		a.Logger.Info("connections changed", logkey.Connections, len(all))
 		a.report.Update(func(r *agentapi.Report) { r.Connections = all })
 	} else if !reflect.DeepEqual(r.Connections, all) {
 		a.report.Quietly(func(r *agentapi.Report) { r.Connections = all }) // somebody moved the mouse: the next report tells

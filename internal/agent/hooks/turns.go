@@ -12,6 +12,7 @@ import (
 	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/agent/link"
 	"greenroom/internal/backoff"
+	"greenroom/internal/logkey"
 )
 
 // Turns runs a desktop's hooks at its two turning points, and reports what came of them.
@@ -43,7 +44,7 @@ func (t *Turns) WarmUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.Logger.Info("warm-up hooks have run", "took", time.Since(began))
+	t.Logger.Info("warm-up hooks have run", logkey.Duration, time.Since(began))
 	after, err := List(filepath.Join(t.Dir, End))
 	t.Report.Update(func(r *agentapi.Report) { r.EndHooks = len(after) > 0 })
 	return err
@@ -86,7 +87,7 @@ func (t *Turns) Run(ctx context.Context, early <-chan time.Time) error {
 	problem := ""
 	switch {
 	case err != nil:
-		t.Logger.Warn("end hooks failed", "err", err)
+		t.Logger.Warn("end hooks failed", logkey.Err, err)
 		problem = greenroom.Sentence(err, "The end hooks could not be run.")
 	case SessionData(line) != "":
 		t.send(ctx, SessionData(line))
@@ -117,10 +118,10 @@ func (t *Turns) send(ctx context.Context, where string) {
 	for pause := backoff.Every(100*time.Millisecond, 5*time.Second); ; {
 		err := t.Control.SessionData(ctx, where)
 		if err == nil {
-			t.Logger.Info("session data reported", "url", where)
+			t.Logger.Info("session data reported", logkey.URL, where)
 			return
 		}
-		t.Logger.Warn("session data could not be reported", "err", err)
+		t.Logger.Warn("session data could not be reported", logkey.Err, err)
 		if !pause.Wait(ctx) {
 			return
 		}

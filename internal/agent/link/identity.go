@@ -16,6 +16,7 @@ import (
 
 	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/backoff"
+	"greenroom/internal/logkey"
 )
 
 // Identity is the desktop's own key, which never leaves the machine, and its certificate.
@@ -76,7 +77,7 @@ func (i *Identity) Run(ctx context.Context) error {
 		i.current.Store(cert)
 		life := cert.Leaf.NotAfter.Sub(cert.Leaf.NotBefore)
 		renewAt := cert.Leaf.NotBefore.Add(life * 2 / 3)
-		i.logger.Info("certificate received", "hostname", e.Hostname, "until", cert.Leaf.NotAfter)
+		i.logger.Info("certificate received", logkey.Name, e.Hostname, logkey.Until, cert.Leaf.NotAfter)
 		chain = ""
 		select {
 		case <-ctx.Done():
@@ -93,12 +94,12 @@ func (i *Identity) enrol(ctx context.Context) (agentapi.Enrolled, bool) {
 	for pause := backoff.Every(50*time.Millisecond, 2*time.Second); ; {
 		e, err := i.control.enrol(ctx, i.Enrolment)
 		if err == nil {
-			i.logger.Info("enrolled", "hostname", e.Hostname)
+			i.logger.Info("enrolled", logkey.Name, e.Hostname)
 			return e, true
 		}
 		if last != err.Error() && ctx.Err() == nil {
 			last = err.Error()
-			i.logger.Warn("enrolment failed; trying again", "err", err)
+			i.logger.Warn("enrolment failed; trying again", logkey.Err, err)
 		}
 		if !pause.Wait(ctx) {
 			return agentapi.Enrolled{}, false
@@ -126,7 +127,7 @@ func (i *Identity) obtain(ctx context.Context, chain, hostname string) (*tls.Cer
 		}
 		if err != nil && last != err.Error() && ctx.Err() == nil {
 			last = err.Error()
-			i.logger.Warn("no certificate; trying again", "err", err)
+			i.logger.Warn("no certificate; trying again", logkey.Err, err)
 		}
 		if !pause.Wait(ctx) {
 			return nil, false

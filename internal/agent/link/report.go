@@ -10,6 +10,7 @@ import (
 
 	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/backoff"
+	"greenroom/internal/logkey"
 )
 
 // Why a desktop ends by itself. Both are a good end.
@@ -57,7 +58,7 @@ func (r *Reporter) Run(ctx context.Context) error {
 			continue
 		default:
 			if !away && ctx.Err() == nil {
-				r.Logger.Warn("report not sent; waiting for the control plane", "err", err)
+				r.Logger.Warn("report not sent; waiting for the control plane", logkey.Err, err)
 				pause.Reset()
 			}
 			away, heard = true, nil
@@ -121,7 +122,7 @@ func (r *Reporter) obey(o agentapi.Orders) error {
 	return nil
 }
 
-// UntilKillTime returns ErrKillTime then. The clock is read again now and then, because a timer stands still
+// UntilKillTime returns ErrKillTime then. The clock is read again now and then, because a timer does not advance
 // while a machine sleeps; a clock that is set back gives no more time than there was at the beginning.
 func UntilKillTime(ctx context.Context, killAt time.Time) error {
 	began := time.Now() // with the monotonic clock

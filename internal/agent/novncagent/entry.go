@@ -14,6 +14,7 @@ import (
 	"greenroom/internal/agent/link"
 	"greenroom/internal/agent/novncagent/static"
 	"greenroom/internal/dcv"
+	"greenroom/internal/logkey"
 )
 
 // enteredQuery marks the request that follows a good token: without a session it shows that the cookie was not kept.
@@ -125,7 +126,7 @@ func (s *server) enter(w http.ResponseWriter, r *http.Request, token string) {
 	ok, message, err := s.verify(ctx, token, from.Addr().Unmap().WithZone("").String())
 	done()
 	if err != nil {
-		s.logger.Warn("token could not be checked", "err", err)
+		s.logger.Warn("token could not be checked", logkey.Err, err)
 		s.wait(w, r, "The control plane cannot be reached", "Your token could not be checked just now. The desktop is running, and nothing is lost.")
 		return
 	}
@@ -166,7 +167,7 @@ func (s *server) render(w http.ResponseWriter, status int, name string, p static
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
 	if err := static.Pages.ExecuteTemplate(w, name, p); err != nil {
-		s.logger.Debug("page not sent", "err", err)
+		s.logger.Debug("page not sent", logkey.Err, err)
 	}
 }
 

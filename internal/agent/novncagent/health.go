@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"greenroom/internal/logkey"
 )
 
 // Bounds of a look at the screen.
@@ -47,7 +49,7 @@ func (s *server) versionPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := s.health.check(r.Context()); err != nil {
-		s.logger.Debug("screen does not answer", "err", err)
+		s.logger.Debug("screen does not answer", logkey.Err, err)
 		w.WriteHeader(http.StatusServiceUnavailable)
 		_, _ = io.WriteString(w, "the screen does not answer\n")
 		return

@@ -67,7 +67,7 @@ func bootUntil(t *testing.T, killAt time.Time, control *agenttest.ControlPlane, 
 			t.Skipf("desktops need %s, which is not installed", program)
 		}
 	}
-	m := &machine{control: control, handle: greenroom.Handle{Meeting: greenroom.NewMeetingID(), Role: "teacher", Attempt: 1},
+	m := &machine{control: control, handle: greenroom.Handle{Meeting: greenroom.NewMeetingID(), Seat: "teacher", Attempt: 1},
 		dir: filepath.Join(t.TempDir(), "desktop"), ended: make(chan struct{})}
 	data := m.control.UserData(m.handle, killAt, applications...)
 	if err := errors.Join(os.Mkdir(m.dir, 0o700), os.WriteFile(filepath.Join(m.dir, "user-data.json"), data, 0o600)); err != nil {

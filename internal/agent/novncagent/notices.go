@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"greenroom/internal/logkey"
 	"greenroom/internal/sse"
 )
 
@@ -33,7 +34,7 @@ func (s *server) status(w http.ResponseWriter, r *http.Request) {
 	now, _ := s.standing()
 	w.Header().Set("Content-Type", "application/json")
 	if err := json.NewEncoder(w).Encode(now); err != nil {
-		s.logger.Debug("status not sent", "err", err)
+		s.logger.Debug("status not sent", logkey.Err, err)
 	}
 }
 

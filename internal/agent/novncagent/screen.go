@@ -21,6 +21,7 @@ import (
 	"greenroom"
 	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/agent/link"
+	"greenroom/internal/logkey"
 	"greenroom/internal/procs"
 )
 
@@ -74,7 +75,7 @@ func (s *screen) run(ctx context.Context) error {
 		err = s.warmUp(ctx)
 	}
 	if err != nil && ctx.Err() == nil {
-		s.logger.Error("desktop cannot start", "err", err)
+		s.logger.Error("desktop cannot start", logkey.Err, err)
 		s.report.Update(func(r *agentapi.Report) {
 			r.Error = greenroom.Sentence(err, "The desktop's screen could not be started: "+err.Error()+".")
 			r.Permanent = errors.Is(err, greenroom.ErrPermanent)
@@ -83,7 +84,7 @@ func (s *screen) run(ctx context.Context) error {
 		return nil
 	}
 	if err == nil {
-		s.logger.Info("desktop is ready", "took", time.Since(began))
+		s.logger.Info("desktop is ready", logkey.Duration, time.Since(began))
 		s.report.Update(func(r *agentapi.Report) { r.Ready = true })
 	}
 	if s.server == nil {
@@ -127,7 +128,7 @@ func (s *screen) start(ctx context.Context) error {
 
 // prepare makes the directories, the log and the cookie file.
 func (s *screen) prepare() (cookie []byte, err error) {
-	for _, dir := range []string{"home", "run"} {
+	for _, dir := range []string{"home", "run", "tmp"} { // the service's own /tmp may go with a restart of the service
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, err
 		}
@@ -179,8 +180,8 @@ func (s *screen) startServer(ctx context.Context) (int, error) {
 	defer stop()
 	text, err := io.ReadAll(io.LimitReader(number, 16)) // ends with the number written, or with the server
 	display, bad := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err := errors.Join(err, bad); err != nil {
-		return 0, fmt.Errorf("learn the display from Xtigervnc (see %s): %w", outputFile, err)
+	if err != nil || bad != nil {
+		return 0, s.noDisplay(ctx, errors.Join(err, bad))
 	}
 	s.display = display
 	return display, os.WriteFile(displayFile, []byte(strconv.Itoa(display)), 0o600)

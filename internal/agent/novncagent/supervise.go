@@ -12,6 +12,7 @@ import (
 	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/agent/link"
 	"greenroom/internal/backoff"
+	"greenroom/internal/logkey"
 )
 
 // How programs that end are started again.
@@ -58,7 +59,7 @@ func (s *screen) keep(ctx context.Context, c *child, told *problems, failed func
 			short = 0
 			pause.Reset()
 		}
-		s.logger.Warn("program ended and is started again", "program", name, "err", c.err)
+		s.logger.Warn("program ended and is started again", logkey.Program, name, logkey.Err, c.err)
 		if short++; short >= toldAfter {
 			told.set(name, program(name)+" ends again and again, and is started again each time.")
 		}
@@ -68,7 +69,7 @@ func (s *screen) keep(ctx context.Context, c *child, told *problems, failed func
 			}
 			var err error
 			if next, err = start(); err != nil {
-				s.logger.Warn("program cannot be started", "program", name, "err", err)
+				s.logger.Warn("program cannot be started", logkey.Program, name, logkey.Err, err)
 				next = nil
 			}
 		}

@@ -16,6 +16,7 @@ import (
 
 	"greenroom"
 	"greenroom/internal/agent/agentapi"
+	"greenroom/internal/logkey"
 )
 
 const (
@@ -144,12 +145,12 @@ func (s *server) websockify(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *server) connected(c agentapi.Connection) {
-	s.logger.Info("participant connected", "connection", c.ID, "client", c.Client)
+	s.logger.Info("participant connected", logkey.Connection, c.ID, logkey.Client, c.Client)
 	s.report.Update(func(r *agentapi.Report) { r.Connections = append(slices.Clone(r.Connections), c) })
 }
 
 func (s *server) disconnected(id string) {
-	s.logger.Info("participant disconnected", "connection", id)
+	s.logger.Info("participant disconnected", logkey.Connection, id)
 	s.report.Update(func(r *agentapi.Report) {
 		r.Connections = slices.DeleteFunc(slices.Clone(r.Connections), func(c agentapi.Connection) bool { return c.ID == id })
 	})

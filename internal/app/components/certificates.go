@@ -22,10 +22,10 @@ import (
 
 // Certificates are those of desktops, and of the gateway where there is one.
 type Certificates struct {
-	Issuer certs.Issuer       // signs desktops' requests
-	Edge   certs.Edge         // what the gateway shows browsers; nil: the local authority's
-	Local  *localca.Authority // nil where it signs nothing that browsers see
-	Shown  *x509.CertPool     // authorities to trust for what browsers see; nil: the system's
+	Issuer certs.Issuer          // signs desktops' requests
+	Edge   certs.Edge            // what the gateway shows browsers; nil: the local authority's
+	Local  *localca.Authority    // nil where it signs nothing that browsers see
+	Shown  func() *x509.CertPool // authorities to trust for what browsers see; a nil pool: the system's
 
 	acme   *acmecerts.Authority
 	origin *cloudflareorigin.Authority
@@ -34,38 +34,40 @@ type Certificates struct {
 // openCertificates opens who signs for desktops. Where browsers reach greenroom itself that is always the local authority, which
 // greenroom alone has to trust.
 func (p *Ports) openCertificates(ctx context.Context, texts dns.Texts) (*Certificates, error) {
-	cfg, behind := p.Config.Certificates, p.Config.Access != "direct"
+	cfg, behind := p.Config.Certificates, p.Config.Access != config.AccessDirect
 	roots, err := Roots(cfg.RootsFile)
 	if err != nil {
 		return nil, err
 	}
 	c := &Certificates{}
-	if behind || cfg.Issuer == "local" {
+	if behind || cfg.Issuer == config.IssuerLocal {
 		local, err := p.Authority(ctx)
 		if err != nil {
 			return nil, err
 		}
 		c.Issuer = local
-		if cfg.Issuer == "local" && p.Config.Access != "single" {
+		if cfg.Issuer == config.IssuerLocal && p.Config.Access != config.AccessSingle {
 			c.Local = local
 		}
 	}
 	switch cfg.Issuer {
-	case "files":
+	case config.IssuerFiles:
 		c.Edge, err = filecerts.Open(Files(p.Config, roots, p.Logger))
-	case "acme":
+	case config.IssuerACME:
 		err = p.openACME(ctx, c, roots, texts)
-	case "cloudflare-origin":
+	case config.IssuerCloudflareOrigin:
 		err = p.openOrigin(ctx, c, roots)
 	}
 	switch {
 	case err != nil:
 	case p.Config.DNS.Proxied: // browsers see the proxy's certificate
-		c.Shown, err = RootsAndSystem(cfg.RootsFile)
+		var pool *x509.CertPool
+		pool, err = RootsAndSystem(cfg.RootsFile)
+		c.Shown = func() *x509.CertPool { return pool }
 	case c.Edge != nil:
-		c.Shown = c.Edge.Roots()
+		c.Shown = c.Edge.Roots
 	default:
-		c.Shown = c.Issuer.Roots()
+		c.Shown = c.Issuer.Roots
 	}
 	if err != nil {
 		c.Close()
@@ -88,7 +90,7 @@ func (p *Ports) openACME(ctx context.Context, c *Certificates, roots *x509.CertP
 		p.ACME(&o)
 	}
 	c.acme = acmecerts.Open(o)
-	if p.Config.Access != "gateway" {
+	if p.Config.Access != config.AccessGateway {
 		c.Issuer = c.acme
 		return nil
 	}
@@ -116,6 +118,14 @@ func (c *Certificates) LocalPEM() []byte {
 		return nil
 	}
 	return c.Local.RootPEM()
+}
+
+// LocalCA is LocalPEM; nil where it is nil.
+func (c *Certificates) LocalCA() func() []byte {
+	if c.Local == nil {
+		return nil
+	}
+	return c.LocalPEM
 }
 
 // settled is how long after its last certificate a desktop has its name in the zone for sure, if it lives.
@@ -163,7 +173,7 @@ func ACME(cfg config.Config, roots *x509.CertPool) acmecerts.Options {
 // Origin are the options of the issuer cloudflare-origin, but for its token.
 func Origin(cfg config.Config, roots *x509.CertPool) cloudflareorigin.Options {
 	o := cloudflareorigin.Options{Zone: cfg.Zone, Proxied: cfg.DNS.Proxied, Advanced: cfg.Certificates.Edge == "advanced", Roots: roots}
-	if cfg.DNS.Provider == "cloudflare" {
+	if cfg.DNS.Provider == config.DNSCloudflare {
 		o.ZoneID = cfg.DNS.ZoneID
 	}
 	if cfg.Certificates.AtEnd == "revoke" {

@@ -108,10 +108,11 @@ func Open(ctx context.Context, p Ports) (*Core, error) {
 		PushEvents: p.PushEvents, ObserveOnDemand: p.ObserveOnDemand, Lease: p.Lease, Measure: p.Measure, Observe: p.Watch.decisions(),
 	}
 	c.Service = meetings.New(meetings.Options{
-		Store: p.Watch.requests(p.Store), Blueprints: p.Config.Blueprints, Kick: p.Kick, Explainer: c.Advancer,
+		MaxSeats: p.Config.MaxSeats,
+		Store:    p.Watch.requests(p.Store), Blueprints: p.Config.Blueprints, Kick: p.Kick, Explainer: c.Advancer,
 		Issuer: p.Watch.issuer(p.Config.Certificates.Issuer, c.Certificates.Issuer),
 		Keys:   meetings.Keys{Master: []byte(master)},
-		Links:  meetings.Links{PublicURL: p.PublicURL, ControlURL: p.ControlURL, VideoURL: p.Config.VideoURL, DesktopPort: p.Probe.Port, Zone: p.Config.Zone, Single: p.Config.Access == "single"},
+		Links:  meetings.Links{PublicURL: p.PublicURL, ControlURL: p.ControlURL, VideoURL: p.Config.VideoURL, DesktopPort: p.Probe.Port, Zone: p.Config.Zone, Single: p.Config.Access == config.AccessSingle},
 		Logger: p.Logger, ProofWait: meetings.UsualProofWait, Identify: identify, Account: accountOf(p.Config, machines),
 	})
 	c.Advancer.UserData = c.Service.UserData

@@ -11,6 +11,7 @@ import (
 
 	"greenroom"
 	"greenroom/internal/advance"
+	"greenroom/internal/logkey"
 )
 
 // sureFor is how long it is taken for granted that sweeps go on. It is shorter than the time between the two quiet sweeps that
@@ -126,7 +127,7 @@ func remembered(content []byte, _ time.Time, err error) (remembrance, error) {
 func (f *Functions) findOverdue(ctx context.Context, kicks *kicks) error {
 	due, err := f.Store.Due(ctx, time.Now().Add(-overdue), mostOverdue)
 	for _, w := range due {
-		f.Logger.Warn("wake was overdue", "meeting", w.Meeting, "wake", w.At)
+		f.Logger.Warn("wake was overdue", logkey.Meeting, w.Meeting, logkey.Wake, w.At)
 		kicks.add(w.Meeting)
 	}
 	return err

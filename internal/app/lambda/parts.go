@@ -13,6 +13,7 @@ import (
 	"greenroom/internal/certs/acmecerts"
 	"greenroom/internal/certs/localca"
 	"greenroom/internal/config"
+	"greenroom/internal/logkey"
 	"greenroom/internal/observe"
 	"greenroom/internal/plan"
 	"greenroom/internal/probe"
@@ -25,7 +26,7 @@ const (
 	// lease is how long a meeting waits when the function that moves it dies. Its renewal, in the middle, is a save and a
 	// message: most effects are over before.
 	lease = 10 * time.Second
-	// ordering is how long a certificate is waited for: a function that has answered stands still.
+	// ordering is how long a certificate is waited for: a function that has answered is frozen.
 	ordering = 50 * time.Second
 )
 
@@ -64,8 +65,10 @@ func NewParts(ctx context.Context, o Options) (*Parts, error) {
 func (p *Parts) Core(ctx context.Context) (*components.Core, error) { return p.core.Get(ctx) }
 
 func (p *Parts) openCore(ctx context.Context) (*components.Core, error) {
+	cfg := p.Config
+	cfg.MaxSeats = min(cfg.MaxSeats, dynamostore.MaxSeats)
 	c, err := components.Open(ctx, components.Ports{
-		Config: p.Config, Logger: p.Logger, Store: p.Store, Secrets: p.Secrets, Account: p.account,
+		Config: cfg, Logger: p.Logger, Store: p.Store, Secrets: p.Secrets, Account: p.account,
 		Kick:      func(string) {}, // the stream follows every save
 		PublicURL: p.Public(), ControlURL: p.control(), Authority: p.localAuthority, ACME: p.acme,
 		Probe:      probe.Options{Port: cmp.Or(p.Config.DesktopPort, greenroom.DesktopPort)},
@@ -74,7 +77,7 @@ func (p *Parts) openCore(ctx context.Context) (*components.Core, error) {
 	if err != nil {
 		return nil, err
 	}
-	go func() { _ = c.Batch.Run(context.Background()) }() // it stands still with the sandbox, and goes with it
+	go func() { _ = c.Batch.Run(context.Background()) }() // it is frozen with the sandbox, and goes with it
 	return c, nil
 }
 
@@ -102,7 +105,7 @@ func (p *Parts) acme(o *acmecerts.Options) {
 // Failed logs err, if there is one, and returns it: AWS keeps no more of an error than its text, and that not for long.
 func (p *Parts) Failed(what string, err error) error {
 	if err != nil {
-		p.Logger.Error("event failed", "what", what, "sentence", greenroom.Sentence(err, ""), "err", err)
+		p.Logger.Error("event failed", logkey.What, what, logkey.Reason, greenroom.Sentence(err, ""), logkey.Err, err)
 	}
 	return err
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"greenroom/internal/config"
+	"greenroom/internal/logkey"
 	"greenroom/internal/version"
 )
 
@@ -46,13 +47,13 @@ func load(ctx context.Context, getenv func(string) string, log io.Writer, open f
 	if err == nil {
 		err = cfg.ValidateServerless()
 	}
-	logger := slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: cfg.Level()})).With("function", trigger)
+	logger := slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: cfg.Level()})).With(logkey.Function, trigger)
 	var answer Answer
 	if err == nil {
 		answer, err = open(ctx, trigger, Options{Config: cfg, Logger: logger, Version: version.Get().Version})
 	}
 	if err != nil {
-		logger.Error("invalid configuration", "err", err)
+		logger.Error("invalid configuration", logkey.Err, err)
 	}
 	return answer, err
 }

@@ -10,6 +10,7 @@ import (
 	"greenroom"
 	"greenroom/internal/access/gateway"
 	"greenroom/internal/access/sniproxy"
+	"greenroom/internal/config"
 	"greenroom/internal/dns"
 	"greenroom/internal/dns/embeddeddns"
 	"greenroom/internal/probe"
@@ -20,17 +21,17 @@ import (
 const gatewayLife = 30 * 24 * time.Hour
 
 // byGateway reports whether browsers come to greenroom's gateway and not to the desktops themselves.
-func (a *app) byGateway() bool { return a.Config.Access == "gateway" }
+func (a *app) byGateway() bool { return a.Config.Access == config.AccessGateway }
 
 // bySingle reports whether desktops are below the address of the pages.
-func (a *app) bySingle() bool { return a.Config.Access == "single" }
+func (a *app) bySingle() bool { return a.Config.Access == config.AccessSingle }
 
 // front is the way to desktops below the address of the pages, as the probe goes it. A proxy in front ends TLS itself: behind it
 // there is plain HTTP.
 func (a *app) front() *probe.Front {
 	f := &probe.Front{URL: a.Config.Public(a.listeners.http.Addr()), Addr: a.listeners.http.Addr()}
 	if a.tls != nil {
-		f.TLS = &probe.FrontTLS{Roots: a.tls.roots, Own: a.Config.TLS.Issuer == "files"}
+		f.TLS = &probe.FrontTLS{Roots: a.tls.trusted, Own: a.Config.TLS.Issuer == config.IssuerFiles}
 	}
 	return f
 }

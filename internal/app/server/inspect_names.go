@@ -24,14 +24,14 @@ const doctorsMark = "doctor"
 // Names is what the doctor can look at in the zone. With write it writes a test record and removes it; everything else changes
 // nothing. A zone of this machine alone needs none of it.
 func Names(cfg config.Config, write bool) doctor.Names {
-	embedded := cfg.DNS.Provider == "embedded"
-	if cfg.Access == "single" || embedded && (cfg.Zone == "localhost" || strings.HasSuffix(cfg.Zone, ".localhost")) {
+	embedded := cfg.DNS.Provider == config.DNSEmbedded
+	if cfg.Access == config.AccessSingle || embedded && (cfg.Zone == "localhost" || strings.HasSuffix(cfg.Zone, ".localhost")) {
 		return doctor.Names{}
 	}
 	out := doctor.Names{
 		Zone: cfg.Zone, Proxied: cfg.DNS.Proxied, Port: desktopPortOf(cfg), Advanced: cfg.Certificates.Edge == "advanced", Resolver: systemResolver(),
 	}
-	if cfg.Access == "gateway" {
+	if cfg.Access == config.AccessGateway {
 		out.Edge = cfg.Gateway()
 	}
 	for _, s := range cfg.DNS.OwnServers() {
@@ -60,7 +60,7 @@ func Names(cfg config.Config, write bool) doctor.Names {
 
 // Front is what the doctor can look at from outside, where pages, API and desktops have one address.
 func Front(cfg config.Config) doctor.Front {
-	if cfg.Access != "single" {
+	if cfg.Access != config.AccessSingle {
 		return doctor.Front{}
 	}
 	f := doctor.Front{URL: cfg.PublicURL}
@@ -73,11 +73,11 @@ func Front(cfg config.Config) doctor.Front {
 	}
 	f.URL = strings.TrimRight(f.URL, "/")
 	switch cfg.TLS.Issuer {
-	case "local":
+	case config.IssuerLocal:
 		f.Roots = func() (*x509.CertPool, error) {
 			return components.Roots(localca.PagesRoot(filepath.Join(cfg.DataDir, "pages"), cfg.TLSNames()))
 		}
-	case "acme":
+	case config.IssuerACME:
 		f.Roots = func() (*x509.CertPool, error) { return components.RootsAndSystem(cfg.TLS.RootsFile) }
 	}
 	return f

@@ -27,11 +27,11 @@ type listeners struct {
 // questions to its zone; empty if it does not: browsers connect to the desktops themselves or to listen, or somebody else serves the zone.
 func Listens(cfg config.Config) (desktops, names string) {
 	switch {
-	case cfg.Access == "single":
+	case cfg.Access == config.AccessSingle:
 		return "", ""
-	case cfg.DNS.Provider == "embedded":
+	case cfg.DNS.Provider == config.DNSEmbedded:
 		return cfg.DesktopListen, cfg.DNSListen
-	case cfg.Access == "gateway":
+	case cfg.Access == config.AccessGateway:
 		return cfg.DesktopListen, ""
 	}
 	return "", ""

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"greenroom"
+	"greenroom/internal/logkey"
 	"greenroom/internal/notify/pgnotify"
 	"greenroom/internal/store/sqlstore"
 )
@@ -81,7 +82,7 @@ func (r *replicas) reloadNames(ctx context.Context) error {
 		case <-r.names:
 		}
 		if err := r.zone.Reload(ctx); err != nil && ctx.Err() == nil {
-			r.Logger.Warn("names of the zone could not be read again", "err", err)
+			r.Logger.Warn("names of the zone could not be read again", logkey.Err, err)
 		}
 	}
 }

@@ -24,6 +24,7 @@ import (
 	"greenroom/internal/dns/embeddeddns"
 	"greenroom/internal/httpapi"
 	"greenroom/internal/httpx"
+	"greenroom/internal/logkey"
 	"greenroom/internal/notify"
 	"greenroom/internal/rungroup"
 	"greenroom/internal/scheduler/sqlscheduler"
@@ -36,8 +37,10 @@ import (
 type Options struct {
 	Config     config.Config
 	Logger     *slog.Logger
-	Executable string   // this binary: it is every desktop's agent, too
-	Environ    []string // as os.Environ
+	Executable string           // this binary: it is every desktop's agent, too; /proc/self/exe, so that it is the same while this one runs
+	Program    string           // the file it was started from, which may be replaced meanwhile
+	Hangups    <-chan os.Signal // each asks to read again what can be; nil: none
+	Environ    []string         // as os.Environ
 	Version    string
 	Gallery    bool                // also serve /gallery
 	Ready      func(public string) // called once everything answers; may be nil
@@ -55,7 +58,7 @@ const (
 type app struct {
 	Options
 	listeners *listeners
-	hashes    []string // of organisers' tokens
+	tokens    tokens // of organisers
 	watch     *watch
 	account   components.Account
 	secrets   *secrets.Store
@@ -77,6 +80,9 @@ type app struct {
 // a person can fix are UserErrors.
 func Run(ctx context.Context, o Options) error {
 	a := &app{Options: o, hub: notify.New(), pool: newPool()}
+	if err := a.raiseLimits(); err != nil {
+		return err
+	}
 	if err := a.openWatch(ctx); err != nil {
 		return err
 	}
@@ -96,7 +102,7 @@ func Run(ctx context.Context, o Options) error {
 func (a *app) open(ctx context.Context) error {
 	cfg := a.Config
 	var err error
-	if a.hashes, err = cfg.TokenHashes(); err != nil {
+	if err = a.tokens.read(cfg); err != nil {
 		return err
 	}
 	if a.listeners, err = listen(ctx, cfg); err != nil {
@@ -157,14 +163,14 @@ func (a *app) handler() (http.Handler, error) {
 	var organiser *httpx.Organiser
 	joins := httpx.NewJoins()
 	pages := web.Options{Service: a.core.Service, Hub: a.hub, Logger: a.Logger, PublicURL: public, Gallery: a.Gallery, Joins: joins}
-	if len(a.hashes) > 0 {
-		organiser = httpx.NewOrganiser(func(context.Context) ([]string, error) { return a.hashes, nil })
+	if len(a.tokens.hashes()) > 0 {
+		organiser = httpx.NewOrganiser(func(context.Context) ([]string, error) { return a.tokens.hashes(), nil })
 		pages.GoodToken, pages.Wrong = organiser.Good, organiser.Wrong
 	}
 	mux := http.NewServeMux()
 	httpapi.Register(mux, httpapi.Options{
 		Service: a.core.Service, Hub: a.hub, Logger: a.Logger, Version: a.Version, Metrics: a.watch.metrics.Handler(),
-		Joins: joins, Ready: a.store.Ping, LocalCA: a.localPEM(), Resolvers: a.Config.Resolvers(),
+		Joins: joins, Ready: a.store.Ping, LocalCA: a.localCA(), Resolvers: a.Config.Resolvers(),
 	})
 	w, err := web.New(pages)
 	if err != nil {
@@ -184,13 +190,15 @@ func (a *app) handler() (http.Handler, error) {
 	}))), nil
 }
 
-// localPEM are the authorities of greenroom's own that browsers meet: of desktops and of the pages.
-func (a *app) localPEM() []byte {
-	local := a.core.Certificates.LocalPEM()
-	if a.tls == nil || a.tls.root == nil {
+// localCA gives the authorities of greenroom's own that browsers meet: of desktops and of the pages. Nil: there are none.
+func (a *app) localCA() func() []byte {
+	local := a.core.Certificates.LocalCA()
+	if a.tls == nil || a.tls.own == nil {
 		return local
 	}
-	return append(append([]byte(nil), a.tls.root...), local...)
+	return func() []byte {
+		return append(append([]byte(nil), a.tls.own.RootPEM()...), a.core.Certificates.LocalPEM()...)
+	}
 }
 
 // run starts the services in the order in which they need each other; they stop in the opposite one.
@@ -206,12 +214,13 @@ func (a *app) run(ctx context.Context, handler http.Handler) error {
 	group.Add("census", func(ctx context.Context) error { return a.watch.metrics.Count(ctx, a.store) })
 	sweeper := &advance.Sweeper{Store: a.watch.core.Store(a.store), Providers: a.core.Providers, Records: a.sweptRecords(), Kick: a.kick, Now: time.Now, Logger: a.Logger}
 	group.Add("sweep", func(ctx context.Context) error { return a.sweep(ctx, sweeper) })
-	group.Add("signals", a.hup)
+	group.Add("hangups", a.reloading)
+	group.Add("upkeep", a.upkeep)
 	if a.listeners.plain != nil {
 		group.Add("plain http", a.servePlain)
 	}
 	group.Add("http", func(ctx context.Context) error { return a.serveHTTP(ctx, handler) })
-	a.Logger.Info("greenroom serves", "config", a.Config)
+	a.Logger.Info("greenroom serves", logkey.Config, a.Config)
 	return group.Run(ctx)
 }
 
@@ -225,15 +234,15 @@ func (a *app) sweep(ctx context.Context, s *advance.Sweeper) error {
 		if err := s.Sweep(ctx); err == nil {
 			a.watch.metrics.Swept()
 		} else if ctx.Err() == nil {
-			a.Logger.Error("sweep failed", "err", err)
+			a.Logger.Error("sweep failed", logkey.Err, err)
 		}
 		if err := a.core.Certificates.RevokeGone(ctx, a.core.Zone); err != nil && ctx.Err() == nil {
-			a.Logger.Error("revocation of certificates failed", "err", err)
+			a.Logger.Error("revocation of certificates failed", logkey.Err, err)
 		}
 		if found, _, err := a.core.Service.Stuck(ctx); err == nil {
 			a.watch.metrics.Stuck(found)
 		} else if ctx.Err() == nil {
-			a.Logger.Error("check for stuck meetings failed", "err", err)
+			a.Logger.Error("check for stuck meetings failed", logkey.Err, err)
 		}
 		select {
 		case <-ctx.Done():
@@ -284,7 +293,7 @@ func (a *app) close() {
 	}
 	if a.store != nil {
 		if err := a.store.Close(); err != nil {
-			a.Logger.Error("close store", "err", err)
+			a.Logger.Error("close store", logkey.Err, err)
 		}
 	}
 	if a.listeners != nil {

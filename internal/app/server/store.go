@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"greenroom"
+	"greenroom/internal/logkey"
 	"greenroom/internal/scheduler/sqlscheduler"
 	"greenroom/internal/store/sqlstore"
 )
@@ -24,7 +25,7 @@ func (a *app) watchStore(ctx context.Context) error {
 	for {
 		err := a.store.Intact()
 		if err != nil && !lost {
-			a.Logger.Error("database is lost", "err", err)
+			a.Logger.Error("database is lost", logkey.Err, err)
 		} else if err == nil && lost {
 			a.Logger.Info("database is back")
 		}

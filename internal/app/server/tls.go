@@ -11,17 +11,15 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
-	"os/signal"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
 	"greenroom/internal/app/components"
 	"greenroom/internal/certs/acmecerts"
 	"greenroom/internal/certs/filecerts"
 	"greenroom/internal/certs/localca"
+	"greenroom/internal/config"
 	"greenroom/internal/httpx"
 )
 
@@ -29,9 +27,9 @@ import (
 type pageTLS struct {
 	get    func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 	hsts   bool                            // browsers trust the certificate without more, and will
-	root   []byte                          // PEM for people to trust; nil: nothing is to be trusted
-	roots  *x509.CertPool                  // who signed the certificate; nil: the system's authorities
-	reload func()                          // looks at the files; nil: there are none
+	own    *localca.Pages                  // whose authority people have to trust; nil: nothing is to be trusted
+	roots  *x509.CertPool                  // who signed the certificate, unless it is own; nil: the system's authorities
+	files  *filecerts.Edge                 // nil: there are none
 	answer func(http.Handler) http.Handler // of HTTP-01; nil: there is none
 	close  func()
 }
@@ -40,21 +38,19 @@ type pageTLS struct {
 func (a *app) openTLS() (*pageTLS, error) {
 	cfg, dir := a.Config.TLS, filepath.Join(a.Config.DataDir, "pages")
 	switch cfg.Issuer {
-	case "local":
+	case config.IssuerLocal:
 		local, err := localca.OpenPages(dir, a.Config.TLSNames())
 		if err != nil {
 			return nil, err
 		}
-		roots := x509.NewCertPool()
-		roots.AppendCertsFromPEM(local.RootPEM())
-		return &pageTLS{get: local.GetCertificate, root: local.RootPEM(), roots: roots}, nil
-	case "files":
+		return &pageTLS{get: local.GetCertificate, own: local}, nil
+	case config.IssuerFiles:
 		files, err := filecerts.Open(filecerts.Options{ChainFile: cfg.ChainFile, KeyFile: cfg.KeyFile, Section: "tls", Hostname: a.Config.TLSNames()[0], Logger: a.Logger})
 		if err != nil {
 			return nil, err
 		}
-		return &pageTLS{get: files.GetCertificate, hsts: true, reload: files.Reload}, nil
-	case "acme":
+		return &pageTLS{get: files.GetCertificate, hsts: true, files: files}, nil
+	case config.IssuerACME:
 		roots, err := components.Roots(cfg.RootsFile)
 		if err != nil {
 			return nil, err
@@ -81,25 +77,18 @@ func (a *app) openTLS() (*pageTLS, error) {
 	return nil, nil //nolint:nilnil // plain HTTP
 }
 
-func (p *pageTLS) config() *tls.Config {
-	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: p.get, NextProtos: []string{"h2", "http/1.1", acmecerts.ALPN}}
+// trusted are the authorities to trust for the certificate; nil: the system's.
+func (p *pageTLS) trusted() *x509.CertPool {
+	if p.own == nil {
+		return p.roots
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(p.own.RootPEM())
+	return roots
 }
 
-// hup reads the certificate files again on SIGHUP, until ctx ends.
-func (a *app) hup(ctx context.Context) error {
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGHUP)
-	defer signal.Stop(signals)
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-signals:
-			if a.tls != nil && a.tls.reload != nil {
-				a.tls.reload()
-			}
-		}
-	}
+func (p *pageTLS) config() *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: p.get, NextProtos: []string{"h2", "http/1.1", acmecerts.ALPN}}
 }
 
 // secured answers over TLS. In plain HTTP it answers this machine and trusted proxies as before, because the agents of local desktops
@@ -138,10 +127,10 @@ func lead(w http.ResponseWriter, r *http.Request, public string) {
 func (a *app) servePlain(ctx context.Context) error {
 	public := a.Config.Public(a.listeners.http.Addr())
 	mux := http.NewServeMux()
-	if a.tls.root != nil {
+	if a.tls.own != nil {
 		mux.HandleFunc("GET /ca.pem", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/x-pem-file")
-			_, _ = w.Write(a.tls.root) // the client has gone if this fails
+			_, _ = w.Write(a.tls.own.RootPEM()) // the client has gone if this fails
 		})
 		mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { trustPage(w, public) })
 	}
@@ -174,6 +163,9 @@ func newMixed(l net.Listener, config *tls.Config) *mixed {
 	return &mixed{Listener: l, config: config, conns: make(chan net.Conn), ended: make(chan struct{})}
 }
 
+// acceptAgain is the pause after a connection could not be accepted.
+const acceptAgain = 10 * time.Millisecond
+
 // Accept returns the next connection that has said something.
 func (m *mixed) Accept() (net.Conn, error) {
 	m.start.Do(func() { go m.listen() })
@@ -189,8 +181,11 @@ func (m *mixed) listen() {
 	defer close(m.ended)
 	for {
 		conn, err := m.Listener.Accept()
-		if t, ok := err.(interface{ Temporary() bool }); ok && t.Temporary() { //nolint:errorlint // as net/http does
-			time.Sleep(10 * time.Millisecond)
+		if t, ok := errors.AsType[interface {
+			error
+			Temporary() bool
+		}](err); ok && t.Temporary() { // no file is left: some will be when others end
+			<-time.After(acceptAgain)
 			continue
 		}
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"greenroom"
 	"greenroom/internal/dns"
+	"greenroom/internal/logkey"
 )
 
 // How long is believed what was found out about the wildcard record, and how long one look may take.
@@ -49,9 +50,9 @@ func (w *wildcard) keep(ctx context.Context) error {
 	defer w.mu.Unlock()
 	switch {
 	case err == nil && (w.err != nil || w.at.IsZero()):
-		w.logger.Info("wildcard record leads to the gateway", "name", w.record.Name, "address", w.record.Address.String())
+		w.logger.Info("wildcard record leads to the gateway", logkey.Name, w.record.Name, logkey.Address, w.record.Address.String())
 	case err != nil && (w.err == nil || w.err.Error() != err.Error()):
-		w.logger.Error("wildcard record could not be written; desktops wait for it", "name", w.record.Name, "err", err)
+		w.logger.Error("wildcard record could not be written; desktops wait for it", logkey.Name, w.record.Name, logkey.Err, err)
 	}
 	w.at, w.err = time.Now(), err
 	return err

@@ -24,6 +24,7 @@ import (
 
 	"greenroom"
 	"greenroom/internal/certs"
+	"greenroom/internal/logkey"
 )
 
 // LetsEncrypt is the directory that is used when none is given.
@@ -45,6 +46,7 @@ type Options struct {
 	Limits    *Limits               // nil: what is known of the directory's authority
 	Patience  time.Duration         // of Issue before it says certs.ErrPending; 7 s, since agents wait 10 s
 	CheckEdge time.Duration         // how often the edge's certificate is looked at, if it lives for hours; 10 min
+	RenewLeft float64               // the edge's certificate is renewed when this share of its life is left; 1/3
 	Logger    *slog.Logger
 }
 
@@ -97,7 +99,7 @@ func Open(o Options) *Authority {
 		GetConfigForCert:   func(certmagic.Certificate) (*certmagic.Config, error) { return a.config, nil },
 		RenewCheckInterval: o.CheckEdge, Logger: logger,
 	})
-	a.config = certmagic.New(a.cache, certmagic.Config{Storage: o.storage(), OnEvent: a.edgeEvent, Logger: logger})
+	a.config = certmagic.New(a.cache, certmagic.Config{Storage: o.storage(), RenewalWindowRatio: o.RenewLeft, OnEvent: a.edgeEvent, Logger: logger})
 	template := certmagic.ACMEIssuer{
 		CA: o.Directory, Email: o.Email, Agreed: true, TrustedRoots: o.Roots, CertObtainTimeout: orderTimeout, Logger: logger,
 		DisableHTTPChallenge: true, DisableTLSALPNChallenge: true,
@@ -234,7 +236,7 @@ func (a *Authority) order(ctx context.Context, csr *x509.CertificateRequest, hos
 	issued, err := a.acme.Issue(ctx, csr)
 	if err != nil {
 		err = a.failed(hostname, err)
-		a.o.Logger.Error("certificate order failed", "hostname", hostname, "err", err)
+		a.o.Logger.Error("certificate order failed", logkey.Name, hostname, logkey.Err, err)
 		return nil, err
 	}
 	return issued.Certificate, nil
@@ -244,11 +246,11 @@ func (a *Authority) order(ctx context.Context, csr *x509.CertificateRequest, hos
 func (a *Authority) failed(name string, cause error) error {
 	fault := explain(cause, a.o.Directory, name)
 	if err := a.budget.failed(name, fault.validation, time.Now()); err != nil {
-		a.o.Logger.Error("count of certificates failed", "err", err)
+		a.o.Logger.Error("count of certificates failed", logkey.Err, err)
 	}
 	if !fault.hold.IsZero() {
 		if err := a.budget.hold(fault.hold); err != nil {
-			a.o.Logger.Error("count of certificates failed", "err", err)
+			a.o.Logger.Error("count of certificates failed", logkey.Err, err)
 		}
 	}
 	return fault.err
@@ -286,7 +288,7 @@ func (a *Authority) upkeep(name string) {
 			continue // the cache looks itself
 		}
 		if err := a.cache.RenewManagedCertificates(a.ctx); err != nil && a.ctx.Err() == nil {
-			a.o.Logger.Error("the edge's certificate could not be renewed", "err", err)
+			a.o.Logger.Error("the edge's certificate could not be renewed", logkey.Err, err)
 		}
 	}
 }
@@ -307,7 +309,7 @@ func (a *Authority) edgeEvent(_ context.Context, event string, data map[string]a
 		return a.budget.reserve(name, time.Now())
 	case "cert_failed":
 		cause, _ := data["error"].(error)
-		a.o.Logger.Error("the edge has no certificate", "name", name, "err", a.failed(name, cause))
+		a.o.Logger.Error("the edge has no certificate", logkey.Name, name, logkey.Err, a.failed(name, cause))
 	}
 	return nil
 }

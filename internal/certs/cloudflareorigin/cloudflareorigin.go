@@ -19,12 +19,13 @@ import (
 	"greenroom"
 	"greenroom/internal/certs"
 	"greenroom/internal/cloudflare"
+	"greenroom/internal/logkey"
 )
 
 // Options of an Authority.
 type Options struct {
 	Zone     string                                // certificates are for names below it
-	Proxied  bool                                  // Cloudflare stands before the desktops' records
+	Proxied  bool                                  // Cloudflare is a proxy in front of the desktops' records
 	Apex     string                                // the zone at Cloudflare; the registered domain of Zone
 	ZoneID   string                                // its id; empty: CheckToken looks for it by name
 	Advanced bool                                  // the edge has a certificate for *.Zone although that lies deeper than one level
@@ -107,7 +108,7 @@ func (a *Authority) Issue(ctx context.Context, request []byte, hostname string, 
 		return nil, err
 	}
 	if err := a.remember(hostname, signed.ID); err != nil {
-		a.o.Logger.Warn("certificate will not be revoked, but expire", "hostname", hostname, "err", err)
+		a.o.Logger.Warn("certificate will not be revoked, but expire", logkey.Name, hostname, logkey.Err, err)
 	}
 	return []byte(strings.TrimSpace(signed.Certificate) + "\n"), nil
 }

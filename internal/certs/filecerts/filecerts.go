@@ -18,6 +18,7 @@ import (
 
 	"greenroom"
 	"greenroom/internal/certs"
+	"greenroom/internal/logkey"
 )
 
 // Options of an Edge.
@@ -67,23 +68,23 @@ func (e *Edge) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if e.mu.TryLock() { // one looks, the others go on with what there is
 		if time.Since(e.looked) >= lookEvery {
 			e.looked = time.Now()
-			e.refresh()
+			_ = e.refresh() // it is in the log
 		}
 		e.mu.Unlock()
 	}
 	return e.current.Load(), nil
 }
 
-// Reload looks for new files now.
-func (e *Edge) Reload() {
+// Reload looks for new files now. Its error says why they cannot be used; the certificate before stays then.
+func (e *Edge) Reload() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.looked = time.Now()
-	e.refresh()
+	return e.refresh()
 }
 
-// refresh tells every fault once, and every change.
-func (e *Edge) refresh() {
+// refresh logs every fault once, and every change.
+func (e *Edge) refresh() error {
 	before, fault := e.current.Load(), ""
 	err := e.read()
 	if err != nil {
@@ -91,11 +92,12 @@ func (e *Edge) refresh() {
 	}
 	switch now := e.current.Load(); {
 	case err != nil && fault != e.fault:
-		e.o.Logger.Error("certificate files are not used; the certificate before stays", "err", err)
+		e.o.Logger.Error("certificate files are not used; the certificate before stays", logkey.Err, err)
 	case now != before:
-		e.o.Logger.Info("certificate read again", "chain_file", e.o.ChainFile, "until", now.Leaf.NotAfter)
+		e.o.Logger.Info("certificate read again", logkey.File, e.o.ChainFile, logkey.Until, now.Leaf.NotAfter)
 	}
 	e.fault = fault
+	return err
 }
 
 // read makes the files' certificate the current one, if it can be used.
@@ -130,6 +132,9 @@ func (e *Edge) judge(chain, key []byte) (*tls.Certificate, error) {
 			return nil, userError(err, "The certificate in %s is good for %v, and public_url needs one for %s.", e.o.ChainFile, cert.Leaf.DNSNames, e.o.Hostname)
 		}
 		return nil, userError(err, "The certificate in %s is good for %v, and desktops are named like %s: get one for the wildcard.", e.o.ChainFile, cert.Leaf.DNSNames, e.o.Hostname)
+	}
+	if time.Now().Before(cert.Leaf.NotBefore) {
+		return nil, userError(nil, "The certificate in %s is valid only from %s: see that the clock is right.", e.o.ChainFile, cert.Leaf.NotBefore.UTC().Format(time.RFC3339))
 	}
 	if !cert.Leaf.NotAfter.After(time.Now()) {
 		return nil, userError(nil, "The certificate in %s expired on %s: renew it and put the new chain and key into the same files.", e.o.ChainFile, cert.Leaf.NotAfter.Format(time.DateOnly))

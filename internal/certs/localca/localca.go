@@ -3,6 +3,7 @@
 package localca
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/rand"
@@ -14,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"greenroom"
@@ -35,17 +37,20 @@ const (
 
 // Authority signs for one zone.
 type Authority struct {
-	zone    string
+	zone string
+	file string // of the certificate; empty: it is kept elsewhere, and not renewed
+	key  *ecdsa.PrivateKey
+
+	mu      sync.Mutex // of what a renewal changes
 	root    *x509.Certificate
 	rootPEM []byte
-	key     *ecdsa.PrivateKey
 }
 
 var _ certs.Issuer = (*Authority)(nil)
 
 // Open returns the authority that dir holds, or makes one there for zone. Of several callers at once, in
-// one process or many, all get the same. A key that others may read, a pair that does not match, an
-// authority of another zone or one that has expired is a greenroom.UserError that says what to do.
+// one process or many, all get the same key. An authority that ends within RenewLeft is renewed; see Keep. A key that others may
+// read, a pair that does not match or an authority of another zone is a greenroom.UserError that says what to do.
 func Open(dir, zone string) (*Authority, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the authority's directory: %w", err)
@@ -58,16 +63,59 @@ func Open(dir, zone string) (*Authority, error) {
 	if err != nil {
 		return nil, err
 	}
+	a := &Authority{zone: zone, file: filepath.Join(dir, rootFile), key: key}
 	root, err := check(rootPEM, key, zone)
+	if err == nil {
+		a.root, a.rootPEM = root, rootPEM
+		if _, failed := a.Keep(); failed != nil { // what cannot be renewed is good until it ends
+			err = valid(root)
+		}
+	}
 	if err != nil {
-		file := filepath.Join(dir, rootFile)
+		file := a.file
 		return nil, userError(err, "The local authority in %s cannot be used: %v. Remove %[1]s and %[3]s; a new authority is made at the next start, and has to be trusted again.", file, err, filepath.Join(dir, keyFile))
 	}
-	return &Authority{zone: zone, root: root, rootPEM: rootPEM, key: key}, nil
+	return a, nil
+}
+
+// Keep takes up the certificate that is on disk, if another process or person has renewed it, and renews it if it ends within
+// RenewLeft or is not valid yet. It reports whether the certificate has changed. One that cannot be used, or not be written, leaves
+// the one before.
+func (a *Authority) Keep() (changed bool, err error) {
+	if a.file == "" {
+		return false, nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	text, err := read(a.file)
+	if err != nil {
+		return false, fmt.Errorf("read the authority's certificate: %w", err)
+	}
+	root, err := check(text, a.key, a.zone)
+	if err != nil {
+		return false, fmt.Errorf("read the authority's certificate %s: %w", a.file, err)
+	}
+	fresh, failed := renewed(a.file, text, root, a.key)
+	if root, err = check(fresh, a.key, a.zone); err != nil {
+		return false, err
+	}
+	changed = !bytes.Equal(fresh, a.rootPEM)
+	a.root, a.rootPEM = root, fresh
+	if failed != nil {
+		return changed, fmt.Errorf("renew the authority: %w", failed)
+	}
+	return changed, nil
+}
+
+// Root is the authority's certificate as it is now.
+func (a *Authority) Root() *x509.Certificate {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.root
 }
 
 // Kept returns the authority that is kept elsewhere as one text, its key and its certificate in PEM. Keep returns what was
-// kept first: the text it is given, or another caller's.
+// kept first: the text it is given, or another caller's. An authority that ends within RenewLeft is renewed for this process.
 func Kept(keep func(text string) (string, error), zone string) (*Authority, error) {
 	fresh, err := newPair(zone)
 	if err != nil {
@@ -83,6 +131,11 @@ func Kept(keep func(text string) (string, error), zone string) (*Authority, erro
 		return nil, userError(err, "What is kept as the local authority is not one: %v.", err)
 	}
 	root, err := check(rootPEM, key, zone)
+	if err == nil && due(root, time.Now()) { // for this process alone: what it signs is good under the one that is kept, too
+		if rootPEM, err = resigned(root, key, time.Now()); err == nil {
+			root, err = check(rootPEM, key, zone)
+		}
+	}
 	if err != nil {
 		return nil, userError(err, "The local authority that is kept cannot be used: %v. Remove it where it is kept; a new one then has to be trusted.", err)
 	}
@@ -103,12 +156,16 @@ func newPair(zone string) ([]byte, error) {
 }
 
 // RootPEM is the certificate that browsers are asked to trust.
-func (a *Authority) RootPEM() []byte { return a.rootPEM }
+func (a *Authority) RootPEM() []byte {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.rootPEM
+}
 
-// Roots trust the authority and nobody else.
+// Roots trust the authority as it is now, and nobody else.
 func (a *Authority) Roots() *x509.CertPool {
 	pool := x509.NewCertPool()
-	pool.AddCert(a.root)
+	pool.AddCert(a.Root())
 	return pool
 }
 
@@ -140,12 +197,12 @@ func (a *Authority) IssueWildcard(ctx context.Context, request []byte, until tim
 
 // sign makes a certificate of the key for the name alone.
 func (a *Authority) sign(public any, hostname string, until time.Time) ([]byte, error) {
-	now := time.Now()
+	now, root := time.Now(), a.Root()
 	leaf := &x509.Certificate{
 		SerialNumber:          serial(),
 		DNSNames:              []string{hostname}, // no subject: a name in two places can differ
 		NotBefore:             now.Add(-skew),
-		NotAfter:              earliest(until.Add(margin), now.Add(leafLife), a.root.NotAfter),
+		NotAfter:              earliest(until.Add(margin), now.Add(leafLife), root.NotAfter),
 		KeyUsage:              x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		BasicConstraintsValid: true,
@@ -153,14 +210,14 @@ func (a *Authority) sign(public any, hostname string, until time.Time) ([]byte, 
 	if !leaf.NotAfter.After(now) {
 		return nil, fmt.Errorf("sign for %s: its time is over: %w", hostname, greenroom.ErrEnded)
 	}
-	der, err := x509.CreateCertificate(rand.Reader, leaf, a.root, public, a.key)
+	der, err := x509.CreateCertificate(rand.Reader, leaf, root, public, a.key)
 	if err != nil {
 		return nil, fmt.Errorf("sign for %s: %w", hostname, err)
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), nil
 }
 
-// check says whether the two are a pair that can sign for zone now.
+// check says whether the two are a pair that signs for zone.
 func check(rootPEM []byte, key *ecdsa.PrivateKey, zone string) (*x509.Certificate, error) {
 	block, _ := pem.Decode(rootPEM)
 	if block == nil || block.Type != "CERTIFICATE" {
@@ -174,8 +231,6 @@ func check(rootPEM []byte, key *ecdsa.PrivateKey, zone string) (*x509.Certificat
 		return nil, errors.New("key and certificate do not belong together")
 	case len(root.PermittedDNSDomains) != 1 || root.PermittedDNSDomains[0] != zone:
 		return nil, fmt.Errorf("the authority is for %s, not for %s", strings.Join(root.PermittedDNSDomains, ", "), zone)
-	case !root.NotAfter.After(time.Now()):
-		return nil, fmt.Errorf("the authority expired on %s", root.NotAfter.Format(time.DateOnly))
 	}
 	return root, nil
 }

@@ -22,7 +22,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"greenroom"
@@ -320,15 +319,6 @@ func TestOpen(t *testing.T) {
 		if _, err := a.Issue(t.Context(), request(t, ecKey(t, elliptic.P256())), "a.desk.localhost", time.Now().Add(time.Hour)); err != nil {
 			t.Error(err)
 		}
-	})
-	t.Run("Expired", func(t *testing.T) {
-		t.Parallel()
-		synctest.Test(t, func(t *testing.T) {
-			dir := t.TempDir()
-			open(t, dir)
-			time.Sleep(10 * 366 * 24 * time.Hour)
-			wantSentence(t, dir, zone, "expired")
-		})
 	})
 	for name, c := range map[string]struct {
 		spoil func(t *testing.T, dir string)

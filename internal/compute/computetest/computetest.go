@@ -52,7 +52,7 @@ func Request(meeting, role string, attempt int) compute.Request {
 	data, _ := json.Marshal(agentapi.UserData{ControlURL: "http://127.0.0.1:9", Secret: rand.Text(), KillAt: killAt,
 		Protocol: "novnc", Screen: "1024x768", Title: "Suite", Role: role}) // it is made of strings and a time
 	return compute.Request{
-		Handle:    greenroom.Handle{Meeting: meeting, Role: role, Attempt: attempt},
+		Handle:    greenroom.Handle{Meeting: meeting, Seat: role, Attempt: attempt},
 		Blueprint: greenroom.DefaultBlueprint(), KillAt: killAt, UserData: data,
 	}
 }
@@ -75,7 +75,7 @@ func launch(t *testing.T, p compute.Provider, requests ...compute.Request) []com
 	return got
 }
 
-// live counts the instances of the meeting that are not on their way out.
+// live counts the instances of the meeting that are not being removed.
 func live(t *testing.T, p compute.Provider, meeting string) map[string]compute.Instance {
 	t.Helper()
 	list, err := p.List(t.Context(), meeting)

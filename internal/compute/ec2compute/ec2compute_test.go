@@ -71,7 +71,7 @@ func seats(meeting, place string, startsAt time.Time, roles ...string) []compute
 	data, _ := json.Marshal(agentapi.UserData{ControlURL: "https://meet.example.com", Secret: "once", KillAt: killAt})
 	var out []compute.Request
 	for _, r := range roles {
-		out = append(out, compute.Request{Handle: greenroom.Handle{Meeting: meeting, Role: r, Attempt: 1}, Blueprint: blueprint(),
+		out = append(out, compute.Request{Handle: greenroom.Handle{Meeting: meeting, Seat: r, Attempt: 1}, Blueprint: blueprint(),
 			Launch: greenroom.Launch{Seats: names, Place: place}, StartsAt: startsAt, KillAt: killAt, UserData: data})
 	}
 	return out
@@ -183,7 +183,7 @@ func TestRetriesAfterALostAnswer(t *testing.T) {
 					}
 					for i, m := range mustLaunch(t, p, retry...) {
 						if want := s.Machines()[again[i]].ID; m.ID != want || m.Handle != retry[i].Handle {
-							t.Errorf("%s got %s, want %s", retry[i].Handle.Role, m.ID, want)
+							t.Errorf("%s got %s, want %s", retry[i].Handle.Seat, m.ID, want)
 						}
 					}
 					if len(s.Machines()) != 2 {

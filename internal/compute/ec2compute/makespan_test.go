@@ -40,7 +40,7 @@ func (h *house) schedule(t *testing.T, startsAt time.Time) greenroom.Meeting {
 	b := blueprint()
 	m := greenroom.Meeting{ID: greenroom.NewMeetingID(), Rev: 1, Version: 1, Title: "m", StartsAt: startsAt, EndsAt: startsAt.Add(3 * time.Hour), TimeZone: "UTC", Blueprint: b, CreatedAt: time.Now().UTC()}
 	for _, role := range b.Seats {
-		m.Seats = append(m.Seats, greenroom.Seat{Role: role, Name: role, Key: greenroom.NewSecret(), Desktop: greenroom.Desktop{Phase: greenroom.Planned, Attempt: 1}})
+		m.Seats = append(m.Seats, greenroom.Seat{ID: role, Role: role, Name: role, Key: greenroom.NewSecret(), Desktop: greenroom.Desktop{Phase: greenroom.Planned, Attempt: 1}})
 	}
 	if _, _, err := h.store.Create(t.Context(), m, nil, store.Idempotency{}); err != nil {
 		t.Fatal(err)

@@ -48,7 +48,7 @@ func (p *Provider) Rehearse(ctx context.Context, b greenroom.Blueprint) []Rehear
 }
 
 func (p *Provider) rehearseLaunch(ctx context.Context, b greenroom.Blueprint, place string) error {
-	h := greenroom.Handle{Meeting: greenroom.NewMeetingID(), Role: "rehearsal", Attempt: 1}
+	h := greenroom.Handle{Meeting: greenroom.NewMeetingID(), Seat: "rehearsal", Attempt: 1}
 	c := &call{Request: compute.Request{Handle: h, Blueprint: b, KillAt: time.Now(), UserData: []byte("{}")}, handles: []greenroom.Handle{h}, place: place}
 	c.token = token(c.handles, place)
 	in, err := p.input(ctx, c)

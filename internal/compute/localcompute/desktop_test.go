@@ -57,7 +57,7 @@ func TestDesktop(t *testing.T) {
 		t.Parallel()
 		h := newHouse(t)
 		teacher := handle("teacher")
-		student := greenroom.Handle{Meeting: teacher.Meeting, Role: "student", Attempt: 1}
+		student := greenroom.Handle{Meeting: teacher.Meeting, Seat: "student", Attempt: 1}
 		a, b := h.ready(t, teacher), h.ready(t, student)
 		if a.Address == b.Address || a.ID == b.ID {
 			t.Fatalf("two desktops share: %+v %+v", a, b)
@@ -65,7 +65,7 @@ func TestDesktop(t *testing.T) {
 		for of, i := range map[greenroom.Handle]compute.Instance{teacher: a, student: b} {
 			frame, err := agenttest.Look(t.Context(), screen(t, h.enter(t, of, i)))
 			if err != nil || frame.Width != 1024 || frame.Height != 768 || frame.Colours < 3 {
-				t.Errorf("%s sees %+v, %v", of.Role, frame, err)
+				t.Errorf("%s sees %+v, %v", of.Seat, frame, err)
 			}
 		}
 		status, _, _, err := h.browser(t, student, b, "192.0.2.1").Get("/?authToken=" + h.control.NewToken(teacher))

@@ -87,7 +87,7 @@ func (h *host) Launch(ctx context.Context, requests []compute.Request) []compute
 }
 
 func (h *host) launch(ctx context.Context, r compute.Request) (compute.Instance, error) {
-	if err := errors.Join(installed(), ended(ctx)); err != nil {
+	if err := errors.Join(installed(), writable(), ended(ctx)); err != nil {
 		return compute.Instance{}, err
 	}
 	i, ours, err := h.claim(ctx, r)
@@ -99,7 +99,7 @@ func (h *host) launch(ctx context.Context, r compute.Request) (compute.Instance,
 	}
 	if ours {
 		defer h.wg.Done()
-		err = h.birth(ctx, i, r)
+		err = limited(h.birth(ctx, i, r))
 		close(i.launched)
 		if err != nil {
 			h.forget(i)

@@ -19,6 +19,7 @@ import (
 
 	"greenroom"
 	"greenroom/internal/compute"
+	"greenroom/internal/logkey"
 )
 
 // Options say where and how desktops are run.
@@ -132,7 +133,7 @@ func (p *Provider) stand() {
 		tick.Reset(gapTime)
 		if err.Error() != last {
 			last = err.Error()
-			p.opts.Logger.Error("local desktops could not be taken over", "err", err)
+			p.opts.Logger.Error("local desktops could not be taken over", logkey.Err, err)
 		}
 	}
 }
@@ -154,7 +155,7 @@ func (p *Provider) becomeHost(ctx context.Context) (bool, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.hosting = hosting
-	p.opts.Logger.Info("this process hosts the local desktops", "dir", p.opts.Dir)
+	p.opts.Logger.Info("this process hosts the local desktops", logkey.Dir, p.opts.Dir)
 	return true, nil
 }
 

@@ -137,7 +137,7 @@ func bearing(t testing.TB, id string) []procs.Process {
 
 // handle is a fresh seat.
 func handle(role string) greenroom.Handle {
-	return greenroom.Handle{Meeting: greenroom.NewMeetingID(), Role: role, Attempt: 1}
+	return greenroom.Handle{Meeting: greenroom.NewMeetingID(), Seat: role, Attempt: 1}
 }
 
 // launch starts a desktop that enrols with the house's control plane.

@@ -17,6 +17,7 @@ import (
 
 	"greenroom"
 	"greenroom/internal/compute"
+	"greenroom/internal/logkey"
 	"greenroom/internal/procs"
 )
 
@@ -39,6 +40,7 @@ func (h *host) start(ctx context.Context, i *instance, ln *net.TCPListener) erro
 	defer log.Close()
 	// No context: the desktop outlives whoever starts it.
 	cmd := exec.CommandContext(context.Background(), h.opts.Executable, "agent", "--dir", i.dir)
+	cmd.Args[0] = "greenroom" // the path of the program may be /proc/self/exe
 	cmd.Dir, cmd.Stdout, cmd.Stderr = i.dir, log, log
 	cmd.Env = append(h.environ(), mark(i.id))
 	cmd.ExtraFiles = []*os.File{file}
@@ -118,7 +120,7 @@ func (h *host) adopt(entry os.DirEntry, table []procs.Process) error {
 		return nil // a directory of ours has a record from its first moment to its last
 	}
 	if err != nil {
-		h.opts.Logger.Warn("removing desktop without a readable record", "instance", id, "err", err)
+		h.opts.Logger.Warn("removing desktop without a readable record", logkey.Instance, id, logkey.Err, err)
 		r.Removing = true
 	}
 	i := &instance{id: id, dir: dir, record: r, launched: make(chan struct{}), state: compute.Running}
@@ -137,7 +139,7 @@ func (h *host) adopt(entry os.DirEntry, table []procs.Process) error {
 		return nil
 	case i.agent.PID != 0:
 		if err := h.redirect(i); err != nil {
-			h.opts.Logger.Warn("control URL not sent to desktop", "instance", id, "err", err)
+			h.opts.Logger.Warn("control URL not sent to desktop", logkey.Instance, id, logkey.Err, err)
 		}
 	case r.PID == 0:
 		if err := h.restart(i); err != nil {
@@ -212,7 +214,7 @@ func (h *host) died(i *instance) {
 	if !byItself {
 		return
 	}
-	h.opts.Logger.Warn("desktop ended by itself", "instance", i.id, "meeting", meeting)
+	h.opts.Logger.Warn("desktop ended by itself", logkey.Instance, i.id, logkey.Meeting, meeting)
 	h.opts.OnChange(meeting)
 	h.clear(i)
 }
@@ -220,7 +222,7 @@ func (h *host) died(i *instance) {
 // clear ends what a dead agent left running. Its directory stays, with its log, until somebody terminates it.
 func (h *host) clear(i *instance) {
 	if err := h.kill(i, nil); err != nil && h.ctx.Err() == nil {
-		h.opts.Logger.Warn("processes of a dead desktop still running", "instance", i.id, "err", err)
+		h.opts.Logger.Warn("processes of a dead desktop still running", logkey.Instance, i.id, logkey.Err, err)
 	}
 }
 

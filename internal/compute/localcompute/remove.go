@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"greenroom/internal/backoff"
+	"greenroom/internal/logkey"
 	"greenroom/internal/procs"
 )
 
@@ -32,14 +33,14 @@ func (h *host) remove(i *instance) {
 		if h.ctx.Err() != nil {
 			return
 		}
-		h.opts.Logger.Warn("removal failed; trying again", "instance", i.id, "err", err)
+		h.opts.Logger.Warn("removal failed; trying again", logkey.Instance, i.id, logkey.Err, err)
 		if !pause.Wait(h.ctx) {
 			return
 		}
 	}
 	meeting := h.seen(i).Handle.Meeting
 	h.bury(i)
-	h.opts.Logger.Info("desktop removed", "instance", i.id, "meeting", meeting)
+	h.opts.Logger.Info("desktop removed", logkey.Instance, i.id, logkey.Meeting, meeting)
 	h.opts.OnChange(meeting)
 }
 

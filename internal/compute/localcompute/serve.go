@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"greenroom/internal/compute"
+	"greenroom/internal/logkey"
 )
 
 // hosting is the host as it serves other processes.
@@ -35,7 +36,7 @@ func serve(h *host, listener net.Listener) *hosting {
 	go func() {
 		defer close(s.ended)
 		if err := s.server.Serve(netutil.LimitListener(listener, maxClients)); !errors.Is(err, http.ErrServerClosed) {
-			h.opts.Logger.Error("local desktops no longer served to other processes", "err", err)
+			h.opts.Logger.Error("local desktops no longer served to other processes", logkey.Err, err)
 		}
 	}()
 	return s

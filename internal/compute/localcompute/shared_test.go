@@ -248,7 +248,7 @@ func TestStoppedHost(t *testing.T) {
 	defer cancel()
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		o := h.Launch(short, []compute.Request{computetest.Request(of.Meeting, of.Role, 1)})[0]
+		o := h.Launch(short, []compute.Request{computetest.Request(of.Meeting, of.Seat, 1)})[0]
 		if took := time.Since(began); o.Err == nil || errors.Is(o.Err, greenroom.ErrPermanent) || took > 8*time.Second {
 			t.Errorf("a launch of one second ended after %s with %v", took, o.Err)
 		}
@@ -268,7 +268,7 @@ func TestStoppedHost(t *testing.T) {
 	if err != nil || len(list) != 0 {
 		t.Errorf("the launch that had ended took hold: %v, %v", list, err)
 	}
-	launchOne(t, h, []compute.Request{computetest.Request(of.Meeting, of.Role, 1)})
+	launchOne(t, h, []compute.Request{computetest.Request(of.Meeting, of.Seat, 1)})
 	if list, err := h.List(t.Context(), ""); err != nil || len(list) != 1 {
 		t.Errorf("listed: %v, %v", list, err)
 	}
@@ -294,7 +294,7 @@ func TestNothingStartsTooLate(t *testing.T) {
 		t.Parallel()
 		h, of := newHouse(t), handle("teacher")
 		ctx := late{t.Context(), filepath.Join(h.dir, greenroom.InstanceIDFromToken(of.Token()))}
-		o := h.Launch(ctx, []compute.Request{computetest.Request(of.Meeting, of.Role, 1)})[0]
+		o := h.Launch(ctx, []compute.Request{computetest.Request(of.Meeting, of.Seat, 1)})[0]
 		if !errors.Is(o.Err, context.DeadlineExceeded) || len(bearing(t, filepath.Base(ctx.intent))) != 0 {
 			t.Errorf("it was started: %v", o.Err)
 		}
@@ -318,7 +318,7 @@ func TestErrorsSurviveTheWire(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []error{greenroom.ErrCapacity, greenroom.ErrThrottled, greenroom.ErrPermanent, greenroom.ErrUnavailable} {
 		far := localcompute.Fail(fmt.Errorf("launch: %w", &greenroom.UserError{Message: "Install it.", Cause: kind})).Err()
-		if !errors.Is(far, kind) || greenroom.Sentence(far, "") != "Install it." || !strings.HasPrefix(far.Error(), "launch: Install it.") {
+		if !errors.Is(far, kind) || greenroom.Sentence(far, "") != "Install it." || far.Error() != "launch: Install it: "+kind.Error() {
 			t.Errorf("%v came over as %v", kind, far)
 		}
 	}

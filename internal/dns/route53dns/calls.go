@@ -208,7 +208,7 @@ func (z *Zone) judge(sets []types.ResourceRecordSet) name {
 
 // Polling of a change: at first soon, then seldom, since each look counts against the account's rate.
 const (
-	firstPoll = 2 * time.Second
+	firstPoll = 2 * time.Second // unless Options say something else
 	lastPoll  = 10 * time.Second
 )
 
@@ -224,7 +224,7 @@ func (z *Zone) Settle(ctx context.Context) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	for wait := firstPoll; ; wait = min(wait*3/2, lastPoll) {
+	for wait := z.o.FirstPoll; ; wait = min(wait*3/2, lastPoll) {
 		z.mu.Lock()
 		newest, insync := z.newest, z.insync
 		z.mu.Unlock()

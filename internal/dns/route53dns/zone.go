@@ -31,6 +31,9 @@ type Options struct {
 	AWS      aws.Config // credentials, and the region, which says whose endpoints to ask: those of China are others
 	Endpoint string     // of the API; empty: Amazon's own
 	TTL      time.Duration
+
+	Rate      float64       // requests a second, at most; 4
+	FirstPoll time.Duration // from a change until Route 53 is asked again how far it is; 2 s
 }
 
 // Route 53 allows 5 requests a second for everything that one account does, and no burst.
@@ -85,11 +88,11 @@ var (
 
 // New returns the zone.
 func New(o Options) *Zone {
-	o.TTL = cmp.Or(o.TTL, time.Minute)
+	o.TTL, o.Rate, o.FirstPoll = cmp.Or(o.TTL, time.Minute), cmp.Or(o.Rate, float64(requestsPerSecond)), cmp.Or(o.FirstPoll, firstPoll)
 	cfg := o.AWS.Copy()
 	cfg.Region = cmp.Or(cfg.Region, "us-east-1")
 	cfg.Retryer = func() aws.Retryer { return aws.NopRetryer{} } // how often to ask is decided here
-	z := &Zone{o: o, mark: dns.Mark(o.Owner), pacer: dns.NewPacer(requestsPerSecond, requestsAtOnce), names: map[string]name{}, polling: make(chan struct{}, 1), id: o.ZoneID}
+	z := &Zone{o: o, mark: dns.Mark(o.Owner), pacer: dns.NewPacer(o.Rate, requestsAtOnce), names: map[string]name{}, polling: make(chan struct{}, 1), id: o.ZoneID}
 	z.api = route53.NewFromConfig(cfg, func(options *route53.Options) {
 		if o.Endpoint != "" {
 			options.BaseEndpoint = aws.String(o.Endpoint)

@@ -21,7 +21,7 @@ import (
 	"greenroom/internal/httpx"
 )
 
-// maxAnswer bounds what is read of an answer: a full page of meetings with 64 seats each fits.
+// maxAnswer bounds what is read of an answer: a full page of meetings with 200 seats each fits.
 const maxAnswer = 64 << 20
 
 // callTimeout bounds a call that is not a stream.
@@ -101,11 +101,7 @@ func (c *Client) Meeting(ctx context.Context, id string) (wire.Meeting, error) {
 
 // Edit changes a meeting, of that version only if it is not 0.
 func (c *Client) Edit(ctx context.Context, id string, in wire.Edit, version int64) (wire.Meeting, error) {
-	var h http.Header
-	if version != 0 {
-		h = header("If-Match", strconv.Quote(strconv.FormatInt(version, 10)))
-	}
-	return call[wire.Meeting](ctx, c, http.MethodPatch, meeting(id, ""), in, h)
+	return call[wire.Meeting](ctx, c, http.MethodPatch, meeting(id, ""), in, match(version))
 }
 
 // Cancel calls a meeting off.
@@ -134,8 +130,32 @@ func (c *Client) Stuck(ctx context.Context) (wire.StuckMeetings, error) {
 }
 
 // ReissueKey gives a seat a new link.
-func (c *Client) ReissueKey(ctx context.Context, id, role string) (wire.Meeting, error) {
-	return call[wire.Meeting](ctx, c, http.MethodPost, meeting(id, "/seats/"+url.PathEscape(role)+"/key"), nil, nil)
+func (c *Client) ReissueKey(ctx context.Context, id, seat string) (wire.Meeting, error) {
+	return call[wire.Meeting](ctx, c, http.MethodPost, seatOf(id, seat, "/key"), nil, nil)
+}
+
+// AddSeats adds seats to a meeting, of that version only if it is not 0.
+func (c *Client) AddSeats(ctx context.Context, id string, in []wire.SeatInput, version int64) (wire.AddedSeats, error) {
+	return call[wire.AddedSeats](ctx, c, http.MethodPost, meeting(id, "/seats"), wire.NewSeats{Seats: in}, match(version))
+}
+
+// EditSeat changes a seat's participant, of that version only if it is not 0.
+func (c *Client) EditSeat(ctx context.Context, id, seat string, in wire.SeatEdit, version int64) (wire.Meeting, error) {
+	return call[wire.Meeting](ctx, c, http.MethodPatch, seatOf(id, seat, ""), in, match(version))
+}
+
+// RemoveSeat takes a seat off a meeting; whoever is connected is cut off with force only.
+func (c *Client) RemoveSeat(ctx context.Context, id, seat string, force bool) (wire.Meeting, error) {
+	rest := ""
+	if force {
+		rest = "?force=true"
+	}
+	return call[wire.Meeting](ctx, c, http.MethodDelete, seatOf(id, seat, rest), nil, nil)
+}
+
+// ReplaceDesktop gives a seat a new desktop.
+func (c *Client) ReplaceDesktop(ctx context.Context, id, seat string, in wire.Replace) (wire.Meeting, error) {
+	return call[wire.Meeting](ctx, c, http.MethodPost, seatOf(id, seat, "/replace"), in, nil)
 }
 
 // Plan tells what would happen next, and why.
@@ -149,8 +169,8 @@ func (c *Client) Events(ctx context.Context, id string, after int64) (wire.Event
 }
 
 // SessionData reports where a seat's data lies.
-func (c *Client) SessionData(ctx context.Context, id, role, where string) error {
-	_, err := call[struct{}](ctx, c, http.MethodPut, meeting(id, "/seats/"+url.PathEscape(role)+"/session-data"), wire.SessionData{URL: where}, nil)
+func (c *Client) SessionData(ctx context.Context, id, seat, where string) error {
+	_, err := call[struct{}](ctx, c, http.MethodPut, seatOf(id, seat, "/session-data"), wire.SessionData{URL: where}, nil)
 	return err
 }
 
@@ -177,6 +197,16 @@ func (c *Client) Server(ctx context.Context) (version string, now time.Time, err
 }
 
 func meeting(id, rest string) string { return "/api/v1/meetings/" + url.PathEscape(id) + rest }
+
+func seatOf(id, seat, rest string) string { return meeting(id, "/seats/"+url.PathEscape(seat)+rest) }
+
+// match is the precondition that the meeting is of that version; 0 is any.
+func match(version int64) http.Header {
+	if version == 0 {
+		return nil
+	}
+	return header("If-Match", strconv.Quote(strconv.FormatInt(version, 10)))
+}
 
 func header(name, value string) http.Header {
 	if value == "" {
@@ -255,7 +285,7 @@ func innermost(err error) error {
 	return err
 }
 
-// refused reads the problem document; what is none comes from something else than greenroom.
+// refused reads the problem document; what is not one comes from something else than greenroom.
 func (c *Client) refused(resp *http.Response) error {
 	var p httpx.Problem
 	err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&p)

@@ -14,14 +14,41 @@ type Schedule struct {
 	Duration  string      `json:"duration,omitempty" doc:"A Go duration; 1h if absent." example:"1h30m"`
 	TimeZone  string      `json:"time_zone,omitempty" doc:"IANA name, for showing times; a legacy name is kept under today's. UTC if absent." example:"America/Vancouver"`
 	Blueprint string      `json:"blueprint,omitempty" doc:"How the desktops are made; \"default\" if absent." example:"default"`
-	Seats     []SeatInput `json:"seats,omitempty" doc:"One unnamed seat per role of the blueprint if absent."`
+	Seats     []SeatInput `json:"seats,omitempty" doc:"As many unnamed seats of each role as the blueprint counts, if absent. Any number of one role, up to its maximum."`
 }
 
 // SeatInput is one wanted seat.
 type SeatInput struct {
-	Role  string `json:"role" doc:"One of the blueprint's roles; each role at most once." example:"teacher"`
+	ID    string `json:"id,omitempty" doc:"Of a seat that is there already, when a meeting is changed; greenroom chooses those of new ones." example:"student-2"`
+	Role  string `json:"role" doc:"One of the blueprint's roles." example:"teacher"`
 	Name  string `json:"name,omitempty" doc:"Of the participant, in one line." example:"Teacher One"`
 	Email string `json:"email,omitempty" doc:"Of the participant: an address whose domain has a dot." example:"teacher@example.com"`
+}
+
+// NewSeats asks for one seat more, or many.
+type NewSeats struct {
+	Seats []SeatInput `json:"seats,omitempty" doc:"Many; without role, name and email beside them."`
+	Role  string      `json:"role,omitempty" doc:"Of one seat: one of the blueprint's roles." example:"student"`
+	Name  string      `json:"name,omitempty" doc:"Of the participant, in one line." example:"Student One"`
+	Email string      `json:"email,omitempty" doc:"Of the participant."`
+}
+
+// AddedSeats is a meeting that has got more seats.
+type AddedSeats struct {
+	Meeting
+	Added []string `json:"added" nullable:"false" doc:"The ids of the new seats, in the order they were given."`
+}
+
+// SeatEdit changes a seat's participant. What is absent stays.
+type SeatEdit struct {
+	Name  *string `json:"name,omitempty" doc:"In one line; empty for none."`
+	Email *string `json:"email,omitempty" doc:"Empty for none."`
+}
+
+// Replace asks for a new desktop.
+type Replace struct {
+	Reason string `json:"reason" doc:"For the timeline, in one line." example:"the screen is frozen"`
+	Force  bool   `json:"force,omitempty" doc:"Also when the seat's participant is connected: they are cut off."`
 }
 
 // Edit changes a meeting. What is absent stays.
@@ -31,7 +58,7 @@ type Edit struct {
 	EndsAt   *string     `json:"ends_at,omitempty" doc:"RFC 3339; the way to extend a meeting."`
 	Duration *string     `json:"duration,omitempty" doc:"The new whole duration; not together with ends_at."`
 	TimeZone *string     `json:"time_zone,omitempty" doc:"IANA name."`
-	Seats    []SeatInput `json:"seats,omitempty" doc:"The whole new list: seats with a known role keep link and desktop, new roles get both, missing ones lose theirs."`
+	Seats    []SeatInput `json:"seats,omitempty" doc:"The whole new list: seats that are there keep link and desktop, new ones get both, missing ones lose theirs. Without an id, a seat is the one of its role if both lists have only one of that role, else one with the same name and address, else new."`
 	Force    bool        `json:"force,omitempty" doc:"Make the change also if it takes desktops from people who are in them, or were within empty_after; without it that is a 409 of the type occupied, which says from whom."`
 }
 
@@ -78,7 +105,8 @@ type Meeting struct {
 
 // Seat is one participant's place.
 type Seat struct {
-	Role        string             `json:"role"`
+	ID          string             `json:"id" doc:"Unique in the meeting; it never changes and is never given to another seat." example:"student-2"`
+	Role        string             `json:"role" example:"student"`
 	Name        string             `json:"name"`
 	Email       string             `json:"email"`
 	JoinURL     string             `json:"join_url" doc:"The participant's secret link."`
@@ -145,7 +173,8 @@ type Event struct {
 	Seq     int64             `json:"seq" doc:"Rises within the meeting, from 1."`
 	At      time.Time         `json:"at"`
 	Kind    string            `json:"kind" doc:"What happened, in a word." example:"phase"`
-	Role    string            `json:"role" doc:"The seat; empty for the whole meeting."`
+	Seat    string            `json:"seat" doc:"Id of the seat; empty for the whole meeting."`
+	Role    string            `json:"role" deprecated:"true" doc:"The same as seat, by its former name."`
 	Attempt int               `json:"attempt" doc:"Which of the seat's desktops; 0 for none."`
 	Message string            `json:"message" doc:"A sentence for people."`
 	Data    map[string]string `json:"data" doc:"Details: times, durations, addresses."`
@@ -163,10 +192,11 @@ type Entry struct {
 	URL string `json:"url" doc:"Good once, within two minutes, and then again for the same client address." example:"https://i-0123456789abcdef0.desk.localhost:8443/?authToken=…#console"`
 }
 
-// Standing is where a seat stands, as its participant may see it.
+// Standing is the state of a seat, as its participant may see it.
 type Standing struct {
 	Meeting  string          `json:"meeting"`
 	Title    string          `json:"title"`
+	Seat     string          `json:"seat" doc:"Its id."`
 	Role     string          `json:"role"`
 	Name     string          `json:"name"`
 	State    greenroom.State `json:"state" enum:"scheduled,preparing,ready,in_progress,waiting,ending,ended"`
@@ -210,6 +240,7 @@ type Plan struct {
 
 // PlanSeat is the phase and the next step of a seat's desktop.
 type PlanSeat struct {
+	Seat  string          `json:"seat" doc:"Its id."`
 	Role  string          `json:"role"`
 	Phase greenroom.Phase `json:"phase" enum:"planned,launching,booting,naming,proving,ready,in_use,terminating,gone,failed"`
 	Since *time.Time      `json:"since" doc:"When the phase was entered."`
@@ -229,7 +260,8 @@ type Stuck struct {
 	Meeting string     `json:"meeting"`
 	Title   string     `json:"title"`
 	Kind    string     `json:"kind" enum:"overdue,slow_stage,slow_removal,not_closed,given_up,no_answer,too_old,parked"`
-	Role    string     `json:"role" doc:"The seat; empty for the whole meeting."`
+	Seat    string     `json:"seat" doc:"Id of the seat; empty for the whole meeting."`
+	Role    string     `json:"role" deprecated:"true" doc:"The same as seat, by its former name."`
 	Note    bool       `json:"note" doc:"Informational, no fault: a parked meeting."`
 	Message string     `json:"message" doc:"What is wrong: a sentence."`
 	Since   *time.Time `json:"since" doc:"When it should have progressed, or when this began."`
@@ -240,6 +272,7 @@ type Stuck struct {
 // PlanStep is one thing that would be done now.
 type PlanStep struct {
 	Do   string `json:"do"`
-	Role string `json:"role" doc:"The seat; empty for the whole meeting."`
+	Seat string `json:"seat" doc:"Id of the seat; empty for the whole meeting."`
+	Role string `json:"role" deprecated:"true" doc:"The same as seat, by its former name."`
 	Why  string `json:"why"`
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"greenroom"
+	"greenroom/internal/logkey"
 )
 
 const (
@@ -86,7 +87,7 @@ func (f *Channel) keep(ctx context.Context, failed string, use func(ctx context.
 		if ctx.Err() != nil {
 			return
 		}
-		f.Logger.Warn(failed, "err", err) //nolint:sloglint // one of two messages
+		f.Logger.Warn(failed, logkey.Err, err) //nolint:sloglint // one of two messages
 		select {
 		case <-ctx.Done():
 		case <-time.After(reconnect):

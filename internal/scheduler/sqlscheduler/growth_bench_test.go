@@ -99,7 +99,7 @@ func growth(b *testing.B, small, large *side, db *sql.DB, fill []string, now tim
 	if err != nil {
 		b.Fatal(err)
 	}
-	event, err := store.Marshal(greenroom.Event{At: now, Kind: greenroom.EventPhase, Role: "teacher", Message: "something happened"})
+	event, err := store.Marshal(greenroom.Event{At: now, Kind: greenroom.EventPhase, Seat: "teacher", Message: "something happened"})
 	if err != nil {
 		b.Fatal(err)
 	}

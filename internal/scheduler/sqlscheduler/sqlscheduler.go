@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"greenroom"
+	"greenroom/internal/logkey"
 	"greenroom/internal/scheduler"
 	"greenroom/internal/store"
 )
@@ -70,7 +71,7 @@ const (
 	// A process that was killed while it was busy with a meeting has left it a wake as near as this. Who knows that
 	// nobody else is there need not wait for it.
 	leftBehind = 5 * time.Second
-	// A timer stands still while the machine sleeps and knows nothing of a clock that is set: it never runs longer.
+	// A timer does not advance while the machine sleeps and knows nothing of a clock that is set: it never runs longer.
 	readClockEvery = 5 * time.Second
 )
 
@@ -160,7 +161,7 @@ func (s *Scheduler) pass(ctx context.Context, c call) {
 		err = nil // nobody is there to be moved; if somebody is, the next look finds them
 	}
 	if wait := s.alarm.finished(c.meeting, err == nil); wait > 0 && ctx.Err() == nil {
-		s.Logger.Warn("pass failed", "meeting", c.meeting, "err", err, "again_in", wait)
+		s.Logger.Warn("pass failed", logkey.Meeting, c.meeting, logkey.Err, err, logkey.Again, wait)
 	}
 }
 
@@ -207,7 +208,7 @@ func (s *Scheduler) lookForOverdue(ctx context.Context) {
 func (s *Scheduler) remind(ctx context.Context, before time.Time, limit int) (int, error) {
 	due, err := s.Store.Due(ctx, before, limit)
 	if err != nil && ctx.Err() == nil {
-		s.Logger.Warn("cannot list due wakes", "err", err)
+		s.Logger.Warn("cannot list due wakes", logkey.Err, err)
 	}
 	now := s.Now()
 	for _, w := range due {

@@ -8,7 +8,7 @@ type Mutation struct {
 	Name, File, Old, New string
 }
 
-// Lives, FogLives and RareLives are how many lives are led for a mutation at most.
+// Lives, FogLives and RareLives are how many lives are run for a mutation at most.
 const (
 	Lives     = 2000
 	FogLives  = 6000
@@ -37,15 +37,15 @@ var Table = []Mutation{
 	{"the next attempt has the same number", "desktop.go", "Attempt: d.Attempt + 1", "Attempt: d.Attempt"},
 	{"effects have no deadline", effects, `context.WithDeadlineCause(ctx, s.Deadline, errors.New(string(call[0].Do)+" took longer than "+plan.EffectTimeout.String()))`, "context.WithCancel(ctx)"},
 	{"the effect comes before its intent is saved", step, "if decision.Changed || !next.WakeAt", "if len(decision.Effects) == 0 && decision.Changed || len(decision.Effects) == 0 && !next.WakeAt"},
-	{"a seat that is added again begins anew", "internal/meetings/edit.go", "added.Desktop.Attempt += m.Dropped[i.Role]", "added.Desktop.Attempt += 0 * m.Dropped[i.Role]"},
+	{"a seat gets the id of one that was taken off", "role.go", "return dropped || m.AnySeat(id) != nil", "return dropped && id == \"\" || m.AnySeat(id) != nil"},
 	{"asked to go counts as gone", planSeat, "if i.Handle == handle && (!i.Dead || d.RemovalAskedAt.IsZero()) {", "if i.Handle == handle && d.RemovalAskedAt.IsZero() {"},
 
 	// Nothing remains.
 	{"a record's removal is forgotten", planSeat, `named := d.Hostname != "" && !d.Unpublished`, "named := false"},
 	{"a record's removal may be overtaken", planSeat, "p.effectAt(nameSettles(d), Unpublish", "p.effectAt(d.RetryAt, Unpublish"},
 	{"a meeting closes while desktops go", planEnd, "if p.m.Seats[i].Desktop.Phase != greenroom.Gone {", "if p.m.Seats[i].Desktop.Phase.Live() {"},
-	{"the sweep leaves machines", sweep, "return provider.Terminate(ctx, orphans...)", "return nil"},
-	{"the sweep leaves records", sweep, "return s.Records.DeleteRecords(ctx, orphans)", "return nil"},
+	{"the sweep leaves machines", sweep, "if err := provider.Terminate(ctx, orphans.ids()...); err != nil {", "if err := error(nil); err != nil {"},
+	{"the sweep leaves records", sweep, "if err := s.Records.DeleteRecords(ctx, orphans.ids()); err != nil {", "if err := error(nil); err != nil {"},
 	{"removals are not asked for", planSeat, `p.effectAt(removalAgainAt(d), Terminate, s, "the desktop is going", "a removal that shows no effect")`, `p.wait(removalAgainAt(d), "a removal that shows no effect")`},
 
 	// Nobody is sent to what was not proved.
@@ -78,7 +78,7 @@ var Table = []Mutation{
 	{"a desktop goes for no reason", planSeat, "\t\td.EndReason = reason\n\t\tp.move(s, greenroom.Terminating, why)", "\t\tp.move(s, greenroom.Terminating, why)"},
 	{"the end has no evidence", planEnd, "data := map[string]string{\"reason\": string(reason)}\n\tfor k, v := range evidence {", "data := map[string]string{}\n\tfor k, v := range evidence {"},
 	{"the sweep does not look twice", sweep, "if !before {", "if !before && false {"},
-	{"the sweep takes owned records for orphans", sweep, "!own.byName[r.Name] && s.orphan(ctx, \"record \"+r.Name, machines[machine], seen)", "machine != \"\" && s.orphan(ctx, \"record \"+r.Name, greenroom.Handle{}, seen)"},
+	{"the sweep takes owned records for orphans", sweep, "!own.byName[r.Name] && s.orphan(ctx, nameOf(r.Name), machines[machine], seen)", "machine != \"\" && s.orphan(ctx, nameOf(r.Name), greenroom.Handle{}, seen)"},
 
 	// A rule that is wrong is loud.
 	{"a rule asks for a forbidden move", planSeat, `p.move(s, greenroom.Booting, "The machine "+d.InstanceID+" was accepted by its provider.")`, `p.move(s, greenroom.Proving, "The machine "+d.InstanceID+" was accepted by its provider.")`},
@@ -87,7 +87,7 @@ var Table = []Mutation{
 	// Accepted means saved, and every open meeting is woken.
 	{"the revision is not compared", mem, "case r.meeting.Rev != m.Rev:", "case false:"},
 	{"a lost race is won by force", "internal/store/change.go", "if m, err = s.Meeting(ctx, id); err != nil {\n\t\t\treturn m, err\n\t\t}", "latest, err := s.Meeting(ctx, id)\n\t\tif err != nil {\n\t\t\treturn m, err\n\t\t}\n\t\tm.Rev = latest.Rev"},
-	{"the wake is forgotten", step, "next.WakeAt = promise(s.Meeting.WakeAt, decision, now, a.lease())", "next.WakeAt = s.Meeting.WakeAt"},
+	{"the wake is forgotten", step, "next.WakeAt = promise(s.Meeting, decision, now, a.lease())", "next.WakeAt = s.Meeting.WakeAt"},
 	{"the latest wake is kept", planPlan, "if p.wake.IsZero() || t.Before(p.wake) {", "if p.wake.IsZero() || t.After(p.wake) {"},
 
 	// Seats and desktops are capabilities.
@@ -100,7 +100,7 @@ var Table = []Mutation{
 
 // Fog lists those that show only where what is read is of a while ago, and are found within FogLives lives in the fog.
 var Fog = []Mutation{
-	// The list of the first look may have been asked for before the launch took hold, and come after none can any more.
+	// The list of the first look may have been asked for before the launch took effect, and come after none can any more.
 	{"one look is enough for an unanswered launch", planSeat, "return false, !d.MissingSince.IsZero() && p.due(d.MissingSince.Add(secondLook))", "return false, true"},
 	// Two sweeps at once saw a machine, and an index that did not name its meeting yet.
 	{"the sweep does not read a meeting again", sweep, `if h.Meeting != "" {`, "if false {"},

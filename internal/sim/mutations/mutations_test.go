@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -42,10 +43,10 @@ func find(t *testing.T, table []mutations.Mutation, climate string, lives int) {
 	}
 }
 
-// TestTextsOccurOnce holds the rare mutations to the code, too, though they are not looked for each time.
+// TestTextsOccurOnce holds all mutations to the code, in a moment.
 func TestTextsOccurOnce(t *testing.T) {
 	t.Parallel()
-	for _, m := range mutations.Rare {
+	for _, m := range slices.Concat(mutations.Table, mutations.Fog, mutations.Rare) {
 		text, err := os.ReadFile(filepath.Join("../../..", filepath.FromSlash(m.File)))
 		if err != nil {
 			t.Fatal(err)

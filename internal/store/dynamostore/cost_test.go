@@ -109,7 +109,7 @@ func TestCostOfALife(t *testing.T) {
 			if phase == greenroom.Booting {
 				m.Seats[i].Desktop.InstanceID = greenroom.InstanceIDFromToken(fmt.Sprint(m.ID, i))
 			}
-			save(greenroom.Event{At: start, Kind: greenroom.EventPhase, Role: m.Seats[i].Role, Message: "The desktop entered a phase."})
+			save(greenroom.Event{At: start, Kind: greenroom.EventPhase, Seat: m.Seats[i].ID, Message: "The desktop entered a phase."})
 		}
 		save() // the renewal of a lease
 	}

@@ -90,7 +90,7 @@ const (
 	living = "live"
 )
 
-// place is where something of the meeting stands in an index: by time, in microseconds, then by id. Texts sort as times do.
+// place is where something of the meeting is in an index: by time, in microseconds, then by id. Texts sort as times do.
 func place(micros int64, id string) string { return sortable(micros) + id }
 
 const timeLength = 16
@@ -105,6 +105,9 @@ func placed(at string) (micros int64, id string) {
 
 // maxItem is how large an item may become, in bytes. DynamoDB takes 400 KB, with the names and the rest of the attributes.
 const maxItem = 390_000
+
+// MaxSeats is how many seats a meeting can have in an item, each with a desktop that has as many tokens as it may.
+const MaxSeats = 64
 
 // maxSaves is how many marks of saves a meeting keeps.
 const maxSaves = 8

@@ -44,7 +44,7 @@ func full() greenroom.Meeting {
 	seat := m.Seats[0]
 	m.Seats = nil
 	for i := range 64 {
-		seat.Role = fmt.Sprint("student-", i)
+		seat.ID = fmt.Sprint("student-", i)
 		m.Seats = append(m.Seats, seat)
 	}
 	return m.Clone()

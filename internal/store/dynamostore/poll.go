@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"greenroom"
+	"greenroom/internal/logkey"
 )
 
 // How often a shard of the stream is read, and how often is looked for new shards: a reader may ask five times a second,
@@ -49,7 +50,7 @@ func (p *Poller) Run(ctx context.Context) error {
 	shards, ctx := errgroup.WithContext(ctx)
 	for ctx.Err() == nil {
 		if err := r.begin(ctx, shards); err != nil && ctx.Err() == nil {
-			p.Logger.Warn("cannot list the shards of the stream", "err", err)
+			p.Logger.Warn("cannot list the shards of the stream", logkey.Err, err)
 		}
 		wait(ctx, shardsEvery)
 	}
@@ -113,7 +114,7 @@ func (r *reading) read(ctx context.Context, shard string) {
 		if err != nil {
 			at = nil // it may have expired
 			if ctx.Err() == nil {
-				r.Logger.Warn("cannot read the stream", "shard", shard, "err", err)
+				r.Logger.Warn("cannot read the stream", logkey.Shard, shard, logkey.Err, err)
 			}
 			failures++
 			wait(ctx, retries.Spread(failures))
@@ -161,7 +162,7 @@ func (r *reading) follow(ctx context.Context, records []types.Record) {
 	for attempt := 0; len(changes) > 0 && ctx.Err() == nil; attempt++ {
 		again, err := Follow(ctx, changes, r.Follow)
 		if changes = again.from(changes); len(changes) > 0 && ctx.Err() == nil {
-			r.Logger.Warn("changes could not be processed", "changes", len(changes), "err", err)
+			r.Logger.Warn("changes could not be processed", logkey.Changes, len(changes), logkey.Err, err)
 			wait(ctx, retries.Spread(attempt))
 		}
 	}

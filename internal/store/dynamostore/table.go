@@ -2,6 +2,7 @@ package dynamostore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -71,22 +72,28 @@ func keySchema(hash, sort string) []types.KeySchemaElement {
 	}
 }
 
-// CreateTable makes the table of o and waits until it can be used.
+// CreateTable makes the table of o and waits until it can be used. A table that is there already, as after a call whose answer was
+// lost, must be as CreateTable makes it.
 func CreateTable(ctx context.Context, o Options) error {
 	s := New(o)
-	if _, err := ask(ctx, s, s.db.CreateTable, Definition(o.Table)); err != nil {
+	_, err := ask(ctx, s, s.db.CreateTable, Definition(o.Table))
+	existed := errors.Is(err, greenroom.ErrConflict)
+	if err != nil && !existed {
 		return fmt.Errorf("create the table: %w", err)
 	}
 	ready := dynamodb.NewTableExistsWaiter(s.db, func(w *dynamodb.TableExistsWaiterOptions) { w.MinDelay = time.Second })
 	if err := ready.Wait(ctx, &dynamodb.DescribeTableInput{TableName: aws.String(o.Table)}, 5*time.Minute); err != nil {
 		return fmt.Errorf("wait for the table: %w", err)
 	}
-	_, err := ask(ctx, s, s.db.UpdateTimeToLive, &dynamodb.UpdateTimeToLiveInput{
+	_, err = ask(ctx, s, s.db.UpdateTimeToLive, &dynamodb.UpdateTimeToLiveInput{
 		TableName:               aws.String(o.Table),
 		TimeToLiveSpecification: &types.TimeToLiveSpecification{AttributeName: aws.String(expires), Enabled: aws.Bool(true)},
 	})
 	if err != nil {
 		return fmt.Errorf("let the table's items expire: %w", err)
+	}
+	if existed {
+		return s.Check(ctx)
 	}
 	return nil
 }

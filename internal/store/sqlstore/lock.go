@@ -120,5 +120,8 @@ func (l *lock) leaveToOwner(madeDatabase bool) error {
 	return os.Lchown(l.database, uid, gid)
 }
 
-// release leaves the file.
-func (l *lock) release() error { return l.file.Close() }
+// release leaves the file. Closing alone would leave the lock to a program that is being started at this moment, which has a copy
+// of the descriptor until it runs.
+func (l *lock) release() error {
+	return errors.Join(unix.Flock(int(l.file.Fd()), unix.LOCK_UN), l.file.Close())
+}

@@ -70,7 +70,7 @@ func Meeting(startsAt time.Time) greenroom.Meeting {
 	}
 	for _, role := range b.Seats {
 		m.Seats = append(m.Seats, greenroom.Seat{
-			Role: role, Name: "Somebody", Email: role + "@example.com", Key: greenroom.NewSecret(),
+			ID: role, Role: role, Name: "Somebody", Email: role + "@example.com", Key: greenroom.NewSecret(),
 			Desktop:     greenroom.Desktop{Phase: greenroom.Planned, Attempt: 1, Timings: map[greenroom.Phase]time.Time{greenroom.Planned: startsAt.Add(-time.Hour)}},
 			SessionData: &greenroom.SessionData{URL: "s3://bucket/key", At: startsAt},
 		})
@@ -82,7 +82,7 @@ func Meeting(startsAt time.Time) greenroom.Meeting {
 }
 
 func event(kind greenroom.EventKind, at time.Time) greenroom.Event {
-	return greenroom.Event{At: at, Kind: kind, Role: "teacher", Message: "something happened", Data: map[string]string{"why": "because"}}
+	return greenroom.Event{At: at, Kind: kind, Seat: "teacher", Message: "something happened", Data: map[string]string{"why": "because"}}
 }
 
 func create(t testing.TB, s store.Store, m greenroom.Meeting, events ...greenroom.Event) greenroom.Meeting {

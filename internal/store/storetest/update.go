@@ -91,6 +91,8 @@ func readsSeeEveryAnsweredWrite(t *testing.T, s store.Store) {
 	id := m.ID
 	ctx, cancel := context.WithCancel(t.Context())
 	var readers sync.WaitGroup
+	defer readers.Wait() // also where a write fails
+	defer cancel()
 	for range 8 {
 		readers.Go(func() {
 			var last int64
@@ -111,8 +113,6 @@ func readsSeeEveryAnsweredWrite(t *testing.T, s store.Store) {
 			break
 		}
 	}
-	cancel()
-	readers.Wait()
 }
 
 func cancelledContextWritesNothing(t *testing.T, s store.Store) {

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"sync"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -57,9 +56,7 @@ func (f *function) answer(ctx context.Context, event []byte) (any, error) {
 		return problem(httpx.Malformed, "The request cannot be read."), nil
 	}
 	if f.Config.Serverless.CloudFront {
-		if viewer, ok := httpx.ViewerAddress(r.Header); ok {
-			r.RemoteAddr = netip.AddrPortFrom(viewer, 0).String()
-		}
+		httpx.FromViewer(r)
 	}
 	handler, err := f.serving(ctx, in.RequestContext.DomainName)
 	if err != nil {
@@ -101,7 +98,7 @@ func (f *function) open(ctx context.Context) (http.Handler, error) {
 	joins.Immediate()
 	organiser.Immediate()
 	mux := http.NewServeMux()
-	httpapi.Register(mux, httpapi.Options{Joins: joins, Service: c.Service, Logger: f.Logger, Version: f.Version, Ready: f.Store.Ping, LocalCA: c.Certificates.LocalPEM()})
+	httpapi.Register(mux, httpapi.Options{Joins: joins, Service: c.Service, Logger: f.Logger, Version: f.Version, Ready: f.Store.Ping, LocalCA: c.Certificates.LocalCA()})
 	p, err := web.New(web.Options{Service: c.Service, Logger: f.Logger, PublicURL: f.Public(), GoodToken: organiser.Good, Joins: joins, Wrong: organiser.Wrong})
 	if err != nil {
 		return nil, fmt.Errorf("open pages: %w", err)

@@ -82,7 +82,7 @@ function look(): void {
     button.textContent = returning ? "Return to your desktop" : button.dataset["label"]!;
   }
   if (blocked) {
-    blocked.textContent = obstacle() && `You are not let in by itself. ${obstacle()}`;
+    blocked.textContent = obstacle() && `This page does not let you in by itself. ${obstacle()}`;
     blocked.hidden = obstacle() === "";
   }
   if (!canEnter()) {

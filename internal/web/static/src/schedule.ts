@@ -21,7 +21,9 @@ export function scheduleForm(): void {
     kind.addEventListener("change", show);
     show();
   }
-  form.addEventListener("submit", () => {
+  addRows(form);
+  form.addEventListener("submit", (event) => {
+    if ((event.submitter as HTMLButtonElement | null)?.name === "preview") return;
     const button = form.querySelector<HTMLButtonElement>("button.primary")!;
     button.setAttribute("aria-busy", "true");
     button.textContent = "Scheduling …";
@@ -29,6 +31,31 @@ export function scheduleForm(): void {
   addEventListener("pageshow", (event) => {
     if (event.persisted) location.reload(); // back from the meeting: a fresh form, with a fresh key
   });
+}
+
+/** Gives each role a button for one row more. */
+function addRows(form: HTMLFormElement): void {
+  for (const button of form.querySelectorAll<HTMLButtonElement>("[data-add-row]")) {
+    button.hidden = false;
+    button.addEventListener("click", () => {
+      const role = button.parentElement!;
+      const rows = role.querySelectorAll<HTMLElement>(".seat-row");
+      const title = `${role.dataset["role"]} ${rows.length + 1}`;
+      const row = rows[rows.length - 1]!.cloneNode(true) as HTMLElement;
+      row.querySelectorAll(".fault").forEach((fault) => fault.remove());
+      row.querySelector(".seat-role")!.textContent = title;
+      for (const label of row.querySelectorAll("label")) {
+        const input = label.parentElement!.querySelector("input")!;
+        label.querySelector(".unseen")!.textContent = `${title}: `;
+        label.htmlFor = input.id = input.name.replace(/\.(name|email)$/, `.${rows.length + 1}.$1`);
+        input.removeAttribute("aria-invalid");
+        input.removeAttribute("aria-describedby");
+        input.value = "";
+      }
+      button.before(row);
+      row.querySelector("input")!.focus();
+    });
+  }
 }
 
 /** Fills every list of zones, and adds the reader's own time to what the server says a time means. */

@@ -1,0 +1,163 @@
+package meetings
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"greenroom"
+)
+
+// SeatEdit changes one seat; nil fields stay.
+type SeatEdit struct {
+	Name  *string
+	Email *string
+}
+
+// maxReason bounds why a desktop is replaced, in characters.
+const maxReason = 200
+
+// AddSeats adds seats to a meeting that has not ended and returns the ids of the new ones; the desktops of one that runs are
+// started at once. A non-zero ifMatch must be the meeting's version, else StaleError.
+func (s *Service) AddSeats(ctx context.Context, id string, in []SeatInput, ifMatch int64) (greenroom.Meeting, []string, error) {
+	var added []string
+	m, err := s.organise(ctx, id, ifMatch, func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error) {
+		added = nil // a try before this one may have lost its race
+		var bad greenroom.InvalidError
+		if len(in) == 0 {
+			bad.Add("seats", "give at least one seat")
+		}
+		var events []greenroom.Event
+		for _, seat := range s.addSeats(m, in, func(i int) string { return fmt.Sprintf("seats[%d].", i) }, now, &bad) {
+			added = append(added, seat.ID)
+			events = append(events, greenroom.Event{At: now, Kind: greenroom.EventChanged, Seat: seat.ID, Message: "The organiser added the seat " + titled(seat) + "."})
+		}
+		return events, bad.Err()
+	})
+	return m, added, err
+}
+
+// EditSeat gives a seat's participant another name or address. Errors as AddSeats', and ErrNotFound for no such seat.
+func (s *Service) EditSeat(ctx context.Context, id, seatID string, in SeatEdit, ifMatch int64) (greenroom.Meeting, error) {
+	return s.organise(ctx, id, ifMatch, func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error) {
+		seat := m.Seat(seatID)
+		if seat == nil {
+			return nil, noSeat(seatID)
+		}
+		changed := rename(seat, in.Name, in.Email)
+		var bad greenroom.InvalidError
+		checkPerson("", seat.Name, seat.Email, &bad)
+		if err := bad.Err(); err != nil {
+			return nil, err
+		}
+		if !changed {
+			return nil, errUnchanged
+		}
+		return []greenroom.Event{{At: now, Kind: greenroom.EventChanged, Seat: seat.ID, Message: "The organiser changed the seat: " + titled(seat) + "."}}, nil
+	})
+}
+
+// RemoveSeat takes a seat off a meeting that has not ended; its desktop goes, and its link opens nothing any more. Without
+// force it is an OccupiedError if that takes the desktop from somebody. Other errors as EditSeat's.
+func (s *Service) RemoveSeat(ctx context.Context, id, seatID string, force bool, ifMatch int64) (greenroom.Meeting, error) {
+	return s.organise(ctx, id, ifMatch, func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error) {
+		seat := m.Seat(seatID)
+		switch {
+		case seat == nil:
+			return nil, noSeat(seatID)
+		case len(m.Present()) == 1:
+			return nil, &greenroom.UserError{Message: "This is the meeting's only seat. Cancel or end the meeting instead.", Cause: greenroom.ErrConflict}
+		}
+		before := m.Clone()
+		seat.Removed = true
+		people, err := occupied(&before, m, force, now)
+		if err != nil {
+			return nil, err
+		}
+		return []greenroom.Event{{At: now, Kind: greenroom.EventChanged, Seat: seat.ID, Message: "The organiser took the seat " + titled(seat) + " off the meeting.",
+			Data: forced(nil, people)}}, nil
+	})
+}
+
+// ReplaceDesktop gives a seat a new desktop for that reason, at any time before the meeting's end: the one that is there
+// goes first, with everything on it. Errors as RemoveSeat's.
+func (s *Service) ReplaceDesktop(ctx context.Context, id, seatID, reason string, force bool, ifMatch int64) (greenroom.Meeting, error) {
+	return s.organise(ctx, id, ifMatch, func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error) {
+		seat := m.Seat(seatID)
+		if seat == nil {
+			return nil, noSeat(seatID)
+		}
+		var bad greenroom.InvalidError
+		reason := line("reason", "a reason", reason, maxReason, &bad)
+		if reason == "" {
+			bad.Add("reason", "say why the desktop is replaced, in 1 to %d characters", maxReason)
+		}
+		if err := bad.Err(); err != nil {
+			return nil, err
+		}
+		d := &seat.Desktop
+		switch {
+		case d.Phase == greenroom.Planned:
+			return nil, &greenroom.UserError{Message: "The seat has no desktop yet: there is nothing to replace.", Cause: greenroom.ErrConflict}
+		case seat.Replacing():
+			return nil, errUnchanged
+		}
+		before := m.Clone()
+		seat.ReplaceAttempt, seat.ReplaceReason, seat.Failures = d.Attempt, reason, 0
+		people, err := occupied(&before, m, force, now)
+		if err != nil {
+			return nil, err
+		}
+		return []greenroom.Event{{At: now, Kind: greenroom.EventReplaced, Seat: seat.ID, Attempt: d.Attempt,
+			Message: "The organiser asked for a new desktop: " + strings.TrimSuffix(reason, ".") + ".", Data: forced(map[string]string{"reason": reason}, people)}}, nil
+	})
+}
+
+// ReissueKey gives a seat a new link. The old one stops working at once, and so does what was given with it: tokens, used or
+// not, and passes of the gateway.
+func (s *Service) ReissueKey(ctx context.Context, id, seatID string) (greenroom.Meeting, error) {
+	return s.change(ctx, id, func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error) {
+		seat := m.Seat(seatID)
+		if seat == nil {
+			return nil, noSeat(seatID)
+		}
+		seat.Key, seat.Desktop.Tokens = greenroom.NewSecret(), nil
+		seat.Rekeyed++
+		m.Version++
+		return []greenroom.Event{{At: now, Kind: greenroom.EventKeyReissued, Seat: seatID, Message: "The seat's link was replaced by a new one."}}, nil
+	})
+}
+
+// organise makes a change that only the organiser makes, to a meeting that has not ended, and counts it as a version.
+func (s *Service) organise(ctx context.Context, id string, ifMatch int64, f func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error)) (greenroom.Meeting, error) {
+	return s.change(ctx, id, func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error) {
+		if err := editable(m, ifMatch); err != nil {
+			return nil, err
+		}
+		events, err := f(m, now)
+		if err == nil {
+			m.Version++
+		}
+		return events, err
+	})
+}
+
+// editable says why the organiser cannot change the meeting of that version, nil if it can be changed.
+func editable(m *greenroom.Meeting, ifMatch int64) error {
+	if ifMatch != 0 && ifMatch != m.Version {
+		return &StaleError{Want: ifMatch, Have: m.Version}
+	}
+	if m.EndReason != "" {
+		return &greenroom.UserError{Message: "The meeting is over and can no longer be changed; schedule a new one.", Cause: greenroom.ErrEnded}
+	}
+	return nil
+}
+
+// titled names a seat with its participant.
+func titled(s *greenroom.Seat) string {
+	if s.Name == "" {
+		return s.ID
+	}
+	return s.ID + " (" + s.Name + ")"
+}
