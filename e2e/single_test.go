@@ -247,6 +247,30 @@ func TestSingle(t *testing.T) {
 		}
 	}
 
+	// A replaced link ends what the old one opened, an open stream too.
+	q := newPerson(t, public, s.ports[0], "127.66.1.2", roots)
+	open, _ := q.socket(q.enters(student))
+	if open == nil {
+		t.Fatal("no stream")
+	}
+	open.SetReadLimit(-1)
+	if _, err := s.api.ReissueKey(t.Context(), m.ID, student.ID); err != nil {
+		t.Fatal(err)
+	}
+	cut, cancelCut := context.WithTimeout(t.Context(), patience)
+	defer cancelCut()
+	for {
+		if _, _, err := open.Read(cut); err != nil {
+			if cut.Err() != nil {
+				t.Error("the stream outlived its link")
+			}
+			break
+		}
+	}
+	if r := q.get(other); r.status != http.StatusForbidden {
+		t.Errorf("the cookie of a replaced link: status %d", r.status)
+	}
+
 	// A restart keeps the cookie good.
 	s.stop()
 	s.start()

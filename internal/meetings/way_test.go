@@ -162,7 +162,7 @@ func TestSingleLinks(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	o := b.Options
-	o.Links.Single, o.Links.PublicURL = true, "https://[2001:db8::7]:8443"
+	o.Links.Single, o.Links.PublicURL = true, "https://[2001:db8::7]:9443"
 	m, _, _ := b.ready()
 	s := meetings.New(o)
 	d := m.Seat("teacher").Desktop
@@ -174,7 +174,7 @@ func TestSingleLinks(t *testing.T) {
 	}
 	b.Service = s
 	entry := b.enter(m, "teacher")
-	if !strings.HasPrefix(entry, "https://[2001:db8::7]:8443/d/"+d.InstanceID+"/?authToken=") || !strings.HasSuffix(entry, "#console") {
+	if !strings.HasPrefix(entry, "https://[2001:db8::7]:9443/d/"+d.InstanceID+"/?authToken=") || !strings.HasSuffix(entry, "#console") {
 		t.Errorf("the entry URL is %s", entry)
 	}
 }
