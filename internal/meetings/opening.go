@@ -32,9 +32,6 @@ func (s *Service) opens(h greenroom.Handle, token, client string, now time.Time)
 	return ok && err == nil && now.Unix() <= at && greenroom.SameSecret(s.opening(h, client, until), token)
 }
 
-// Meeting is the id of the meeting that the way is of.
-func (w Way) Meeting() string { return w.handle.Meeting }
-
 // Outlook is what the participant of the way's desktop is to know of its end.
 func (s *Service) Outlook(ctx context.Context, w Way) (agentapi.Orders, error) {
 	m, err := s.Meeting(ctx, w.handle.Meeting)

@@ -152,6 +152,15 @@ func offers(r *http.Request, protocol string) bool {
 	return false
 }
 
+// mode is how the page asks for the screen, as the agent's query; nothing else of the browser's query goes there.
+func mode(r *http.Request) string {
+	switch m := r.URL.Query().Get("mode"); m {
+	case "ask", "takeover", "watch":
+		return "?mode=" + m
+	}
+	return ""
+}
+
 // errNoSession says that the agent does not know the session.
 var errNoSession = errors.New("the agent does not know the session")
 
@@ -163,7 +172,7 @@ func (h *Handler) open(r *http.Request, t backend.Target, key string) (io.ReadWr
 		if err != nil {
 			return nil, err
 		}
-		stream, err := h.upgrade(r.Context(), t, client, cookie, key)
+		stream, err := h.upgrade(r.Context(), t, client, cookie, key, mode(r))
 		if !errors.Is(err, errNoSession) || fresh {
 			return stream, err
 		}
@@ -218,10 +227,10 @@ func (h *Handler) session(ctx context.Context, t backend.Target, client string, 
 }
 
 // upgrade asks the agent for the stream. ctx bounds the answer alone.
-func (h *Handler) upgrade(ctx context.Context, t backend.Target, client, cookie, key string) (io.ReadWriteCloser, error) {
+func (h *Handler) upgrade(ctx context.Context, t backend.Target, client, cookie, key, mode string) (io.ReadWriteCloser, error) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	late := time.AfterFunc(askTime, cancel)
-	req, err := request(ctx, t, client, "/websockify")
+	req, err := request(ctx, t, client, "/websockify"+mode)
 	if err != nil {
 		cancel()
 		return nil, err

@@ -114,7 +114,7 @@ func (a *app) addAccess(group *rungroup.Group) {
 		a.watch.metrics.Listener(a.single.Stats)
 		group.Add("desktops", a.single.Run)
 	case a.byGateway():
-		o := gateway.Options{Desktops: a.core.Service, Zone: a.Config.Zone, Logger: a.Logger}
+		o := gateway.Options{Desktops: a.core.Service, Changes: a.hub.Subscribe, Zone: a.Config.Zone, Logger: a.Logger}
 		if a.keeper != nil {
 			o.GetCertificate = a.keeper.Certificate
 			group.Add("certificate", a.keeper.Run)
