@@ -254,7 +254,7 @@ func TestSingle(t *testing.T) {
 		t.Fatal("no stream")
 	}
 	open.SetReadLimit(-1)
-	if _, err := s.api.ReissueKey(t.Context(), m.ID, student.ID); err != nil {
+	if _, err := s.api.ReissueKey(t.Context(), m.ID, student.ID, wire.NewLink{}); err != nil {
 		t.Fatal(err)
 	}
 	cut, cancelCut := context.WithTimeout(t.Context(), patience)

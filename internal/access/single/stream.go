@@ -56,7 +56,7 @@ func (h *Handler) websockify(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, http.StatusServiceUnavailable, way, static.Page{Heading: "This server is being restarted", Message: "Your desktop goes on.", Retry: "."})
 		return
 	}
-	desktop, err := h.open(r, target(r, way), r.Header.Get("Sec-Websocket-Key"))
+	desktop, err := h.open(r, target(r, way), pass, r.Header.Get("Sec-Websocket-Key"))
 	if err != nil {
 		h.sockets.Leave()
 		h.unanswered(w, r, way, err)
@@ -165,10 +165,10 @@ func mode(r *http.Request) string {
 var errNoSession = errors.New("the agent does not know the session")
 
 // open begins a stream with the agent. It takes a session that is known, or opens one.
-func (h *Handler) open(r *http.Request, t backend.Target, key string) (io.ReadWriteCloser, error) {
+func (h *Handler) open(r *http.Request, t backend.Target, pass, key string) (io.ReadWriteCloser, error) {
 	client := httpx.ClientAddr(r)
 	for fresh := false; ; fresh = true {
-		cookie, err := h.session(r.Context(), t, client, fresh)
+		cookie, err := h.session(r.Context(), t, client, pass, fresh)
 		if err != nil {
 			return nil, err
 		}
@@ -202,8 +202,8 @@ func (h *Handler) ask(req *http.Request) (*http.Response, error) {
 }
 
 // session returns the cookie of a session with the agent: one that is known or, if fresh, a new one.
-func (h *Handler) session(ctx context.Context, t backend.Target, client string, fresh bool) (string, error) {
-	name := t.Way.Hostname + " " + client
+func (h *Handler) session(ctx context.Context, t backend.Target, client, pass string, fresh bool) (string, error) {
+	name := t.Way.Hostname + " " + client + " " + greenroom.HashSecret(pass) // the agent tells browsers apart by their sessions
 	if cookie := h.agents.get(name); cookie != "" && !fresh {
 		return cookie, nil
 	}
@@ -281,7 +281,7 @@ func (u *upgraded) CloseWrite() error {
 	return http.ErrNotSupported
 }
 
-// agents are the sessions with agents, by desktop and client. What is forgotten is opened again.
+// agents are the sessions with agents, by desktop, client and pass. What is forgotten is opened again.
 type agents struct {
 	mu      sync.Mutex
 	cookies map[string]string
