@@ -9,7 +9,6 @@ import (
 
 	"greenroom"
 	"greenroom/internal/backoff"
-	"greenroom/internal/dcv"
 	"greenroom/internal/timezone"
 )
 
@@ -93,7 +92,7 @@ func (s *Service) enter(ctx context.Context, id, seatID, key, client string) (St
 	}
 	st, err := s.stand(ctx, &m, seat, s.Now())
 	if token != "" && err == nil {
-		st.URL = dcv.EntryURL(seat.Desktop.Hostname, s.Links.DesktopPort, token)
+		st.URL = s.entryURL(&seat.Desktop, token)
 	}
 	return st, err
 }

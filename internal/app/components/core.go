@@ -112,7 +112,7 @@ func Open(ctx context.Context, p Ports) (*Core, error) {
 		Store:    p.Watch.requests(p.Store), Blueprints: p.Config.Blueprints, Kick: p.Kick, Explainer: c.Advancer,
 		Issuer: p.Watch.issuer(p.Config.Certificates.Issuer, c.Certificates.Issuer),
 		Keys:   meetings.Keys{Master: []byte(master)},
-		Links:  meetings.Links{PublicURL: p.PublicURL, ControlURL: p.ControlURL, VideoURL: p.Config.VideoURL, DesktopPort: p.Probe.Port, Zone: p.Config.Zone},
+		Links:  meetings.Links{PublicURL: p.PublicURL, ControlURL: p.ControlURL, VideoURL: p.Config.VideoURL, DesktopPort: p.Probe.Port, Zone: p.Config.Zone, Single: p.Config.Access == config.AccessSingle},
 		Logger: p.Logger, ProofWait: meetings.UsualProofWait, Identify: identify, Account: accountOf(p.Config, machines),
 	})
 	c.Advancer.UserData = c.Service.UserData
@@ -173,7 +173,7 @@ func (c *Core) openProviders(ctx context.Context, p *Ports) (*ec2compute.Provide
 func (p *Ports) prober(c *Certificates) *probe.Prober {
 	o := p.Probe
 	o.Roots = c.Shown
-	if len(o.DNSServers) > 0 {
+	if len(o.DNSServers) > 0 || o.Front != nil {
 		return probe.New(o)
 	}
 	o.DNSServers, o.Resolver, o.Proxied = p.Config.DNS.Servers, p.Config.DNS.Resolver, p.Config.DNS.Proxied

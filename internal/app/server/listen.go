@@ -24,12 +24,14 @@ type listeners struct {
 }
 
 // Listens are the addresses on which a server with this configuration listens for browsers on their way to desktops, and for
-// questions to its zone; empty if it does not: browsers connect to the desktops themselves, or somebody else serves the zone.
+// questions to its zone; empty if it does not: browsers connect to the desktops themselves or to listen, or somebody else serves the zone.
 func Listens(cfg config.Config) (desktops, names string) {
-	if cfg.DNS.Provider == config.DNSEmbedded {
+	switch {
+	case cfg.Access == config.AccessSingle:
+		return "", ""
+	case cfg.DNS.Provider == config.DNSEmbedded:
 		return cfg.DesktopListen, cfg.DNSListen
-	}
-	if cfg.Access == config.AccessGateway {
+	case cfg.Access == config.AccessGateway:
 		return cfg.DesktopListen, ""
 	}
 	return "", ""
@@ -105,15 +107,19 @@ const (
 // guarded is the listener of pages and API whose connections have places: strangers make way. From a trusted proxy a PROXY header
 // is believed.
 func (a *app) guarded() net.Listener {
-	l := a.places(a.listeners.http, a.Config.Proxies())
+	l := a.places(a.listeners.http, a.Config.Proxies(), a.pool)
 	if a.tls == nil {
 		return l
 	}
 	return newMixed(l, a.tls.config())
 }
 
-func (a *app) places(on net.Listener, proxies httpx.Proxies) net.Listener {
-	l := &connlimit.Listener{Listener: on, Pool: connlimit.NewPool(connlimit.Limits{All: maxConns, Each: maxPerHost, Reserve: reserved})}
+func newPool() *connlimit.Pool {
+	return connlimit.NewPool(connlimit.Limits{All: maxConns, Each: maxPerHost, Reserve: reserved})
+}
+
+func (a *app) places(on net.Listener, proxies httpx.Proxies, pool *connlimit.Pool) net.Listener {
+	l := &connlimit.Listener{Listener: on, Pool: pool}
 	if len(proxies) > 0 {
 		l.Proxies = true
 		l.Listener = &proxyproto.Listener{Listener: l.Listener, ReadHeaderTimeout: headerTime, ConnPolicy: func(o proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) {
