@@ -170,6 +170,7 @@ func (a *Advancer) observe(ctx context.Context, m greenroom.Meeting, look bool) 
 }
 
 func (a *Advancer) observed(ctx context.Context, before, after *greenroom.Meeting, events []greenroom.Event) {
+	a.freed(ctx, before, after)
 	if a.Observe != nil {
 		a.Observe(ctx, before, after, events)
 	}

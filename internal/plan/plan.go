@@ -235,7 +235,7 @@ func enter(s *greenroom.Seat, to greenroom.Phase, now time.Time) error {
 	d.Timings[to] = now
 	d.Tries, d.RetryAt, d.TurnAt = 0, time.Time{}, time.Time{}
 	if to == greenroom.Booting {
-		d.Tried = nil
+		d.Tried, d.Blocked = nil, greenroom.Blocked{}
 	}
 	return nil
 }

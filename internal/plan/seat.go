@@ -183,6 +183,10 @@ func (p *planner) launching(s *greenroom.Seat) {
 		p.move(s, greenroom.Booting, "The machine "+d.InstanceID+" was accepted by its provider.")
 		return
 	}
+	if p.goesElsewhere(s) {
+		p.launchElsewhere(s)
+		return
+	}
 	p.effectAt(d.RetryAt, Launch, s, "the seat needs a machine", "another try at the launch")
 }
 

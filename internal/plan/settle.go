@@ -56,6 +56,9 @@ func settle(m *greenroom.Meeting, s *greenroom.Seat, zone string, o Outcome, now
 		if !o.TurnAt.IsZero() {
 			return queued(s, o, now), nil
 		}
+		if errors.Is(o.Err, greenroom.ErrBlocked) {
+			return blocked(m, s, o.Err, now), nil
+		}
 		if o.Err != nil {
 			return launchFailed(s, o.Err, now)
 		}
@@ -143,7 +146,7 @@ func launchFailed(s *greenroom.Seat, err error, now time.Time) (*greenroom.Event
 		fallback = "The provider has no machine to give at the moment."
 		d.Tried = append(d.Tried, d.Launch.Place)
 	}
-	d.Permanent = permanent
+	d.Permanent, d.Blocked = permanent, greenroom.Blocked{}
 	return failed(s, greenroom.Sentence(err, fallback), err, now)
 }
 

@@ -85,6 +85,7 @@ func (p *Provider) terminate(ctx context.Context, ids []string) error {
 func (p *Provider) ended(ids []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	clear(p.full) // they may leave room
 	for _, id := range ids {
 		delete(p.young, id)
 	}

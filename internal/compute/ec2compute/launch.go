@@ -118,9 +118,7 @@ func (p *Provider) run(ctx context.Context, c *call) ([]compute.Instance, error)
 		case code(err) == "IdempotentParameterMismatch":
 			return p.already(ctx, c)
 		default:
-			if d := avoidance(code(err)); d > 0 {
-				p.avoid(c.place, d)
-			}
+			p.refused(c, err)
 			return nil, err
 		}
 	}

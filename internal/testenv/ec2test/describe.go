@@ -97,6 +97,9 @@ func (s *Server) reservation(instances []*instance, partial bool) string {
 	return "<reservationId>" + instances[0].reservation + "</reservationId><ownerId>" + Account + "</ownerId><instancesSet>" + b.String() + "</instancesSet>"
 }
 
+// counts reports whether the machine counts for its quota.
+func (s *Server) counts(i *instance) bool { return s.state(i, time.Now()) != "terminated" }
+
 // state is that of a machine at an instant.
 func (s *Server) state(i *instance, at time.Time) string {
 	switch {

@@ -4,6 +4,7 @@
 package ec2test
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
@@ -48,6 +49,7 @@ type Server struct {
 	Buckets map[string]Bucket        // by action; with "/resources" after it, for what the action is about
 	Zones   map[string]string        // zone of each subnet; nil is a and b
 	Phase   time.Duration            // when in a second buckets are filled
+	Quotas  map[string]int           // virtual CPUs of machines that live, by family of types (see Family); without one there is no bound
 	Fault   func(Call) (Fault, bool) // asked before every call; nil is none
 	Public  func(number int) string  // public address of the machine with that number, from 1; nil is one that nobody has
 
@@ -72,6 +74,7 @@ type Call struct {
 // Fault is how a call fails.
 type Fault struct {
 	Code    string // the error that is answered
+	Message string // of it; empty is some
 	Status  int    // of it; zero is 400
 	Lost    bool   // the effect takes hold, and the answer never comes
 	Partial bool   // the answer leaves the last machine out
@@ -233,7 +236,7 @@ func (s *Server) answer(form url.Values) (status int, body string, lost bool) {
 	text, refused := "", (*apiError)(nil)
 	switch {
 	case fault.Code != "":
-		refused = &apiError{fault.Code, "as the test wants it", max(fault.Status, http.StatusBadRequest)}
+		refused = &apiError{fault.Code, cmp.Or(fault.Message, "as the test wants it"), max(fault.Status, http.StatusBadRequest)}
 	default:
 		text, refused = s.act(action, form, fault)
 	}
@@ -323,6 +326,9 @@ func (s *Server) run(form url.Values, fault Fault) (string, *apiError) {
 			return "", refuse("IdempotentParameterMismatch", "The client token was used with other parameters.")
 		}
 		return s.reservation(before.instances, fault.Partial), nil
+	}
+	if e := s.room(form.Get("InstanceType"), n); e != nil {
+		return "", e
 	}
 	if e := s.spend("RunInstances/resources", n); e != nil {
 		return "", e
