@@ -34,6 +34,7 @@ func (l *life) committed(b *book, events []greenroom.Event) {
 		l.checkReason(b, &prev, &next, events)
 	}
 	l.checkWake(b, &prev, &next)
+	l.checkFreed(b, &prev, &next)
 	if was, is := prev.State(), next.State(); was != is {
 		if !was.Live() {
 			b.live = l.now

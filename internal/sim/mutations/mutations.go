@@ -106,6 +106,13 @@ var Fog = []Mutation{
 	{"the sweep does not read a meeting again", sweep, `if h.Meeting != "" {`, "if false {"},
 }
 
+// Scarce lists those that show only where machines are few, and are found within Lives lives in the climate scarce.
+var Scarce = []Mutation{
+	{"a machine that goes frees nobody", "internal/advance/blocked.go", "if a.Live == nil || !gone(before, after) {", "if true {"},
+	{"a launch is blocked for ever", "internal/plan/blocked.go", "d.Tries, d.RetryAt, d.TurnAt = tries, at, at\n", "d.Tries, d.RetryAt, d.TurnAt = tries, m.EndsAt, m.EndsAt\n"},
+	{"a full quota is a mistake", planSettle, "if errors.Is(o.Err, greenroom.ErrBlocked) {", "if o.Err != nil && errors.Is(o.Err, greenroom.ErrBlocked) {\n\t\t\to.Err = greenroom.ErrPermanent\n\t\t}\n\t\tif false {"},
+}
+
 // Rare lists those that need a rare coincidence, and so minutes of lives: `make mutations` looks for them, too.
 var Rare = []Mutation{
 	{"the deadline counts from the save", step, "s.Meeting, s.Effects = next, decision.Effects", "s.Meeting, s.Effects, s.Deadline = next, decision.Effects, a.now().Add(plan.EffectTimeout)"},
