@@ -19,12 +19,13 @@ const MaxRepeats = 1000
 // Repeats reports whether people and programs outside can cause entries of the kind at will. What greenroom does by itself is always
 // on the timeline.
 func (k EventKind) Repeats() bool {
-	switch k { //nolint:exhaustive // all others are greenroom's own doing
+	switch k {
 	case EventChanged, EventEntered, EventVerified, EventConnected, EventDisconnected, EventRequested, EventSessionData,
 		EventProblem, EventProblemOver, EventRefused, EventKeyReissued, EventReplaced, EventParked, EventResumed:
 		return true
+	default: // greenroom's own doing
+		return false
 	}
-	return false
 }
 
 // Bound returns the events that the meeting's timeline has room for, and counts the others.

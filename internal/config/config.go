@@ -175,7 +175,7 @@ func (c Config) LogValue() slog.Value {
 	var attrs []slog.Attr
 	for _, k := range c.keys() {
 		if value, known := byDefault[k.name]; !known || value != k.shown() {
-			attrs = append(attrs, slog.String(k.name, k.shown()))
+			attrs = append(attrs, slog.String(k.name, k.shown())) //nolint:sloglint // the key is the setting's
 		}
 	}
 	return slog.GroupValue(attrs...)

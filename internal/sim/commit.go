@@ -396,6 +396,9 @@ func (l *life) checkFailed(b *book, was, is *greenroom.Seat) {
 	if m != nil && m.alive(l.now) && p.Starting() && p != greenroom.Launching {
 		l.checkGivenUp(b, was, is)
 	}
+	if is.Desktop.Permanent && !is.Desktop.Agent.Permanent && l.faults["permanent refusal"] == 0 {
+		l.fail("%s of %s failed for good, and nothing that no retry can fix was said: %s", is.ID, b.id, is.Desktop.Error)
+	}
 	if strings.TrimSpace(is.Desktop.Error) == "" {
 		l.fail("%s of %s failed for no reason", is.ID, b.id)
 	}

@@ -131,6 +131,9 @@ func (l *life) arrange() {
 	if l.hit(l.rates.Blackout, "blackout") {
 		l.at(l.between(0, l.calmAt), l.blackout)
 	}
+	if l.hit(l.rates.Sleep, "sleep of the machine") {
+		l.at(l.between(0, l.calmAt), l.sleep)
+	}
 	l.at(l.calmAt, l.becomeCalm)
 }
 
@@ -200,7 +203,7 @@ func (l *life) becomeCalm() {
 	l.calmAt = max(l.now, l.darkUntil)
 	l.after(0, l.checkOpen)
 	for _, p := range l.processes {
-		p.stopped = 0
+		p.stopped = l.darkUntil // it may sleep yet
 	}
 	l.revive()
 }

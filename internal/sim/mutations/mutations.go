@@ -109,7 +109,7 @@ var Fog = []Mutation{
 // Scarce lists those that show only where machines are few, and are found within Lives lives in the climate scarce.
 var Scarce = []Mutation{
 	{"a machine that goes frees nobody", "internal/advance/blocked.go", "if a.Live == nil || !gone(before, after) {", "if true {"},
-	{"a launch is blocked for ever", "internal/plan/blocked.go", "d.Tries, d.RetryAt, d.TurnAt = tries, at, at\n", "d.Tries, d.RetryAt, d.TurnAt = tries, m.EndsAt, m.EndsAt\n"},
+	{"a launch is blocked for ever", "internal/plan/blocked.go", "d.Tries, d.RetryAt, d.TurnAt = tries, at, at\n", "d.Tries, d.RetryAt, d.TurnAt = tries, at.Add(24*time.Hour), at.Add(24*time.Hour)\n"},
 	{"a full quota is a mistake", planSettle, "if errors.Is(o.Err, greenroom.ErrBlocked) {", "if o.Err != nil && errors.Is(o.Err, greenroom.ErrBlocked) {\n\t\t\to.Err = greenroom.ErrPermanent\n\t\t}\n\t\tif false {"},
 }
 
