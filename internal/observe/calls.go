@@ -69,7 +69,7 @@ func OutcomeOf(err error) Outcome {
 	switch {
 	case err == nil:
 		return OK
-	case errors.Is(err, certs.ErrPending), errors.Is(err, certs.ErrUnnamed):
+	case errors.Is(err, certs.ErrPending), errors.Is(err, certs.ErrUnnamed), isPending(err):
 		return Pending
 	case errors.Is(err, greenroom.ErrThrottled):
 		return Throttled
@@ -84,6 +84,11 @@ func OutcomeOf(err error) Outcome {
 	default:
 		return Failed
 	}
+}
+
+func isPending(err error) bool {
+	_, ok := errors.AsType[*dns.PendingError](err)
+	return ok
 }
 
 // Provider is a provider of machines whose calls are seen.

@@ -66,6 +66,9 @@ func startingOutlook(m *greenroom.Meeting, s *greenroom.Seat, now time.Time) (ti
 	if d.RetryAt.After(now) && refused(d) {
 		return d.RetryAt, fmt.Sprintf("the provider is asked again for a machine, which it has refused since %s: every minute until the meeting's end, and at once when another machine goes", d.Blocked.Since.UTC().Format(time.TimeOnly+" UTC"))
 	}
+	if d.RetryAt.After(now) && d.Phase == greenroom.Naming && d.Error == "" {
+		return d.RetryAt, "the zone is asked again whether all its servers know the name, which normally takes up to a minute"
+	}
 	if d.RetryAt.After(now) {
 		return d.RetryAt, fmt.Sprintf("the %s is tried again after %d failed tries", d.Phase.Words().Action, d.Tries)
 	}
