@@ -53,7 +53,7 @@ type Provider struct {
 	removals  *pacer
 	looks     *batcher[string, []compute.Instance]
 	images    *batcher[string, map[string]image]
-	ends      *batcher[[]string, struct{}]
+	ends      *batcher[[]string, map[string]error]
 
 	mu      sync.Mutex
 	account string               // that machines belong to; empty before the first is seen

@@ -180,6 +180,9 @@ func (p *Provider) input(ctx context.Context, c *call) (*ec2.RunInstancesInput, 
 	} else {
 		in.SecurityGroupIds = b.SecurityGroups
 	}
+	if !b.Spot { // spot machines know no such protection; others may have it from the launch template
+		in.DisableApiTermination = aws.Bool(false)
+	}
 	if b.Spot {
 		in.InstanceMarketOptions = &types.InstanceMarketOptionsRequest{MarketType: types.MarketTypeSpot,
 			SpotOptions: &types.SpotMarketOptions{SpotInstanceType: types.SpotInstanceTypeOneTime, InstanceInterruptionBehavior: types.InstanceInterruptionBehaviorTerminate}}

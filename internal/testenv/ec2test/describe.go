@@ -131,6 +131,9 @@ func (s *Server) item(i *instance, at time.Time) string {
 	if i.public && state == "running" {
 		fmt.Fprintf(&b, "<ipAddress>%s</ipAddress>", s.address(i))
 	}
+	if state == "shutting-down" || state == "terminated" {
+		fmt.Fprintf(&b, "<stateReason><code>%s</code><message>%s</message></stateReason>", escape(i.reason.Code), escape(i.reason.Message))
+	}
 	b.WriteString("<tagSet>")
 	for k, v := range i.tags {
 		fmt.Fprintf(&b, "<item><key>%s</key><value>%s</value></item>", escape(k), escape(v))
