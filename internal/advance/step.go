@@ -164,6 +164,7 @@ func (a *Advancer) observe(ctx context.Context, m greenroom.Meeting, look bool) 
 		s.Instances = append(s.Instances, plan.Instance{
 			ID: i.ID, Handle: i.Handle, Address: i.Address, Running: i.State == compute.Running,
 			Ending: i.State == compute.ShuttingDown || i.State == compute.Terminated, Dead: i.State == compute.Terminated,
+			End: i.End,
 		})
 	}
 	return s, nil

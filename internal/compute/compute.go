@@ -68,6 +68,7 @@ type Instance struct {
 	State      State
 	Address    string // where the desktop answers on port 8443; empty until known
 	LaunchedAt time.Time
+	End        error // why it is ShuttingDown or Terminated, as far as its provider says: of the kinds that Launch has, with a sentence for people
 }
 
 // State of an instance, in EC2's words.

@@ -106,7 +106,7 @@ func failedOutlook(m *greenroom.Meeting, s *greenroom.Seat) (time.Time, string) 
 	case givenUp(s):
 		return time.Time{}, fmt.Sprintf("nothing by itself: given up after %d failures in a row; fix the cause, then its person asks for a new desktop on the join page", s.Failures)
 	}
-	return d.Timings[greenroom.Failed].Add(backoff(s.Failures - 1)), fmt.Sprintf("attempt %d begins, after failure %d of at most %d in a row", d.Attempt+1, s.Failures, maxFailures)
+	return later(d.Timings[greenroom.Failed].Add(backoff(s.Failures-1)), d.TurnAt), fmt.Sprintf("attempt %d begins, after failure %d of at most %d in a row", d.Attempt+1, s.Failures, maxFailures)
 }
 
 func inUseOutlook(m *greenroom.Meeting, s *greenroom.Seat) (time.Time, string) {

@@ -26,9 +26,10 @@ type Instance struct {
 	ID      string
 	Handle  greenroom.Handle
 	Address string
-	Running bool // it runs
-	Ending  bool // it is shutting down, or has
-	Dead    bool // it has: nothing of it remains at the provider
+	Running bool  // it runs
+	Ending  bool  // it is shutting down, or has
+	Dead    bool  // it has: nothing of it remains at the provider
+	End     error // why, as far as the provider says: of the kinds that a launch's error has
 }
 
 // Decision is what should happen now.

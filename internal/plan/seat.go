@@ -132,7 +132,7 @@ func (p *planner) look(s *greenroom.Seat) {
 		p.moved = true
 	}
 	if inst.Ending && d.Phase.Live() {
-		p.vanished(s, "The desktop's machine stopped by itself.")
+		p.ended(s, inst.End)
 	}
 }
 
@@ -147,7 +147,7 @@ func (p *planner) missing(s *greenroom.Seat) {
 		p.wait(again, "a second look for a missing machine")
 		return
 	}
-	p.vanished(s, "The desktop's machine is no longer there.")
+	p.vanished(s, "The desktop's machine is no longer there.", nil)
 }
 
 // missedNow notes the first look that did not find the instance.
@@ -377,7 +377,7 @@ func (p *planner) replace(s *greenroom.Seat) {
 		return
 	}
 	failedAt := d.Timings[greenroom.Failed]
-	next := failedAt.Add(backoff(s.Failures - 1))
+	next := later(failedAt.Add(backoff(s.Failures-1)), d.TurnAt)
 	if givenUp(s) {
 		if !s.Requested() {
 			return

@@ -61,6 +61,7 @@ type Provider struct {
 	full    map[string]time.Time // types whose quota is full, and until when they are not asked for
 	devices map[string]string    // images' root devices
 	young   map[string]compute.Instance
+	mourned map[string]time.Time // machines whose places were avoided because they ended, and when that was noticed
 	ours    map[string]time.Time // ids that were seen with our tag, and when
 }
 
@@ -70,7 +71,7 @@ var _ compute.Provider = (*Provider)(nil)
 func New(o Options) *Provider {
 	o.Rates = o.Rates.orDocumented()
 	p := &Provider{
-		o: o, avoided: map[string]time.Time{}, full: map[string]time.Time{}, devices: map[string]string{}, young: map[string]compute.Instance{}, ours: map[string]time.Time{},
+		o: o, avoided: map[string]time.Time{}, full: map[string]time.Time{}, devices: map[string]string{}, young: map[string]compute.Instance{}, ours: map[string]time.Time{}, mourned: map[string]time.Time{},
 		launches:  newQueue(o.Rates.RunRequests, o.Rates.RunInstances),
 		describes: newPacer(o.Rates.Describe),
 		removals:  newPacer(o.Rates.TerminateRequests, o.Rates.TerminateInstances),

@@ -90,16 +90,21 @@ func ruleOn(err error) (ruling, bool) {
 
 // find gives the ruling on a code. A code without one is transient.
 func find(code string) (ruling, bool) {
-	if code == "" {
-		return ruling{}, false
-	}
-	for _, r := range rulings {
-		if code == r.code || strings.HasSuffix(r.code, ".") && strings.HasPrefix(code, r.code) {
-			return r, true
-		}
+	if r, ok := match(rulings, code); ok || code == "" {
+		return r, ok
 	}
 	for _, r := range rulings { // "InvalidParameterValue", "ThrottlingException", "InvalidLaunchTemplateId.NotFound"
 		if strings.HasPrefix(code, r.code) && (r.code == "InvalidParameter" || r.code == "InvalidLaunchTemplate" || r.code == "Throttling") {
+			return r, true
+		}
+	}
+	return ruling{}, false
+}
+
+// match finds a code in a table.
+func match(table []ruling, code string) (ruling, bool) {
+	for _, r := range table {
+		if code == r.code || strings.HasSuffix(r.code, ".") && strings.HasPrefix(code, r.code) {
 			return r, true
 		}
 	}

@@ -134,6 +134,9 @@ func (s *Server) item(i *instance, at time.Time) string {
 	if state == "shutting-down" || state == "terminated" {
 		fmt.Fprintf(&b, "<stateReason><code>%s</code><message>%s</message></stateReason>", escape(i.reason.Code), escape(i.reason.Message))
 	}
+	if i.subnet != "" {
+		fmt.Fprintf(&b, "<subnetId>%s</subnetId>", i.subnet)
+	}
 	b.WriteString("<tagSet>")
 	for k, v := range i.tags {
 		fmt.Fprintf(&b, "<item><key>%s</key><value>%s</value></item>", escape(k), escape(v))
