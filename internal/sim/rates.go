@@ -2,7 +2,7 @@ package sim
 
 import "time"
 
-// Rates say how often each thing goes wrong. A rate is the chance at each opportunity; zero is never.
+// Rates say how often each thing fails. A rate is the chance at each opportunity; zero is never.
 type Rates struct {
 	// The control plane.
 	Crash     float64       // a process dies, at each call to the world
@@ -12,15 +12,15 @@ type Rates struct {
 	Blackout  float64       // every process dies at once, for up to fourteen hours; once a life
 	Sleep     float64       // the machine with all processes and desktops sleeps for up to ten hours; once a life
 	ClockJump float64       // a process's clock is set, at each call to the world
-	Store     float64       // the store does not answer, before or after the write took hold
+	Store     float64       // the store does not answer, before or after the write took effect
 	KickLost  float64       // an event is lost; as often it comes late, or twice
 	LateIndex float64       // who reads what is live does not see what became so within the last three seconds
 	SweepSoon float64       // a sweep follows another at once: its event came twice
 	Torn      float64       // between two pages of a long reading a meeting changes its state, if one does within ten minutes
 
 	// The provider.
-	Refused   float64 // an error before anything took hold
-	LostReply float64 // it took hold and its answer is an error, or never comes
+	Refused   float64 // an error before anything took effect
+	LostReply float64 // it took effect and its answer is an error, or never comes
 	Slow      float64 // an answer that takes up to half a minute
 	Throttled float64
 	Capacity  float64

@@ -51,7 +51,7 @@ type Server struct {
 	Phase   time.Duration            // when in a second buckets are filled
 	Quotas  map[string]int           // virtual CPUs of machines that live, by family of types (see Family); without one there is no bound
 	Guarded bool                     // the launch template protects machines against termination
-	Fault   func(Call) (Fault, bool) // asked before every call; nil is none
+	Fault   func(Call) (Fault, bool) // asked before every call; nil: no faults
 	Public  func(number int) string  // public address of the machine with that number, from 1; nil is one that nobody has
 
 	mu        sync.Mutex
@@ -77,7 +77,7 @@ type Fault struct {
 	Code    string // the error that is answered
 	Message string // of it; empty is some
 	Status  int    // of it; zero is 400
-	Lost    bool   // the effect takes hold, and the answer never comes
+	Lost    bool   // the call is carried out, and the answer never comes
 	Partial bool   // the answer leaves the last machine out
 }
 
