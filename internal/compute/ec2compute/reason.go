@@ -30,7 +30,7 @@ var ends = []ruling{
 	{"Client.InstanceTerminated", nil, 0, "The machine was ended while an image was made of it."},
 }
 
-// endOf is why a machine that is on its way out ended: a UserError of the kind that a refused launch has. nil if Amazon does not say.
+// endOf is why a machine that ends or has ended does so: a UserError of the kind that a refused launch has. nil if Amazon does not say.
 func endOf(i *types.Instance) error {
 	if i.StateReason == nil || aws.ToString(i.StateReason.Code) == "" || i.State == nil {
 		return nil

@@ -1,4 +1,4 @@
-package greenroom_test
+package meetings
 
 import (
 	"testing"
@@ -8,7 +8,7 @@ import (
 	"greenroom"
 )
 
-func TestCorrectTakesTheMachinesOfToday(t *testing.T) {
+func TestTakeMachinesOfToday(t *testing.T) {
 	t.Parallel()
 	was := greenroom.DefaultBlueprint()
 	was.Provider = greenroom.ProviderEC2
@@ -20,7 +20,7 @@ func TestCorrectTakesTheMachinesOfToday(t *testing.T) {
 	today.SetRoles([]greenroom.Role{{Name: "teacher", Count: 2, Image: "ami-33333333"}})
 
 	got := was
-	got.Correct(today)
+	takeMachines(&got, today)
 	want := was
 	want.EC2, want.Applications = today.EC2, today.Applications
 	want.SetRoles([]greenroom.Role{{Name: "teacher", Count: 1, Image: "ami-33333333"}, {Name: "student", Count: 3}})
@@ -29,7 +29,7 @@ func TestCorrectTakesTheMachinesOfToday(t *testing.T) {
 	}
 
 	today.Provider, got = greenroom.ProviderLocal, was
-	if got.Correct(today); cmp.Diff(was, got) != "" {
+	if takeMachines(&got, today); cmp.Diff(was, got) != "" {
 		t.Error("a blueprint of another provider was taken over")
 	}
 }
