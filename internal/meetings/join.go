@@ -78,6 +78,7 @@ func (s *Service) enter(ctx context.Context, id, seatID, key, client string) (St
 			return entered(seat, client, now)
 		case wanted(m, seat) && !seat.Requested():
 			seat.RequestedAt = now
+			s.correct(m, d)
 			return []greenroom.Event{{At: now, Kind: greenroom.EventRequested, Seat: seatID, Attempt: d.Attempt,
 				Message: nameOf(seat) + " came and the desktop is gone; a new one is asked for.", Data: map[string]string{"client": client}}}, nil
 		}

@@ -105,7 +105,7 @@ func Open(ctx context.Context, p Ports) (*Core, error) {
 	p.Watch.providers(c.Providers)
 	c.Advancer = &advance.Advancer{
 		Meetings: p.Store, Providers: c.Providers, Records: c.Zone, Prober: c.Prober, Zone: p.Config.Zone, Now: time.Now, Logger: p.Logger,
-		PushEvents: p.PushEvents, ObserveOnDemand: p.ObserveOnDemand, Lease: p.Lease, Measure: p.Measure, Observe: p.Watch.decisions(),
+		PushEvents: p.PushEvents, ObserveOnDemand: p.ObserveOnDemand, Lease: p.Lease, Live: p.Store.Live, Measure: p.Measure, Observe: p.Watch.decisions(),
 	}
 	c.Service = meetings.New(meetings.Options{
 		MaxSeats: p.Config.MaxSeats,
