@@ -29,10 +29,14 @@ type Desktop struct {
 	RemovalAskedAt time.Time `json:"removal_asked_at,omitzero"` // the provider accepted the removal
 	Cleared        bool      `json:"cleared,omitempty"`         // record and instance are confirmed to be no more
 
-	Agent  AgentFacts `json:"agent,omitzero"`
-	Tokens []Token    `json:"tokens,omitempty"`
-	Proof  *Proof     `json:"proof,omitempty"` // the last one taken
-	Trust  Trust      `json:"trust,omitzero"`  // what the proofs of a desktop that was ready once amount to
+	Agent AgentFacts `json:"agent,omitzero"`
+	// Present are the connections there are now, as the agent told, MaxPresent at most; Closing are the ids of those that the
+	// organiser wants closed and that are still there.
+	Present []Connection `json:"present,omitempty"`
+	Closing []string     `json:"closing,omitempty"`
+	Tokens  []Token      `json:"tokens,omitempty"`
+	Proof   *Proof       `json:"proof,omitempty"` // the last one taken
+	Trust   Trust        `json:"trust,omitzero"`  // what the proofs of a desktop that was ready once amount to
 	// Refused counts, by reason, what this desktop's agent or participants were refused, and its agent's problems. The timeline
 	// tells of the first, the tenth, the hundredth and so on.
 	Refused map[string]int `json:"refusals,omitempty"`
@@ -79,6 +83,18 @@ type AgentFacts struct {
 	Licence        string    `json:"licence,omitempty"`        // state of the desktop server's licence, in its words
 	EndHooks       bool      `json:"end_hooks,omitempty"`      // there is something to do before the desktop goes
 	EndedAt        time.Time `json:"ended_at,omitzero"`        // when that was done
+}
+
+// MaxPresent bounds the connections to a desktop that are kept and shown. More are counted.
+const MaxPresent = 8
+
+// Connection is one browser's to a desktop.
+type Connection struct {
+	ID     string    `json:"id"`
+	Client string    `json:"client"` // address
+	Since  time.Time `json:"since"`
+	Role   string    `json:"role,omitempty"` // "owner" of the screen or "watch"; empty where the desktop knows no difference
+	User   string    `json:"user,omitempty"` // of the session: "host" or "observer"; empty is the seat's participant
 }
 
 // Token is a desktop token as stored: hashed, short-lived until its first use, and after that good only

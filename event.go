@@ -13,6 +13,20 @@ type Event struct {
 	Data    map[string]string `json:"data,omitempty"` // the evidence: instants, durations, addresses; never a secret
 }
 
+// Entered is the phase that the event says its desktop entered, "" if it tells of another thing.
+func (e *Event) Entered() Phase {
+	switch e.Kind {
+	case EventPhase:
+		return Phase(e.Data["phase"])
+	case EventReady:
+		return Ready
+	case EventFailed:
+		return Failed
+	default:
+		return ""
+	}
+}
+
 // MaxRepeats is how many entries that people and programs can cause at will a timeline keeps. More are counted.
 const MaxRepeats = 1000
 

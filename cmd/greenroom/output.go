@@ -35,7 +35,7 @@ func moment(t time.Time) string {
 	return t.Local().Format("Mon 2 Jan 2006 15:04 MST")
 }
 
-// clean keeps what others have written from steering the terminal or the order of what stands beside it.
+// clean keeps what others have written from steering the terminal or the order of what is beside it.
 func clean(s string) string { return plaintext.Clean(s) }
 
 // length writes a duration as people say it: 1h30m.
@@ -131,6 +131,9 @@ func printSeat(w io.Writer, s wire.Seat) {
 	}
 	if s.Desktop.Error != nil {
 		fmt.Fprintf(w, "trouble\t%s\n", clean(*s.Desktop.Error))
+	}
+	for _, c := range s.Desktop.Connections {
+		fmt.Fprintf(w, "browser\t%s\n", clean(strings.Join(strings.Fields(c.ID+" "+c.Role+" "+c.User+" from "+c.Client+" since "+c.Since.Local().Format("15:04")), " ")))
 	}
 	if a := s.Desktop.Agent; a != nil {
 		printAgent(w, a)

@@ -27,6 +27,7 @@ func registered(t *testing.T) map[string]map[string]bool {
 	t.Helper()
 	m := metrics.New("v1")
 	m.LostLines(func() uint64 { return 0 })
+	m.CertificateEnds("authority", time.Now())
 	m.Listener(func() access.Stats { return access.Stats{Refused: map[string]int64{"desktop_unreachable": 1}} })
 	_, end := m.Call(t.Context(), observe.Call{System: observe.Compute, Name: "local", Do: "launch"})
 	end(errors.New("x"))

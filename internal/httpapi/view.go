@@ -37,6 +37,10 @@ func desktop(d *greenroom.Desktop) wire.Desktop {
 		out.Agent = &wire.Agent{Version: a.Version, EnrolledAt: instant(a.EnrolledAt), ReportedAt: instant(a.ReportedAt), Connections: a.Connections,
 			LastActiveAt: instant(a.ActiveAt), Licence: a.Licence, Problem: known(a.Problem)}
 	}
+	out.Connections = []wire.Connection{}
+	for _, c := range d.Present {
+		out.Connections = append(out.Connections, wire.Connection(c))
+	}
 	if out.Timings == nil {
 		out.Timings = map[greenroom.Phase]time.Time{}
 	}
@@ -89,7 +93,7 @@ func stuck(s meetings.Stuck) wire.Stuck {
 		Since: instant(s.Since), Error: known(s.Error), Fix: s.Fix}
 }
 
-// standing renders where a seat stands for its participant.
+// standing renders the state of a seat for its participant.
 func standing(s meetings.Standing) wire.Standing {
 	out := wire.Standing{
 		Meeting: s.Meeting, Title: s.Title, Seat: s.Seat, Role: s.Role, Name: s.Name, State: s.State, Phase: s.Phase, Message: s.Message,

@@ -352,7 +352,7 @@ func (s *Service) Verify(ctx context.Context, secret, sessionID, token, client s
 func redeem(m *greenroom.Meeting, seat *greenroom.Seat, sessionID, token, client string, now time.Time) (Verdict, []greenroom.Event, error) {
 	d := &seat.Desktop
 	known := sessionID == agentapi.SessionID || sessionID == d.InstanceID // DCV's gateway knows the session by the instance
-	if !known || !d.Enterable() {
+	if !known || !d.Enterable() || seat.Removed || m.EndReason != "" {
 		events, err := refuse(seat, "A token was refused: no such session.", now, "client", client)
 		return Verdict{Message: "there is no such session"}, events, err
 	}
@@ -361,7 +361,7 @@ func redeem(m *greenroom.Meeting, seat *greenroom.Seat, sessionID, token, client
 		events, err := refuse(seat, "A token was refused: "+why+".", now, "client", client)
 		return Verdict{Message: why}, events, err
 	}
-	verdict := Verdict{OK: true, Username: cmp.Or(t.As, m.Blueprint.Owner(seat.Role))}
+	verdict := Verdict{OK: true, Username: cmp.Or(t.As, m.Blueprint.Owner(seat.Role)), Links: seat.Rekeyed}
 	if t.Client != "" {
 		return verdict, nil, errUnchanged
 	}
@@ -375,7 +375,7 @@ func redeem(m *greenroom.Meeting, seat *greenroom.Seat, sessionID, token, client
 		Message: whose(t, seat) + " token was accepted.", Data: map[string]string{"client": client, "user": verdict.Username}}}, nil
 }
 
-// RefuseQuestion is the verdict on a question that is none, with its entry on the timeline.
+// RefuseQuestion is the verdict on a question that is not valid, with its entry on the timeline.
 func (s *Service) RefuseQuestion(ctx context.Context, secret, why string) (Verdict, error) {
 	_, _, err := s.asDesktop(ctx, forVerifier, secret, func(_ *greenroom.Meeting, seat *greenroom.Seat, now time.Time) ([]greenroom.Event, error) {
 		return refuse(seat, "A malformed question about a token was refused.", now)

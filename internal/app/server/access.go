@@ -10,6 +10,7 @@ import (
 	"greenroom"
 	"greenroom/internal/access/gateway"
 	"greenroom/internal/access/sniproxy"
+	"greenroom/internal/config"
 	"greenroom/internal/dns"
 	"greenroom/internal/dns/embeddeddns"
 	"greenroom/internal/rungroup"
@@ -19,7 +20,7 @@ import (
 const gatewayLife = 30 * 24 * time.Hour
 
 // byGateway reports whether browsers come to greenroom's gateway and not to the desktops themselves.
-func (a *app) byGateway() bool { return a.Config.Access == "gateway" }
+func (a *app) byGateway() bool { return a.Config.Access == config.AccessGateway }
 
 // gatewayAddress is the address that all desktops' names have; not valid if each has its own.
 func (a *app) gatewayAddress() netip.Addr {
@@ -93,7 +94,7 @@ func (a *app) sweptRecords() dns.Zone {
 func (a *app) addAccess(group *rungroup.Group) {
 	switch {
 	case a.byGateway():
-		o := gateway.Options{Desktops: a.core.Service, Zone: a.Config.Zone, Logger: a.Logger}
+		o := gateway.Options{Desktops: a.core.Service, Changes: a.hub.Subscribe, Zone: a.Config.Zone, Logger: a.Logger}
 		if a.keeper != nil {
 			o.GetCertificate = a.keeper.Certificate
 			group.Add("certificate", a.keeper.Run)

@@ -10,6 +10,7 @@ import (
 	"greenroom/internal/app/components"
 	"greenroom/internal/certs/acmecerts"
 	"greenroom/internal/certs/localca"
+	"greenroom/internal/config"
 	"greenroom/internal/logkey"
 )
 
@@ -113,7 +114,7 @@ func (a *app) certificates() map[string]*x509.Certificate {
 	case a.keeper != nil:
 		cert, err := a.keeper.Certificate(nil)
 		add("edge", cert, err)
-	case a.core.Certificates.Edge != nil && a.Config.Certificates.Issuer == "acme":
+	case a.core.Certificates.Edge != nil && a.Config.Certificates.Issuer == config.IssuerACME:
 		if leaf, err := acmecerts.EdgeLeaf(components.ACME(a.Config, nil), "*."+a.Config.Zone); err == nil {
 			all["edge"] = leaf
 		}

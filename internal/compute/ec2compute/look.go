@@ -167,7 +167,7 @@ func (p *Provider) seen(i *types.Instance) compute.Instance {
 	return m
 }
 
-// state counts a machine that somebody stopped as one on its way out: nobody can use it.
+// state counts a machine that somebody stopped as one that is being removed: nobody can use it.
 func state(i *types.Instance) compute.State {
 	if i.State == nil {
 		return compute.Pending

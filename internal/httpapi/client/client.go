@@ -130,8 +130,13 @@ func (c *Client) Stuck(ctx context.Context) (wire.StuckMeetings, error) {
 }
 
 // ReissueKey gives a seat a new link.
-func (c *Client) ReissueKey(ctx context.Context, id, seat string) (wire.Meeting, error) {
-	return call[wire.Meeting](ctx, c, http.MethodPost, seatOf(id, seat, "/key"), nil, nil)
+func (c *Client) ReissueKey(ctx context.Context, id, seat string, in wire.NewLink) (wire.Meeting, error) {
+	return call[wire.Meeting](ctx, c, http.MethodPost, seatOf(id, seat, "/key"), in, nil)
+}
+
+// Disconnect closes one connection to a seat's desktop.
+func (c *Client) Disconnect(ctx context.Context, id, seat, connection string) (wire.Meeting, error) {
+	return call[wire.Meeting](ctx, c, http.MethodDelete, seatOf(id, seat, "/connections/"+url.PathEscape(connection)), nil, nil)
 }
 
 // AddSeats adds seats to a meeting, of that version only if it is not 0.
@@ -285,7 +290,7 @@ func innermost(err error) error {
 	return err
 }
 
-// refused reads the problem document; what is none comes from something else than greenroom.
+// refused reads the problem document; what is not one comes from something else than greenroom.
 func (c *Client) refused(resp *http.Response) error {
 	var p httpx.Problem
 	err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&p)
