@@ -161,7 +161,7 @@ func (m *Meeting) State() State {
 		}
 	}
 	switch {
-	case len(seats) > 0 && ready == len(seats):
+	case ready > 0 && ready+gone == len(seats): // who comes to a seat whose desktop was removed gets one on demand
 		return AllReady
 	case gone > 0 && gone+lost == len(seats):
 		return Waiting

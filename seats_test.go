@@ -92,3 +92,25 @@ func TestSetRolesKeepsWhatOlderVersionsRead(t *testing.T) {
 		t.Errorf("%+v", b)
 	}
 }
+
+// A seat whose desktop was removed gets one on demand: nothing is being prepared for it while the others are ready.
+func TestReadyBesideSeatsWithoutADesktop(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		phases []greenroom.Phase
+		want   greenroom.State
+	}{
+		{[]greenroom.Phase{greenroom.Ready, greenroom.Gone}, greenroom.AllReady},
+		{[]greenroom.Phase{greenroom.Gone, greenroom.Gone}, greenroom.Waiting},
+		{[]greenroom.Phase{greenroom.Ready, greenroom.Gone, greenroom.Booting}, greenroom.Preparing},
+		{[]greenroom.Phase{greenroom.Ready, greenroom.Gone, greenroom.InUse}, greenroom.InProgress},
+	} {
+		var m greenroom.Meeting
+		for _, phase := range c.phases {
+			m.Seats = append(m.Seats, greenroom.Seat{Desktop: greenroom.Desktop{Phase: phase}})
+		}
+		if got := m.State(); got != c.want {
+			t.Errorf("%v is %s, want %s", c.phases, got, c.want)
+		}
+	}
+}

@@ -93,7 +93,7 @@ func looksAtOnce() int { return max(1, runtime.GOMAXPROCS(0)/2) }
 const DefaultWatchers = 1000
 
 // maxBody bounds a request of the API, in bytes.
-const maxBody = 256 << 10 // a full list of seats fits
+const maxBody = 512 << 10 // a full list of seats fits, also as it was answered
 
 type api struct {
 	service  service

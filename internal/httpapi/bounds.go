@@ -19,7 +19,7 @@ const maxSeatList = 1000
 
 // publishOptional documents that null is as good as absent where a property of the input is optional: huma takes it so.
 func publishOptional(h huma.API) {
-	for _, name := range []string{"Schedule", "SeatInput", "NewSeats", "SeatEdit", "Replace", "NewLink", "Edit", "Park"} {
+	for _, name := range []string{"Schedule", "SeatInput", "EditSeat", "NewSeats", "SeatEdit", "Replace", "NewLink", "Edit", "Park"} {
 		s := h.OpenAPI().Components.Schemas.Map()[name]
 		for property, of := range s.Properties {
 			if !slices.Contains(s.Required, property) && of.Ref == "" {
@@ -51,6 +51,10 @@ func publishBounds(h huma.API) {
 		{"SeatInput", "role", "pattern", "^[a-z][a-z0-9-]{0,31}$"},
 		{"SeatInput", "name", "maxLength", 100},
 		{"SeatInput", "email", "maxLength", 254},
+		{"EditSeat", "id", "pattern", "^[a-z][a-z0-9-]{0,31}$"},
+		{"EditSeat", "role", "pattern", "^[a-z][a-z0-9-]{0,31}$"},
+		{"EditSeat", "name", "maxLength", 100},
+		{"EditSeat", "email", "maxLength", 254},
 		{"NewSeats", "seats", "minItems", 1},
 		{"NewSeats", "seats", "maxItems", maxSeatList},
 		{"SeatEdit", "name", "maxLength", 100},

@@ -171,9 +171,9 @@ func (a *api) edit(ctx context.Context, in *struct {
 }) (*meetingOutput, error) {
 	b := in.Body
 	edit := meetings.Edit{
-		Title: b.Title, StartsAt: b.StartsAt, EndsAt: b.EndsAt, Duration: b.Duration, TimeZone: b.TimeZone, Seats: seats(b.Seats), Force: b.Force,
+		Title: b.Title, StartsAt: b.StartsAt, EndsAt: b.EndsAt, Duration: b.Duration, TimeZone: b.TimeZone, Seats: editedSeats(b.Seats), Force: b.Force,
 	}
-	return a.changed(in.request, in.IfMatch, func(version int64) (greenroom.Meeting, error) { return a.service.Edit(ctx, in.ID, edit, version) })
+	return a.changed(in.request, func(version int64) (greenroom.Meeting, error) { return a.service.Edit(ctx, in.ID, edit, version) })
 }
 
 func (a *api) cancel(ctx context.Context, in *meetingInput) (*meetingOutput, error) {

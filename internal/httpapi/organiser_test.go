@@ -202,6 +202,42 @@ func TestEdit(t *testing.T) {
 	problem(t, r.call("POST", path+"/seats/wizard/key", nil), 404)
 }
 
+// A list of seats can be read, changed and sent back as it was answered.
+func TestEditWithTheSeatsThatWereAnswered(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	m := r.scheduled()
+	path := "/api/v1/meetings/" + m.ID
+	answer := doc[map[string]any](t, r.call("GET", path, nil), 200)
+	seats := answer["seats"].([]any)
+	seats[1].(map[string]any)["name"] = "Another Name"
+	body, err := json.Marshal(map[string]any{"seats": seats})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := doc[wire.Meeting](t, r.call("PATCH", path, string(body)), 200)
+	if got.Seats[1].Name != "Another Name" || got.Seats[0].JoinURL != m.Seats[0].JoinURL || got.Seats[1].JoinURL != m.Seats[1].JoinURL {
+		t.Errorf("meeting is %+v", got)
+	}
+	if p := problem(t, r.call("PATCH", path, `{"seats": [{"role": "teacher", "jion_url": ""}]}`), 422); p.Field != "seats[0].jion_url" {
+		t.Errorf("field is %q", p.Field)
+	}
+	if p := problem(t, r.call("POST", path+"/seats", `{"seats": [{"role": "teacher", "id": "chosen"}]}`), 422); p.Field != "seats[0].id" {
+		t.Errorf("field is %q", p.Field)
+	}
+}
+
+func TestIfMatchInSeveralLines(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	path := "/api/v1/meetings/" + r.scheduled().ID
+	doc[wire.Meeting](t, r.call("PATCH", path, `{"title": "Listed"}`, "If-Match", `"7"`, "If-Match", `"1"`), 200)
+	p := problem(t, r.call("PATCH", path, `{"title": "x"}`, "If-Match", `"other"`), 412)
+	if strings.Contains(p.Detail, "-1") {
+		t.Errorf("detail is %q", p.Detail)
+	}
+}
+
 func TestList(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

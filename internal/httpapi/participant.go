@@ -40,7 +40,7 @@ func (a *api) participantRoutes(mux *http.ServeMux, h huma.API) {
 				"200": ok,
 				"202": answer("Not yet: the state of the seat; Retry-After has the seconds until the next try.", reflect.TypeFor[wire.Standing]()),
 			}}
-		for status, description := range map[string]string{"403": "The key is not this seat's.", "404": "There is no such meeting or seat.", "410": "The meeting is over; end_reason says why.", "429": "Too many tries."} {
+		for status, description := range map[string]string{"403": "The key is not this seat's.", "404": "There is no such meeting or seat.", "410": "The meeting is over; end_reason says why.", "422": "The key is given more than once.", "429": "Too many tries."} {
 			op.Responses[status] = &huma.Response{Description: description, Content: map[string]*huma.MediaType{"application/problem+json": {Schema: &huma.Schema{Ref: problemRef}}}}
 		}
 		h.OpenAPI().AddOperation(op)
@@ -86,6 +86,9 @@ func notYet(w http.ResponseWriter, st meetings.Standing) {
 func (a *api) joined(r *http.Request, ask func(ctx context.Context, id, seat, key string) (meetings.Standing, error)) (meetings.Standing, *httpx.Problem) {
 	id, seat, key := r.PathValue("id"), r.PathValue("seat"), queryparam.Get(r.URL.RawQuery, "key")
 	var st meetings.Standing
+	if len(r.URL.Query()["key"]) > 1 {
+		return st, httpx.InvalidInput.Fields(httpx.FieldProblem{Field: "key", Message: "is a duplicate parameter: give it once"})
+	}
 	look := func() (err error) {
 		st, err = ask(r.Context(), id, seat, key)
 		return err

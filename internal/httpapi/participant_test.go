@@ -60,6 +60,9 @@ func TestJoin(t *testing.T) {
 			problem(t, r.call(method, teacher+"?"+key, nil), 403)
 			problem(t, r.call(method, teacher+"?key=nonsense", nil), 403)
 			problem(t, r.call(method, teacher, nil), 403)
+			if p := problem(t, r.call(method, r.join(m, "teacher")+"&key=other", nil), 422); p.Field != "key" {
+				t.Errorf("field is %q", p.Field)
+			}
 			problem(t, r.call(method, "/api/v1/join/zzzzzzzzzzzzzzzz/teacher?"+key, nil), 404)
 		}
 	})

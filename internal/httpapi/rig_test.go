@@ -133,14 +133,14 @@ func (r *rig) call(method, path string, body any, headers ...string) answer {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
 	for i := 0; i < len(headers); i += 2 {
-		req.Header.Set(headers[i], headers[i+1])
+		req.Header.Add(headers[i], headers[i+1])
 		if headers[i] == "Host" {
 			req.Host = headers[i+1]
 		}
+	}
+	if body != nil && req.Header["Content-Type"] == nil {
+		req.Header.Set("Content-Type", "application/json")
 	}
 	resp, err := http.DefaultTransport.RoundTrip(req)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -19,9 +20,9 @@ type IfMatch struct {
 	Versions string `header:"If-Match" doc:"The version the change is meant for, as in ETag, or a list of them; \"*\" is any. Weak ones count: what compresses answers makes an ETag weak."`
 }
 
-// changed makes a change of one of the versions that the precondition names, and answers with the meeting.
-func (a *api) changed(r *http.Request, in IfMatch, do func(version int64) (greenroom.Meeting, error)) (*meetingOutput, error) {
-	versions, ok := parseIfMatch(in.Versions)
+// changed makes a change of one of the versions that If-Match names, and answers with the meeting.
+func (a *api) changed(r *http.Request, do func(version int64) (greenroom.Meeting, error)) (*meetingOutput, error) {
+	versions, ok := parseIfMatch(strings.Join(r.Header.Values("If-Match"), ",")) // a list may come in several lines
 	if !ok {
 		return nil, httpx.InvalidInput.Fields(httpx.FieldProblem{Field: "If-Match", Message: `must be a version such as "3", a list of them, or *`})
 	}
@@ -71,7 +72,7 @@ func (a *api) addSeats(ctx context.Context, in *struct {
 	}
 	var added []string
 	replayed, reused := false, false
-	m, err := a.changed(in.request, in.IfMatch, func(version int64) (m greenroom.Meeting, err error) {
+	m, err := a.changed(in.request, func(version int64) (m greenroom.Meeting, err error) {
 		m, added, replayed, err = a.service.AddSeatsOnce(ctx, in.ID, wanted, version, in.Key)
 		reused = errors.Is(err, meetings.ErrReused)
 		return m, err
@@ -95,7 +96,7 @@ func (a *api) editSeat(ctx context.Context, in *struct {
 	IfMatch
 	Body wire.SeatEdit
 }) (*meetingOutput, error) {
-	return a.changed(in.request, in.IfMatch, func(version int64) (greenroom.Meeting, error) {
+	return a.changed(in.request, func(version int64) (greenroom.Meeting, error) {
 		return a.service.EditSeat(ctx, in.ID, in.Seat, meetings.SeatEdit{Name: in.Body.Name, Email: in.Body.Email}, version)
 	})
 }
@@ -106,7 +107,7 @@ func (a *api) removeSeat(ctx context.Context, in *struct {
 	IfMatch
 	Force bool `query:"force" doc:"Also when the seat's participant is connected: they are cut off."`
 }) (*meetingOutput, error) {
-	return a.changed(in.request, in.IfMatch, func(version int64) (greenroom.Meeting, error) {
+	return a.changed(in.request, func(version int64) (greenroom.Meeting, error) {
 		return a.service.RemoveSeat(ctx, in.ID, in.Seat, in.Force, version)
 	})
 }
@@ -139,7 +140,7 @@ func (a *api) replaceDesktop(ctx context.Context, in *struct {
 	IfMatch
 	Body wire.Replace
 }) (*meetingOutput, error) {
-	return a.changed(in.request, in.IfMatch, func(version int64) (greenroom.Meeting, error) {
+	return a.changed(in.request, func(version int64) (greenroom.Meeting, error) {
 		return a.service.ReplaceDesktop(ctx, in.ID, in.Seat, in.Body.Reason, in.Body.Force, version)
 	})
 }

@@ -127,6 +127,17 @@ func instant(t time.Time) *time.Time {
 // seconds rounds to milliseconds: more would only look exact.
 func seconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }
 
+func editedSeats(in []wire.EditSeat) []meetings.SeatInput {
+	if in == nil {
+		return nil
+	}
+	out := make([]meetings.SeatInput, 0, len(in))
+	for _, s := range in {
+		out = append(out, meetings.SeatInput(s.SeatInput))
+	}
+	return out
+}
+
 func seats(in []wire.SeatInput) []meetings.SeatInput {
 	if in == nil {
 		return nil

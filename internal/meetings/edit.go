@@ -15,6 +15,9 @@ import (
 type StaleError struct{ Want, Have int64 }
 
 func (e *StaleError) Error() string {
+	if e.Want < 0 {
+		return fmt.Sprintf("the change is for no version of this meeting, which is at version %d: look at it again", e.Have)
+	}
 	return fmt.Sprintf("the change is for version %d and the meeting is at version %d: look at it again", e.Want, e.Have)
 }
 
@@ -55,12 +58,12 @@ func (s *Service) apply(m *greenroom.Meeting, in Edit, now time.Time, bad *green
 			changes = append(changes, what)
 		}
 	}
-	if in.Title != nil {
+	if in.Title != nil && *in.Title != m.Title {
 		t := title(*in.Title, bad)
 		note(t != m.Title, "the title")
 		m.Title = t
 	}
-	if in.TimeZone != nil {
+	if in.TimeZone != nil && *in.TimeZone != m.TimeZone {
 		z := timeZone(*in.TimeZone, bad)
 		note(z != m.TimeZone, "the time zone")
 		m.TimeZone = z

@@ -52,6 +52,7 @@ func (s *Service) AddSeatsOnce(ctx context.Context, id string, in []SeatInput, i
 			bad.Add("seats", "give at least one seat")
 		}
 		var events []greenroom.Event
+		checkNewIDs(in, &bad)
 		for _, seat := range s.addSeats(m, in, func(i int) string { return fmt.Sprintf("seats[%d].", i) }, now, &bad) {
 			added = append(added, seat.ID)
 			events = append(events, greenroom.Event{At: now, Kind: greenroom.EventChanged, Seat: seat.ID, Message: "The organiser added the seat " + titled(seat) + "."})
@@ -79,9 +80,10 @@ func (s *Service) EditSeat(ctx context.Context, id, seatID string, in SeatEdit, 
 		if seat == nil {
 			return nil, noSeat(seatID)
 		}
+		was := *seat
 		changed := rename(seat, in.Name, in.Email)
 		var bad greenroom.InvalidError
-		checkPerson("", seat.Name, seat.Email, &bad)
+		checkChange("", was, seat.Name, seat.Email, &bad)
 		if err := bad.Err(); err != nil {
 			return nil, err
 		}

@@ -160,6 +160,32 @@ func TestEditSeat(t *testing.T) {
 	}
 }
 
+// What an earlier version took and today's refuses stays, and stands in the way of no other change.
+func TestEditBesideWhatAnEarlierVersionStored(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	m := b.schedule()
+	b.alter(m.ID, func(m *greenroom.Meeting) {
+		m.Title, m.TimeZone = "Old\u202etitle", "Old/Zone"
+		m.Seat("teacher").Email, m.Seat("student").Name = "foo@bar", "\u200b"
+	})
+	name, address, title, zone := "Ada", "sam@example.com", "Old\u202etitle", "Old/Zone"
+	if _, err := b.EditSeat(t.Context(), m.ID, "teacher", meetings.SeatEdit{Name: &name}, 0); err != nil {
+		t.Error(err)
+	}
+	got, err := b.Edit(t.Context(), m.ID, meetings.Edit{Title: &title, TimeZone: &zone, Seats: []meetings.SeatInput{
+		{ID: "teacher", Role: "teacher", Name: "Ada", Email: "foo@bar"}, {ID: "student", Role: "student", Name: "\u200b", Email: address},
+	}}, 0)
+	if err != nil || got.Seat("student").Email != address || got.Seat("teacher").Name != "Ada" || got.Title != title {
+		t.Errorf("%+v, %v", got, err)
+	}
+	wrong := "bar@foo"
+	_, err = b.EditSeat(t.Context(), m.ID, "teacher", meetings.SeatEdit{Email: &wrong}, 0)
+	if bad, ok := errors.AsType[*greenroom.InvalidError](err); !ok || bad.Fields[0].Field != "email" {
+		t.Error(err)
+	}
+}
+
 // connect has the seat's participant connected, as the desktop's reports would.
 func (b *bundle) connect(id, seat string) greenroom.Meeting {
 	b.t.Helper()

@@ -144,6 +144,17 @@ func checkPerson(prefix, name, address string, bad *greenroom.InvalidError) {
 	email(prefix+"email", address, bad)
 }
 
+// checkChange judges what a change gives a seat's participant. What stays is not judged: an earlier version may have taken what
+// is refused today, and that must not stand in the way of other changes.
+func checkChange(prefix string, was greenroom.Seat, name, address string, bad *greenroom.InvalidError) {
+	if strings.TrimSpace(name) != was.Name {
+		line(prefix+"name", "a name", name, MaxName, bad)
+	}
+	if strings.TrimSpace(address) != was.Email {
+		email(prefix+"email", address, bad)
+	}
+}
+
 func orElse(s, fallback string) string {
 	if s == "" {
 		return fallback

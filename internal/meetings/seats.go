@@ -27,12 +27,17 @@ func (s *Service) seatAll(m *greenroom.Meeting, in []SeatInput, now time.Time, b
 		bad.Add("seats", "a meeting has at least one seat")
 		return
 	}
+	checkNewIDs(in, bad)
+	s.addSeats(m, in, func(i int) string { return fmt.Sprintf("seats[%d].", i) }, now, bad)
+}
+
+// checkNewIDs refuses ids that a request wants for new seats.
+func checkNewIDs(in []SeatInput, bad *greenroom.InvalidError) {
 	for i := range in {
 		if in[i].ID != "" {
 			bad.Add(fmt.Sprintf("seats[%d].id", i), "greenroom chooses the ids of new seats; leave it out")
 		}
 	}
-	s.addSeats(m, in, func(i int) string { return fmt.Sprintf("seats[%d].", i) }, now, bad)
 }
 
 // addSeats adds a seat for each of in. Field gives what the fields of the ith are below.
@@ -112,7 +117,7 @@ func (s *Service) reseat(m *greenroom.Meeting, in []SeatInput, now time.Time, ba
 			added, places = append(added, want), append(places, i)
 			continue
 		}
-		checkPerson(field, want.Name, want.Email, bad)
+		checkChange(field, *found[i], want.Name, want.Email, bad)
 		changed = rename(found[i], &want.Name, &want.Email) || changed
 	}
 	s.addSeats(m, added, func(i int) string { return fmt.Sprintf("seats[%d].", places[i]) }, now, bad)

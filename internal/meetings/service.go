@@ -56,6 +56,7 @@ type Options struct {
 type Service struct {
 	Options
 	history *history
+	turns   *turns
 	names   *names
 }
 
@@ -67,7 +68,7 @@ func New(o Options) *Service {
 	if o.NewID == nil {
 		o.NewID = greenroom.NewMeetingID
 	}
-	return &Service{Options: o, history: &history{store: o.Store, now: o.Now}, names: newNames(o.Store, o.Now)}
+	return &Service{Options: o, history: &history{store: o.Store, now: o.Now}, names: newNames(o.Store, o.Now), turns: newTurns()}
 }
 
 // Links are the addresses that people and desktops are given.
@@ -156,12 +157,17 @@ var errUnchanged = store.ErrUnchanged
 // stays.
 var errNoted = errors.New("noted")
 
-// change is store.Change, and then asks for an Advance. An error of f ends it and is returned with the meeting as it is;
-// errUnchanged and errNoted are no errors.
+// change is store.Change, one after another for a meeting, and then asks for an Advance. An error of f ends it and is returned
+// with the meeting as it is; errUnchanged and errNoted are no errors.
 func (s *Service) change(ctx context.Context, id string, f func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error)) (greenroom.Meeting, error) {
 	if !greenroom.ValidMeetingID(id) {
 		return greenroom.Meeting{}, fmt.Errorf("meeting %w", greenroom.ErrNotFound)
 	}
+	done, err := s.turns.take(ctx, id)
+	if err != nil {
+		return greenroom.Meeting{}, err
+	}
+	defer done()
 	news := false
 	saved, err := store.Change(ctx, s.Store, id, func(m *greenroom.Meeting) ([]greenroom.Event, error) {
 		now := s.Now().UTC()

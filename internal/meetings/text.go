@@ -42,6 +42,10 @@ func title(t string, bad *greenroom.InvalidError) string {
 // in brackets is not one, because nothing could be delivered or it would be delivered elsewhere than it says.
 func email(field, text string, bad *greenroom.InvalidError) string {
 	text = strings.TrimSpace(text)
+	if fault := plaintext.Hidden(text); fault != "" {
+		bad.Add(field, "an e-mail address looks like name@example.com; %s", fault)
+		return text
+	}
 	if text != "" && !plausibleEmail(text) {
 		bad.Add(field, "an e-mail address looks like name@example.com; %q does not", clip(plaintext.Clean(text)))
 	}
@@ -54,7 +58,12 @@ func plausibleEmail(text string) bool {
 		return false
 	}
 	domain := text[strings.LastIndexByte(text, '@')+1:]
-	return strings.Contains(domain, ".") && !strings.HasPrefix(domain, "[") && !strings.HasSuffix(domain, ".")
+	for label := range strings.SplitSeq(domain, ".") {
+		if label == "" || strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") {
+			return false
+		}
+	}
+	return strings.Contains(domain, ".") && !strings.HasPrefix(domain, "[")
 }
 
 // timeZone accepts IANA names, and keeps a legacy one under today's name.

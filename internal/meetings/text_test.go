@@ -75,6 +75,7 @@ func TestAddresses(t *testing.T) {
 		"foo@bar": false, "foo": false, "@example.com": false, "a@": false, "a@b@example.com": false, "a b@example.com": false, `"a b"@example.com`: false,
 		"Sam <sam@example.com>": false, "<sam@example.com>": false, "sam@example.com (Sam)": false, "sam@[192.0.2.1]": false, "a@example.com, b@example.com": false,
 		"a@.example.com": false, "a@example..com": false, "a@example.com.": false, "a..b@example.com": false, "a\u202e@example.com": false, "a@example.com\r\nBcc: b@example.com": false,
+		"a@example.\u200bcom": false, "a\u00ad@example.com": false, "a@-example.com": false, "a@example-.com": false, "a@my-example.com": true,
 		strings.Repeat("a", 250) + "@example.com": false,
 	} {
 		in := okInput()

@@ -44,8 +44,12 @@ func visible(r rune) bool {
 // nothing in it can be seen. It is "" if nothing is wrong, as with empty text.
 func Fault(s string) string {
 	position, seen := 0, false
+	var stack stack
 	for _, r := range s {
 		position++
+		if stack.tooHigh(r) {
+			return fmt.Sprintf("it has more than %d combining marks on one character, at position %d", maxMarks, position)
+		}
 		if refused(r) {
 			return fmt.Sprintf("it must not contain %s, at position %d", name(r), position)
 		}
@@ -69,13 +73,40 @@ func name(r rune) string {
 
 // Clean leaves out what Fault refuses. It is for text that was stored before it was refused, and for text of others.
 func Clean(s string) string {
-	if !strings.ContainsFunc(s, refused) {
-		return s
-	}
+	var stack stack
 	return strings.Map(func(r rune) rune {
-		if refused(r) {
+		if stack.tooHigh(r) || refused(r) {
 			return -1
 		}
 		return r
 	}, s)
+}
+
+// Hidden says which character of s cannot be seen; it is empty if there is none. It is for what is no prose, such
+// as addresses: there nothing invisible has a use.
+func Hidden(s string) string {
+	position := 0
+	for _, r := range s {
+		position++
+		if refused(r) || unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point) {
+			return fmt.Sprintf("it must not contain %s, at position %d", name(r), position)
+		}
+	}
+	return ""
+}
+
+// maxMarks bounds the marks on one character. Scripts need up to four; a stack of a hundred covers the lines around it.
+const maxMarks = 8
+
+// stack counts the combining marks on a character.
+type stack int
+
+// tooHigh counts r and reports whether it is one mark too many.
+func (s *stack) tooHigh(r rune) bool {
+	if !unicode.In(r, unicode.Mn, unicode.Me) {
+		*s = 0
+		return false
+	}
+	*s++
+	return *s > maxMarks
 }

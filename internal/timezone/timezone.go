@@ -4,6 +4,7 @@ package timezone
 
 import (
 	_ "embed"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -67,7 +68,14 @@ func Show(name string) *time.Location {
 	return loc
 }
 
-// ParseTime reads a time as RFC 3339 defines it, where T and Z may be lower case.
+// ParseTime reads a time as RFC 3339 defines it, where T and Z may be lower case. It refuses leap seconds.
 func ParseTime(text string) (time.Time, error) {
-	return time.Parse(time.RFC3339, strings.ToUpper(text))
+	text = strings.ToUpper(text)
+	if !rfc3339.MatchString(text) {
+		return time.Time{}, errors.New("not a time as RFC 3339")
+	}
+	return time.Parse(time.RFC3339, text)
 }
+
+// rfc3339 is what time.Parse does not see to: two digits of the hour, a point before fractions, an offset below a day.
+var rfc3339 = regexp.MustCompile(`^[0-9-]{10}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`)

@@ -105,7 +105,8 @@ func TestParseTime(t *testing.T) {
 			t.Errorf("%s is %v, %v", text, got, err)
 		}
 	}
-	for _, text := range []string{"", "now", "2026-12-01", "2026-12-01T15:00:00", "2026-12-01 15:00:00Z", "2026-13-01T15:00:00Z"} {
+	for _, text := range []string{"", "now", "2026-12-01", "2026-12-01T15:00:00", "2026-12-01 15:00:00Z", "2026-13-01T15:00:00Z",
+		"2026-12-01T5:00:00Z", "2026-12-01T15:00:00,5Z", "2026-12-01T15:00:00+24:00", "2026-12-31T23:59:60Z", "10000-01-01T00:00:00Z"} {
 		if got, err := timezone.ParseTime(text); err == nil {
 			t.Errorf("%q is %v, want an error", text, got)
 		}

@@ -25,6 +25,15 @@ type SeatInput struct {
 	Email string `json:"email,omitempty" doc:"Of the participant: an address whose domain has a dot." example:"teacher@example.com"`
 }
 
+// EditSeat is one seat of a changed list. What else a meeting's seat has may stay in it, so that a list can be read, changed
+// and sent back; it changes nothing.
+type EditSeat struct {
+	SeatInput
+	JoinURL     any `json:"join_url,omitempty" doc:"Ignored."`
+	Desktop     any `json:"desktop,omitempty" doc:"Ignored."`
+	SessionData any `json:"session_data,omitempty" doc:"Ignored."`
+}
+
 // NewSeats asks for one seat more, or many.
 type NewSeats struct {
 	Seats []SeatInput `json:"seats,omitempty" doc:"Many; without role, name and email beside them."`
@@ -58,13 +67,13 @@ type NewLink struct {
 
 // Edit changes a meeting. What is absent stays.
 type Edit struct {
-	Title    *string     `json:"title,omitempty" doc:"A new title."`
-	StartsAt *string     `json:"starts_at,omitempty" doc:"RFC 3339, or \"now\". Moves the end along, unless that is given too."`
-	EndsAt   *string     `json:"ends_at,omitempty" doc:"RFC 3339; the way to extend a meeting."`
-	Duration *string     `json:"duration,omitempty" doc:"The new whole duration; not together with ends_at."`
-	TimeZone *string     `json:"time_zone,omitempty" doc:"IANA name."`
-	Seats    []SeatInput `json:"seats,omitempty" doc:"The whole new list: seats that are there keep link and desktop, new ones get both, missing ones lose theirs. Without an id, a seat is the one of its role if both lists have only one of that role, else one with the same name and address, else new."`
-	Force    bool        `json:"force,omitempty" doc:"Make the change also if it takes desktops from people who are in them, or were within empty_after; without it that is a 409 of the type occupied, which says from whom."`
+	Title    *string    `json:"title,omitempty" doc:"A new title."`
+	StartsAt *string    `json:"starts_at,omitempty" doc:"RFC 3339, or \"now\". Moves the end along, unless that is given too."`
+	EndsAt   *string    `json:"ends_at,omitempty" doc:"RFC 3339; the way to extend a meeting."`
+	Duration *string    `json:"duration,omitempty" doc:"The new whole duration; not together with ends_at."`
+	TimeZone *string    `json:"time_zone,omitempty" doc:"IANA name."`
+	Seats    []EditSeat `json:"seats,omitempty" doc:"The whole new list, also as it was answered: seats that are there keep link and desktop, new ones get both, missing ones lose theirs. Without an id, a seat is the one of its role if both lists have only one of that role, else one with the same name and address, else new."`
+	Force    bool       `json:"force,omitempty" doc:"Make the change also if it takes desktops from people who are in them, or were within empty_after; without it that is a 409 of the type occupied, which says from whom."`
 }
 
 // Park holds a meeting.
