@@ -148,8 +148,8 @@ func (c Config) judgeAccess(bad *greenroom.InvalidError) {
 	oneOf(bad, "access", c.Access, "direct", "gateway")
 	if c.GatewayAddress != "" && c.Access != "gateway" {
 		bad.Add("gateway_address", "is for access: gateway only; with %s every desktop has a record of its own", c.Access)
-	} else if c.Access == "gateway" && !c.Gateway().Is4() {
-		bad.Add("gateway_address", "must be the IPv4 address under which browsers reach desktop_listen (%s), and is %q", c.DesktopListen, c.GatewayAddress)
+	} else if c.Access == "gateway" && len(c.Gateway()) == 0 {
+		bad.Add("gateway_address", "must be the address under which browsers reach desktop_listen (%s), or an IPv4 and an IPv6 address, and is %q", c.DesktopListen, c.GatewayAddress)
 	}
 	for _, k := range []struct {
 		key  string

@@ -1,0 +1,23 @@
+// Package ipv6 tells tests whether they can use IPv6.
+package ipv6
+
+import (
+	"net"
+	"os"
+	"testing"
+)
+
+// Loopback skips the test, and says so, where ::1 cannot be listened on, as in some containers. In continuous integration (CI is
+// set) that is a failure: the machine is not what the tests are for.
+func Loopback(tb testing.TB) {
+	tb.Helper()
+	l, err := net.Listen("tcp", "[::1]:0")
+	if err == nil {
+		l.Close()
+		return
+	}
+	if os.Getenv("CI") != "" {
+		tb.Fatalf("IPv6 is not tested: this machine has no ::1: %v", err)
+	}
+	tb.Skipf("IPv6 IS NOT TESTED: this machine has no ::1: %v", err)
+}
