@@ -6,7 +6,7 @@ SHELL := bash
 # The version comes from git. In a tree that git does not answer for (an archive, somebody else's clone) the build goes on without.
 export GOFLAGS := $(GOFLAGS) -buildvcs=$(shell git status --porcelain >/dev/null 2>&1 && echo auto || echo false)
 
-.PHONY: help demo dev build agents aws-package assets test test-go test-browser check fmt lint pictures bench simulate mutations chaos clean
+.PHONY: help demo dev build agents aws-package assets test test-go test-browser check fmt lint pictures bench simulate mutations chaos attack clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -73,6 +73,9 @@ simulate: ## Lead a million random lives through a simulated world, and check ev
 
 chaos: build ## Hit the real binary 200 times on each database, with 100 desktops, and look for what is lost, doubled or left (half an hour)
 	go test -count 1 -timeout 120m -v -run 'TestChaosOn(SQLite|PostgreSQL)' ./e2e -blows 200 -crowd 50 -parallel 1
+
+attack: build ## Attack the real binary from 64 addresses in nine ways, and want 20 honest entries under each within two seconds
+	go test -count 1 -timeout 30m -v -run TestHonestUnderAttack ./e2e -siege
 
 mutations: ## Put deliberate faults into the product, rare ones too, and expect the simulation to find each (minutes)
 	go test -tags rare -count 1 -timeout 60m -v ./internal/sim/mutations

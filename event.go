@@ -13,18 +13,33 @@ type Event struct {
 	Data    map[string]string `json:"data,omitempty"` // the evidence: instants, durations, addresses; never a secret
 }
 
+// Entered is the phase that the event says its desktop entered, "" if it tells of another thing.
+func (e *Event) Entered() Phase {
+	switch e.Kind {
+	case EventPhase:
+		return Phase(e.Data["phase"])
+	case EventReady:
+		return Ready
+	case EventFailed:
+		return Failed
+	default:
+		return ""
+	}
+}
+
 // MaxRepeats is how many entries that people and programs can cause at will a timeline keeps. More are counted.
 const MaxRepeats = 1000
 
 // Repeats reports whether people and programs outside can cause entries of the kind at will. What greenroom does by itself is always
 // on the timeline.
 func (k EventKind) Repeats() bool {
-	switch k { //nolint:exhaustive // all others are greenroom's own doing
+	switch k {
 	case EventChanged, EventEntered, EventVerified, EventConnected, EventDisconnected, EventRequested, EventSessionData,
 		EventProblem, EventProblemOver, EventRefused, EventKeyReissued, EventReplaced, EventParked, EventResumed:
 		return true
+	default: // greenroom's own doing
+		return false
 	}
-	return false
 }
 
 // Bound returns the events that the meeting's timeline has room for, and counts the others.

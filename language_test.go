@@ -11,6 +11,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"greenroom"
+	"greenroom/internal/config"
 )
 
 // private are phrases that nobody would search for, and what to say instead.
@@ -38,7 +41,7 @@ var unwritten = []string{"node_modules", "bin", "dist", "test-results", "docs/ad
 // texts of these kinds are read whole.
 var prose = []string{".md", ".html", ".yaml", ".yml"}
 
-// TestPlainWords keeps texts that people read (documents, pages, and strings of the product) in words that they would search for.
+// TestPlainWords keeps texts that people read (documents, pages, and strings and comments of the product) in words that they would search for.
 func TestPlainWords(t *testing.T) {
 	t.Parallel()
 	read := 0
@@ -64,7 +67,7 @@ func TestPlainWords(t *testing.T) {
 				plain(t, path, i+1, line)
 			}
 		case filepath.Ext(path) == ".go" && !strings.HasSuffix(path, "_test.go"):
-			plainLiterals(t, path)
+			plainGo(t, path)
 		default:
 			return nil
 		}
@@ -79,9 +82,12 @@ func TestPlainWords(t *testing.T) {
 	}
 }
 
-func plainLiterals(t *testing.T, path string) {
+func plainGo(t *testing.T, path string) {
 	t.Helper()
 	fset, file := parsed(t, path)
+	for _, group := range file.Comments {
+		plain(t, path, fset.Position(group.Pos()).Line, group.Text())
+	}
 	ast.Inspect(file, func(n ast.Node) bool {
 		if l, ok := n.(*ast.BasicLit); ok && l.Kind == token.STRING {
 			text, err := strconv.Unquote(l.Value)
@@ -140,6 +146,43 @@ func TestOneDesktopPort(t *testing.T) {
 			ast.Inspect(file, func(n ast.Node) bool {
 				if l, ok := n.(*ast.BasicLit); ok && l.Kind == token.INT && l.Value == "8443" {
 					t.Errorf("%s: use greenroom.DesktopPort", fset.Position(l.Pos()))
+				}
+				return true
+			})
+		}
+	}
+}
+
+// choices are the values of settings that have a constant: greenroom.ProviderLocal, config.AccessGateway and the like.
+var choices = []string{
+	config.AccessDirect, config.AccessGateway, config.IssuerLocal, config.IssuerFiles, config.IssuerACME, config.IssuerCloudflareOrigin,
+	config.DNSEmbedded, config.DNSRFC2136, config.DNSRoute53, config.DNSCloudflare,
+	string(greenroom.ProviderLocal), string(greenroom.ProviderEC2), string(greenroom.NoVNC), string(greenroom.DCV),
+}
+
+// TestChoicesAreConstants: a setting is compared with its constant, so that a misspelt value does not build.
+func TestChoicesAreConstants(t *testing.T) {
+	t.Parallel()
+	for _, p := range packages(t) {
+		for _, f := range p.GoFiles {
+			if isTestHelp(p.ImportPath) {
+				continue
+			}
+			fset, file := parsed(t, filepath.Join(p.Dir, f))
+			ast.Inspect(file, func(n ast.Node) bool {
+				var compared []ast.Expr
+				switch n := n.(type) {
+				case *ast.BinaryExpr:
+					if n.Op == token.EQL || n.Op == token.NEQ {
+						compared = []ast.Expr{n.X, n.Y}
+					}
+				case *ast.CaseClause:
+					compared = n.List
+				}
+				for _, e := range compared {
+					if l, ok := e.(*ast.BasicLit); ok && l.Kind == token.STRING && slices.Contains(choices, strings.Trim(l.Value, `"`)) {
+						t.Errorf("%s: compare with the constant of %s", fset.Position(l.Pos()), l.Value)
+					}
 				}
 				return true
 			})

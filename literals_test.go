@@ -55,7 +55,7 @@ func parsed(t *testing.T, file string) (*token.FileSet, *ast.File) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := parser.ParseFile(fset, file, text, parser.SkipObjectResolution)
+	f, err := parser.ParseFile(fset, file, text, parser.SkipObjectResolution|parser.ParseComments)
 	if err != nil {
 		t.Fatal(err)
 	}

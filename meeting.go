@@ -120,7 +120,7 @@ func (m *Meeting) LaunchAt() time.Time { return m.StartsAt.Add(-time.Duration(m.
 // Duration is from start to end.
 func (m *Meeting) Duration() time.Duration { return m.EndsAt.Sub(m.StartsAt) }
 
-// State derives where the meeting stands from its seats and its end.
+// State derives the state of the meeting from its seats and its end.
 func (m *Meeting) State() State {
 	if m.EndReason != "" {
 		for i := range m.Seats {

@@ -2,7 +2,7 @@ package greenroom
 
 import "slices"
 
-// Phase is where a desktop stands.
+// Phase is how far a desktop has come.
 type Phase string
 
 // The phases of a desktop, in the order of a good life.
@@ -53,7 +53,7 @@ func (p Phase) Starting() bool {
 // Live reports whether a machine is wanted in p: one may exist and must not be swept away.
 func (p Phase) Live() bool { return p.Starting() || p == Ready || p == InUse }
 
-// State is where a meeting stands. It is derived, never stored as truth.
+// State sums up how far a meeting has come. It is derived, never stored as truth.
 type State string
 
 // The states of a meeting.

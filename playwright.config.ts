@@ -4,9 +4,9 @@ import { defineConfig } from "@playwright/test";
 export default defineConfig({
   testDir: "e2e/browser",
   outputDir: "test-results/browser",
-  timeout: 120_000,
-  expect: { timeout: 20_000 },
-  workers: 1,
+  timeout: 300_000,
+  expect: { timeout: 60_000 },
+  workers: 2, // one waits for a certificate to be renewed most of its time
   forbidOnly: !!process.env.CI,
   retries: 0,
   reporter: "list",

@@ -130,7 +130,7 @@ func (r Role) validate(prefix string, b Blueprint, e *InvalidError) {
 	if r.Screen != "" {
 		validateScreen(prefix+".screen", r.Screen, e)
 	}
-	if b.Provider == "ec2" {
+	if b.Provider == ProviderEC2 {
 		EC2{Image: r.Image, InstanceTypes: r.InstanceTypes, LaunchTemplate: "lt" /* the blueprint has what a role leaves out */}.validate(prefix, e)
 		return
 	}

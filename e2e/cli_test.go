@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"net"
@@ -12,13 +11,13 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"greenroom/internal/testenv/locked"
 	"greenroom/internal/testenv/pgtest"
 )
 
@@ -61,7 +60,7 @@ func TestCommandLine(t *testing.T) {
 type server struct {
 	cmd  *exec.Cmd
 	done chan struct{} // closed when its output has ended
-	log  lockedBuffer
+	log  locked.Buffer
 }
 
 func serve(ts *testscript.TestScript, neg bool, args []string) {
@@ -160,22 +159,4 @@ func taken(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	ts.Defer(func() { _ = l.Close() })
 	ts.Setenv(args[0], fmt.Sprint(l.Addr()))
-}
-
-// lockedBuffer can be read while a program writes to it.
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }

@@ -79,12 +79,12 @@ func TestTheLogTellsAWholeLife(t *testing.T) {
 	}
 	lines := strings.Split(string(text), "\n")
 	for _, e := range events.Events {
-		want := []string{"level=INFO", "msg=" + string(e.Kind) + " ", "meeting=" + m.ID, e.Message}
-		if e.Role != "" {
-			want = append(want, "role="+e.Role)
+		want := []string{"level=INFO", "msg=" + e.Kind + " ", "meeting=" + m.ID, e.Message}
+		if e.Seat != "" {
+			want = append(want, "seat="+e.Seat)
 		}
 		if !oneHas(lines, want) {
-			t.Errorf("no line of the log tells of %s %s: %s", e.Kind, e.Role, e.Message)
+			t.Errorf("no line of the log tells of %s %s: %s", e.Kind, e.Seat, e.Message)
 		}
 	}
 	who := "by=organiser:" + greenroom.HashSecret(token)[:8]

@@ -29,6 +29,7 @@ import (
 
 	"greenroom/internal/httpapi/client"
 	"greenroom/internal/httpapi/wire"
+	"greenroom/internal/testenv/locked"
 )
 
 // proxied is a greenroom behind a proxy that runs an example of docs/proxies.md.
@@ -192,7 +193,7 @@ func selfSigned(t *testing.T, dir string) *x509.CertPool {
 // run starts the proxy and waits until it answers.
 func (p *proxied) run(t *testing.T, env []string, name string, args ...string) {
 	t.Helper()
-	var said lockedBuffer
+	var said locked.Buffer
 	cmd := exec.Command(name, args...)
 	cmd.Env = append(os.Environ(), env...)
 	cmd.Stdout, cmd.Stderr = &said, &said

@@ -24,7 +24,7 @@ finish() {
   if kill -0 "$server" 2>/dev/null; then
     printf '\nEnding the meeting …\n'
     for id in $(open_meetings); do
-      "$bin" end "$id" >/dev/null && timeout 60 "$bin" watch "$id" >/dev/null || true
+      if "$bin" end "$id" >/dev/null; then timeout 60 "$bin" watch "$id" >/dev/null || true; fi
     done
   fi
   kill -TERM "$server" 2>/dev/null || true

@@ -1,10 +1,15 @@
 #!/usr/bin/env python3
 """Runs vet, the Go tests and the browser tests, shows what failed, and closes with one line that counts them."""
 import collections
+import contextlib
+import fcntl
+import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -65,6 +70,33 @@ def say(text):
     """Prints whole lines, whoever else prints."""
     with Pass.lock:
         print(text.rstrip("\n"), flush=True)
+
+
+@contextlib.contextmanager
+def servers():
+    """Lets the test binaries of this run use one DynamoDB Local and one PostgreSQL (internal/testenv/shared). The servers end with
+    this process, however it ends: they read from a pipe that only it writes to."""
+    # The directory has the same name each time, since go test keeps results by the values of variables. A second run of the same
+    # tree at the same time goes without.
+    tree = hashlib.sha256(os.getcwd().encode()).hexdigest()[:12]
+    where = os.path.join(tempfile.gettempdir(), f"greenroom-tests-{os.getuid()}-{tree}")
+    with open(os.path.join(".cache", "test-servers.lock"), "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(where, ignore_errors=True)
+            os.mkdir(where, 0o700)
+        except OSError:
+            yield
+            return
+        pipe = os.path.join(where, "leash")
+        os.mkfifo(pipe, 0o600)
+        leash = os.open(pipe, os.O_RDWR)
+        os.environ["GREENROOM_TEST_SERVERS"] = where
+        try:
+            yield
+        finally:
+            os.close(leash)
+            shutil.rmtree(where, ignore_errors=True)
 
 
 def vet():
@@ -133,19 +165,20 @@ def browser_tests():
 def main():
     began = time.time()
     race, plain = go_packages()
-    # The first pass and the browser's drive programs and wait for them much of the time; meanwhile the second compiles and computes.
-    passes = [
-        Pass("plain",
-             lambda: go_tests("-ldflags=-w", *plain),  # no debugger looks at these binaries, and linking is much of the time
-             lambda: go_tests("-run", "^TestLives$", "./internal/sim"),  # the race detector would slow it down too much
-             lambda: go_tests("-run", "^TestMakespan$", "./internal/compute/ec2compute"),  # likewise
-             vet,
-             browser_tests),
-        Pass("race", lambda: go_tests("-race", "-ldflags=-w", *race)),
-    ]
     total = collections.Counter()
-    for p in passes:
-        total += p.wait()
+    with servers():
+        # The first pass and the browser's drive programs and wait for them much of the time; meanwhile the second compiles and computes.
+        passes = [
+            Pass("plain",
+                 lambda: go_tests("-ldflags=-w", *plain),  # no debugger looks at these binaries, and linking is much of the time
+                 lambda: go_tests("-run", "^TestLives$", "./internal/sim"),  # the race detector would slow it down too much
+                 lambda: go_tests("-run", "^TestMakespan$", "./internal/compute/ec2compute"),  # likewise
+                 vet,
+                 browser_tests),
+            Pass("race", lambda: go_tests("-race", "-ldflags=-w", *race)),
+        ]
+        for p in passes:
+            total += p.wait()
     print(", ".join(f"{p.name} {p.took:.0f} s" for p in passes) + f"; together {time.time() - began:.0f} s")
     closing = f"{total['pass']} passed, {total['fail']} failed"
     print(closing + (f", {total['skip']} skipped" if total["skip"] else ""))

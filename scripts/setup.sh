@@ -33,7 +33,7 @@ fi
 if [ "$want" = build ]; then programs=(); fi
 
 command -v go >/dev/null || die "Go 1.26 or newer is needed: https://go.dev/doc/install"
-command -v node >/dev/null && command -v npm >/dev/null || die "Node.js 20 or newer with npm is needed: https://nodejs.org/en/download"
+{ command -v node && command -v npm; } >/dev/null || die "Node.js 20 or newer with npm is needed: https://nodejs.org/en/download"
 node -e 'process.exit(Number(process.versions.node.split(".")[0]) >= 20 ? 0 : 1)' || die "Node.js 20 or newer is needed; this is $(node --version)"
 { [ "$want" != test ] && [ "$want" != bench ]; } || command -v python3 >/dev/null || die "Python 3 is needed to count the tests"
 

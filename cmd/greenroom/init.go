@@ -23,7 +23,7 @@ func isInit() bool { return os.Getpid() == 1 }
 func asInit(stderr io.Writer) int {
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
-	child := exec.Command(selfExe)
+	child := exec.Command(selfExe) //nolint:noctx // it ends by signals that are passed on
 	child.Args = os.Args
 	child.Stdin, child.Stdout, child.Stderr = os.Stdin, os.Stdout, os.Stderr
 	// A process group of its own: Ctrl-C on a terminal must reach it once.
@@ -50,7 +50,7 @@ func reap(pid int) int {
 		var status syscall.WaitStatus
 		ended, err := syscall.Wait4(-1, &status, 0, nil)
 		switch {
-		case err == syscall.EINTR: //nolint:errorlint // a system call's own error
+		case err == syscall.EINTR:
 		case err != nil:
 			return exitFail // there is no child any more
 		case ended == pid && status.Exited():

@@ -54,7 +54,7 @@ func (p *program) doctor() *cobra.Command {
 				Lasting:      server.Lasting(cfg),
 			}
 			o.Desktops, o.DNS = server.Listens(cfg)
-			if cfg.Certificates.Issuer == "local" {
+			if cfg.Certificates.Issuer == config.IssuerLocal {
 				o.Trusted = func(ctx context.Context) (bool, error) { return server.Trusted(ctx, cfg, p.getenv("HOME")) }
 			}
 			for _, b := range cfg.Blueprints {

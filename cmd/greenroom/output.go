@@ -35,7 +35,7 @@ func moment(t time.Time) string {
 	return t.Local().Format("Mon 2 Jan 2006 15:04 MST")
 }
 
-// clean keeps what others have written from steering the terminal or the order of what stands beside it.
+// clean keeps what others have written from steering the terminal or the order of what is beside it.
 func clean(s string) string { return plaintext.Clean(s) }
 
 // length writes a duration as people say it: 1h30m.

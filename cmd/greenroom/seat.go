@@ -23,7 +23,7 @@ func (p *program) wantedSeats(flags []string, file string) ([]wire.SeatInput, er
 	if err != nil || file == "" {
 		return out, err
 	}
-	in := io.Reader(p.stdin)
+	in := p.stdin
 	if file != "-" {
 		f, err := os.Open(file)
 		if err != nil {

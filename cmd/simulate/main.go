@@ -1,4 +1,4 @@
-// Command simulate leads meetings through a simulated world in which everything fails, and checks what greenroom
+// Command simulate runs meetings through a simulated world in which everything fails, and checks what greenroom
 // promises after every step. See docs/simulation.md.
 package main
 

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
 
@@ -28,6 +27,7 @@ func registered(t *testing.T) map[string]map[string]bool {
 	t.Helper()
 	m := metrics.New("v1")
 	m.LostLines(func() uint64 { return 0 })
+	m.CertificateEnds("authority", time.Now())
 	m.Listener(func() access.Stats { return access.Stats{Refused: map[string]int64{"desktop_unreachable": 1}} })
 	_, end := m.Call(t.Context(), observe.Call{System: observe.Compute, Name: "local", Do: "launch"})
 	end(errors.New("x"))
@@ -83,7 +83,7 @@ func check(t *testing.T, where, expr string, known map[string]map[string]bool) {
 				have[l] = true
 			}
 			for _, m := range n.LabelMatchers {
-				if m.Name != labels.MetricName && !names[m.Name] {
+				if m.Name != "__name__" && !names[m.Name] {
 					t.Errorf("%s: %s has no label %s", where, n.Name, m.Name)
 				}
 			}

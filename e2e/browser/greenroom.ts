@@ -28,7 +28,7 @@ function freePort(): Promise<number> {
   });
 }
 
-async function until(what: string, holds: () => boolean | Promise<boolean>, seconds = 30): Promise<void> {
+async function until(what: string, holds: () => boolean | Promise<boolean>, seconds = 60): Promise<void> {
   for (const end = Date.now() + seconds * 1000; !(await holds()); ) {
     if (Date.now() > end) throw new Error(`waited ${seconds} s in vain for ${what}`);
     await new Promise((r) => setTimeout(r, 100));

@@ -53,6 +53,7 @@ test("a cancelled meeting's lobby says so", async ({ greenroom, people }) => {
   const organiser = await people("organiser");
   await organiser.goto(greenroom.url);
   await organiser.getByLabel("Title").fill("Geometry");
+  await organiser.getByLabel(/Student: Name/).fill("Student One");
   // Long before the start there is no desktop to be taken to, whatever the clock says now.
   const start = new Date(Date.now() + 26 * 3_600_000).toISOString().slice(0, 16);
   await organiser.locator("[name=starts_at]").fill(start);

@@ -42,7 +42,7 @@ type Pause struct {
 // Every returns a Pause that grows from first to most.
 func Every(first, most time.Duration) Pause { return Pause{Schedule: Schedule{first, most}} }
 
-// Wait pauses, longer each time, and reports whether ctx lives on.
+// Wait pauses, longer each time, and reports whether ctx has not ended.
 func (p *Pause) Wait(ctx context.Context) bool {
 	timer := time.NewTimer(p.Spread(p.earlier))
 	defer timer.Stop()

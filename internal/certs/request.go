@@ -66,7 +66,7 @@ func OnlyNames(r *x509.CertificateRequest, hostname string) error {
 	return nil
 }
 
-// Below reports whether name is a host name in lower case below zone. A wildcard is none.
+// Below reports whether name is a host name in lower case below zone. A wildcard is not.
 func Below(name, zone string) bool {
 	return strings.HasSuffix(name, "."+zone) && greenroom.ValidHostname(name)
 }

@@ -87,7 +87,7 @@ func (c *Config) settleAddresses() {
 			continue
 		}
 		b.EC2.PublicAddress = "true"
-		if c.Access == "gateway" {
+		if c.Access == AccessGateway {
 			b.EC2.PublicAddress = "false"
 		}
 	}

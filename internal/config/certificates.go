@@ -21,7 +21,7 @@ func (c Config) judgeSecrets(bad *greenroom.InvalidError) {
 
 func (c Config) judgeCertificates(bad *greenroom.InvalidError) {
 	t := c.Certificates
-	oneOf(bad, "certificates.issuer", t.Issuer, "local", "files", "acme", "cloudflare-origin")
+	oneOf(bad, "certificates.issuer", t.Issuer, IssuerLocal, IssuerFiles, IssuerACME, IssuerCloudflareOrigin)
 	oneOf(bad, "certificates.edge", t.Edge, "universal", "advanced")
 	oneOf(bad, "certificates.at_end", t.AtEnd, "expire", "revoke")
 	if (t.EABKeyID == "") != (t.EABKey == "") {
@@ -34,19 +34,19 @@ func (c Config) judgeCertificates(bad *greenroom.InvalidError) {
 		bad.Add("certificates.email", "must be a mail address, such as ops@example.com, or empty, and is %q", t.Email)
 	}
 	switch t.Issuer {
-	case "files":
+	case IssuerFiles:
 		c.judgeFiles(bad)
-	case "acme":
+	case IssuerACME:
 		if t.DirectoryURL == "" && (c.Zone == "localhost" || strings.HasSuffix(c.Zone, ".localhost")) {
 			bad.Add("certificates.issuer", "acme needs a zone below a public domain, and zone is %s: set zone, or choose local", c.Zone)
 		}
-	case "cloudflare-origin":
+	case IssuerCloudflareOrigin:
 		c.judgeOrigin(bad)
 	}
 }
 
 func (c Config) judgeFiles(bad *greenroom.InvalidError) {
-	if c.Access == "direct" {
+	if c.Access == AccessDirect {
 		bad.Add("certificates.issuer", "files is for access gateway: with access direct every desktop needs a key of its own, and a wildcard's key never goes onto a desktop; choose local, acme or cloudflare-origin")
 	}
 	for _, f := range []struct{ key, value string }{{"certificates.chain_file", c.Certificates.ChainFile}, {"certificates.key_file", c.Certificates.KeyFile}} {
@@ -57,7 +57,7 @@ func (c Config) judgeFiles(bad *greenroom.InvalidError) {
 }
 
 func (c Config) judgeOrigin(bad *greenroom.InvalidError) {
-	if c.Access != "direct" {
+	if c.Access != AccessDirect {
 		bad.Add("certificates.issuer", "cloudflare-origin is for access direct: browsers that reach greenroom's own edge do not trust it; choose files or acme")
 	}
 	if c.Certificates.Token == "" {

@@ -103,9 +103,9 @@ func (s Secret) Reveal() string { return string(s) }
 func Default() Config {
 	return Config{
 		Listen: "127.0.0.1:8080", DesktopListen: net.JoinHostPort("127.0.0.1", strconv.Itoa(greenroom.DesktopPort)), DNSListen: "127.0.0.1:8053",
-		DataDir: "~/.local/share/greenroom", Zone: "desk.localhost", Access: "direct", LogLevel: "info", MaxSeats: 200,
-		DNS:          DNS{Provider: "embedded", TSIGAlgorithm: "hmac-sha256", TTL: greenroom.Duration(time.Minute)},
-		Certificates: Certificates{Issuer: "local", Edge: "universal", AtEnd: "expire"},
+		DataDir: "~/.local/share/greenroom", Zone: "desk.localhost", Access: AccessDirect, LogLevel: "info", MaxSeats: 200,
+		DNS:          DNS{Provider: DNSEmbedded, TSIGAlgorithm: "hmac-sha256", TTL: greenroom.Duration(time.Minute)},
+		Certificates: Certificates{Issuer: IssuerLocal, Edge: "universal", AtEnd: "expire"},
 		AWS:          defaultAWS(),
 		Blueprints:   []greenroom.Blueprint{greenroom.DefaultBlueprint()},
 	}
@@ -180,7 +180,7 @@ func (c Config) LogValue() slog.Value {
 	var attrs []slog.Attr
 	for _, k := range c.keys() {
 		if value, known := byDefault[k.name]; !known || value != k.shown() {
-			attrs = append(attrs, slog.String(k.name, k.shown()))
+			attrs = append(attrs, slog.String(k.name, k.shown())) //nolint:sloglint // the key is the setting's
 		}
 	}
 	return slog.GroupValue(attrs...)

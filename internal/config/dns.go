@@ -37,7 +37,7 @@ const (
 
 func (c Config) judgeDNS(bad *greenroom.InvalidError) {
 	d := c.DNS
-	oneOf(bad, "dns.provider", d.Provider, "embedded", "rfc2136", "route53", "cloudflare")
+	oneOf(bad, "dns.provider", d.Provider, DNSEmbedded, DNSRFC2136, DNSRoute53, DNSCloudflare)
 	if d.Resolver != "" && !validHostPort(d.Resolver) {
 		bad.Add("dns.resolver", "must be an address and a port, such as 1.1.1.1:53, or empty, and is %q", d.Resolver)
 	}
@@ -46,7 +46,7 @@ func (c Config) judgeDNS(bad *greenroom.InvalidError) {
 			bad.Add(fmt.Sprintf("dns.servers[%d]", i), "must be an address and a port, such as 192.0.2.1:53, and is %q", s)
 		}
 	}
-	if len(d.Servers) > 0 && d.Provider == "embedded" {
+	if len(d.Servers) > 0 && d.Provider == DNSEmbedded {
 		bad.Add("dns.servers", "has no meaning with dns.provider embedded: greenroom itself is the server")
 	}
 	if d.Endpoint != "" && !validEndpoint(d.Endpoint) {
@@ -55,19 +55,19 @@ func (c Config) judgeDNS(bad *greenroom.InvalidError) {
 	if ttl := time.Duration(d.TTL); ttl < leastTTL || ttl > mostTTL {
 		bad.Add("dns.ttl", "must be 1m to 24h, and is %s", d.TTL)
 	}
-	if dnsKeys[d.Provider] != nil && d.Provider != "embedded" && (c.Zone == "localhost" || strings.HasSuffix(c.Zone, ".localhost")) {
+	if dnsKeys[d.Provider] != nil && d.Provider != DNSEmbedded && (c.Zone == "localhost" || strings.HasSuffix(c.Zone, ".localhost")) {
 		bad.Add("zone", "must be a zone that %s serves, such as desk.example.com: %s is this machine's own", d.Provider, c.Zone)
 	}
 	switch d.Provider {
-	case "embedded":
+	case DNSEmbedded:
 		c.judgeNameServers(bad)
-	case "rfc2136":
+	case DNSRFC2136:
 		d.judgeRFC2136(bad)
-	case "route53":
+	case DNSRoute53:
 		if d.ZoneID != "" && !route53ID.MatchString(d.ZoneID) {
 			bad.Add("dns.zone_id", "must be the id of a hosted zone, such as Z0123456789ABCDEFGHIJ, and is %q", d.ZoneID)
 		}
-	case "cloudflare":
+	case DNSCloudflare:
 		if d.Token == "" {
 			bad.Add("dns.token", "must be an API token with the rights Zone Read and DNS Edit for the zone")
 		}

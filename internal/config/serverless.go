@@ -75,10 +75,10 @@ func (c Config) judgeFunctions(bad *greenroom.InvalidError) {
 	if d := c.Serverless.KeepHistory; d != 0 && d < greenroom.Duration(24*time.Hour) {
 		bad.Add("serverless.keep_history", "must be 24h or more, or 0s, and is %s", short(d))
 	}
-	if c.DNS.Provider == "embedded" {
+	if c.DNS.Provider == DNSEmbedded {
 		bad.Add("dns.provider", "must be route53, cloudflare or rfc2136: a function cannot be a name server")
 	}
-	if c.Access != "direct" {
+	if c.Access != AccessDirect {
 		bad.Add("access", "must be direct: greenroom's own edge needs a server")
 	}
 	if c.Database != "" {

@@ -15,7 +15,7 @@ type TLS struct {
 	ChainFile    string // issuer files: PEM, leaf first
 	KeyFile      string // issuer files: PEM
 	Names        []string
-	HTTPListen   string // plain HTTP: leads to HTTPS, and answers HTTP-01; empty is none
+	HTTPListen   string // plain HTTP: leads to HTTPS, and answers HTTP-01; empty: no listener
 	DirectoryURL string // issuer acme; empty is Let's Encrypt
 	Email        string // issuer acme; may be empty
 	RootsFile    string // issuer acme: PEM of the authorities to trust for the directory; empty: the system's
@@ -47,7 +47,7 @@ func (c Config) TLSNames() []string {
 
 func (c Config) judgeTLS(bad *greenroom.InvalidError) {
 	t := c.TLS
-	oneOf(bad, "tls.issuer", t.Issuer, "", "local", "files", "acme")
+	oneOf(bad, "tls.issuer", t.Issuer, "", IssuerLocal, IssuerFiles, IssuerACME)
 	if t.Issuer == "" {
 		for key, set := range map[string]bool{"tls.chain_file": t.ChainFile != "", "tls.key_file": t.KeyFile != "", "tls.http_listen": t.HTTPListen != "", "tls.names": len(t.Names) > 0} {
 			if set {
@@ -70,13 +70,13 @@ func (c Config) judgeTLS(bad *greenroom.InvalidError) {
 		}
 	}
 	switch t.Issuer {
-	case "files":
+	case IssuerFiles:
 		for _, f := range []struct{ key, value string }{{"tls.chain_file", t.ChainFile}, {"tls.key_file", t.KeyFile}} {
 			if f.value == "" {
 				bad.Add(f.key, "must name a PEM file when tls.issuer is files")
 			}
 		}
-	case "acme":
+	case IssuerACME:
 		c.judgePageACME(bad)
 	}
 }

@@ -145,10 +145,10 @@ func (c Config) judgeExposure(bad *greenroom.InvalidError) {
 
 // judgeAccess judges how desktops are reached.
 func (c Config) judgeAccess(bad *greenroom.InvalidError) {
-	oneOf(bad, "access", c.Access, "direct", "gateway")
-	if c.GatewayAddress != "" && c.Access != "gateway" {
+	oneOf(bad, "access", c.Access, AccessDirect, AccessGateway)
+	if c.GatewayAddress != "" && c.Access != AccessGateway {
 		bad.Add("gateway_address", "is for access: gateway only; with %s every desktop has a record of its own", c.Access)
-	} else if c.Access == "gateway" && len(c.Gateway()) == 0 {
+	} else if c.Access == AccessGateway && len(c.Gateway()) == 0 {
 		bad.Add("gateway_address", "must be the address under which browsers reach desktop_listen (%s), or an IPv4 and an IPv6 address, and is %q", c.DesktopListen, c.GatewayAddress)
 	}
 	for _, k := range []struct {
@@ -195,7 +195,7 @@ func joined[T ~string](words []T) string {
 	return strings.Join(out, ", ")
 }
 
-// longestHost is what stands before the zone in a desktop's name: an instance id and a dot.
+// longestHost is what precedes the zone in a desktop's name: an instance id and a dot.
 const longestHost = 20
 
 func validZone(zone string) bool {

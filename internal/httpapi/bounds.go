@@ -44,7 +44,7 @@ func publishBounds(h huma.API) {
 		{"Edit", "title", "maxLength", 200},
 		{"Edit", "seats", "minItems", 1},
 		{"Edit", "seats", "maxItems", maxSeatList},
-		{"SeatInput", "id", "pattern", "^[a-z][a-z0-9-]{0,31}$"},
+		{"SeatInput", "id", "pattern", "^([a-z][a-z0-9-]{0,31})?$"},
 		{"SeatInput", "role", "pattern", "^[a-z][a-z0-9-]{0,31}$"},
 		{"SeatInput", "name", "maxLength", 100},
 		{"SeatInput", "email", "maxLength", 254},

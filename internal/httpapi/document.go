@@ -123,7 +123,7 @@ func mediaType(h http.Header) *httpx.Problem {
 		return nil
 	}
 	kind, parameters, err := mime.ParseMediaType(given) // in lower case
-	if err != nil || kind != "application/json" && !(strings.HasPrefix(kind, "application/") && strings.HasSuffix(kind, "+json")) {
+	if err != nil || kind != "application/json" && (!strings.HasPrefix(kind, "application/") || !strings.HasSuffix(kind, "+json")) {
 		return httpx.WrongMediaType.Problem("Send JSON, with the header Content-Type: application/json.")
 	}
 	if charset := parameters["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") && !strings.EqualFold(charset, "us-ascii") {

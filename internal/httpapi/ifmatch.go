@@ -11,7 +11,7 @@ const never = -1
 // maxVersions bounds a list in If-Match.
 const maxVersions = 64
 
-// parseIfMatch reads If-Match (RFC 9110): one entity tag or a list of them. The first is 0 for any version. Tags that are none of ours match
+// parseIfMatch reads If-Match (RFC 9110): one entity tag or a list of them. The first is 0 for any version. Tags that are not ours match
 // nothing. A weak tag stands for its version: proxies that compress an answer weaken its tag, and a version is the meeting's and not
 // the bytes'. A version without quotation marks is taken, too, as before.
 func parseIfMatch(s string) (versions []int64, ok bool) {

@@ -213,7 +213,7 @@ func (a *api) sessionData(ctx context.Context, in *struct {
 	return nil, nil
 }
 
-// takeSessionData takes the word of an organiser for any seat, and that of a desktop for its own.
+// takeSessionData takes the report of an organiser for any seat, and that of a desktop for its own.
 func (a *api) takeSessionData(ctx context.Context, r *http.Request, id, seat, where string) error {
 	token := httpx.DesktopToken(r)
 	switch {

@@ -57,7 +57,7 @@ func fromHuma(e *huma.ErrorModel) *httpx.Problem {
 	return httpx.Internal.Problem("Internal error. Try again in a moment.")
 }
 
-// fault names the field as it stands in the request and says what would be right.
+// fault names the field as it is in the request and says what would be right.
 func fault(d *huma.ErrorDetail) httpx.FieldProblem {
 	where, field, _ := strings.Cut(d.Location, ".")
 	if field == "" {

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -24,6 +23,7 @@ import (
 	"greenroom/internal/plan"
 	"greenroom/internal/store"
 	"greenroom/internal/store/memstore"
+	"greenroom/internal/testenv/locked"
 )
 
 // rig is the API on a real listener, with the real use cases over a store in memory.
@@ -34,7 +34,7 @@ type rig struct {
 	hub     *notify.Hub
 	server  *httptest.Server
 	client  *client.Client
-	log     *lockedBuffer
+	log     *locked.Buffer
 }
 
 // setup changes how a rig is made.
@@ -46,7 +46,7 @@ type setup struct {
 
 func newRig(t testing.TB, change ...func(*setup)) *rig {
 	t.Helper()
-	r := &rig{t: t, hub: notify.New(), log: &lockedBuffer{}}
+	r := &rig{t: t, hub: notify.New(), log: &locked.Buffer{}}
 	r.server = httptest.NewUnstartedServer(nil)
 	log := slog.New(slog.NewTextHandler(r.log, nil))
 	s := setup{
@@ -99,23 +99,6 @@ func (issuer) Issue(_ context.Context, _ []byte, hostname string, _ time.Time) (
 }
 
 func (issuer) Roots() *x509.CertPool { return nil }
-
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}
 
 // in is the rig for a subtest.
 func (r *rig) in(t *testing.T) *rig {

@@ -89,7 +89,7 @@ func stuck(s meetings.Stuck) wire.Stuck {
 		Since: instant(s.Since), Error: known(s.Error), Fix: s.Fix}
 }
 
-// standing renders where a seat stands for its participant.
+// standing renders the state of a seat for its participant.
 func standing(s meetings.Standing) wire.Standing {
 	out := wire.Standing{
 		Meeting: s.Meeting, Title: s.Title, Seat: s.Seat, Role: s.Role, Name: s.Name, State: s.State, Phase: s.Phase, Message: s.Message,

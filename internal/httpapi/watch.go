@@ -91,7 +91,7 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request, in *watchInput) erro
 	}
 }
 
-// settled waits until a stream may look again, and reports whether ctx lives on. The more streams there are, the more changes are one
+// settled waits until a stream may look again, and reports whether ctx has not ended. The more streams there are, the more changes are one
 // look: together they look about a thousand times a second at most.
 func (a *api) settled(ctx context.Context, looked time.Time) bool {
 	t := time.NewTimer(time.Until(looked.Add(time.Duration(a.watchers.Stats().Open) * time.Millisecond)))

@@ -24,7 +24,7 @@ func NewGuesses(every time.Duration, burst int) *Guesses {
 	return &Guesses{limiter: NewLimiter(every, burst), held: make(chan struct{}, maxHeld), Hold: 500 * time.Millisecond}
 }
 
-// Wrong counts a wrong credential of client for account; an empty account is none. Within the limits it returns 0. Beyond, it waits a
+// Wrong counts a wrong credential of client for account; an empty account counts for the client alone. Within the limits it returns 0. Beyond, it waits a
 // while and returns after how long the next try makes sense: the caller should answer that there were too many.
 func (g *Guesses) Wrong(ctx context.Context, client, account string) time.Duration {
 	wait, ok := g.limiter.Allow("client " + client)

@@ -18,7 +18,7 @@ type Hosts struct {
 }
 
 // NewHosts allows the listener's own address, loopback under its names with the listener's port,
-// and the hosts of urls; an empty one is none.
+// and the hosts of urls; empty ones are left out.
 func NewHosts(listen net.Addr, urls ...string) *Hosts {
 	h := &Hosts{exact: map[string]bool{}}
 	if a, err := netip.ParseAddrPort(listen.String()); err == nil {

@@ -15,7 +15,7 @@ const (
 	entriesWaiting = 1024
 )
 
-// Joins stands in front of join links, on the pages and in the API alike. A link is looked at first: a right one is never refused
+// Joins is in front of join links, on the pages and in the API alike. A link is looked at first: a right one is never refused
 // because others guess. Entries with right links take turns by link.
 type Joins struct {
 	wrong   *Guesses

@@ -118,7 +118,7 @@ func tasks(membership, mount string) (uint64, bool) {
 		}
 		for at := filepath.Join(mount, controllers, path); strings.HasPrefix(at, mount); at = filepath.Dir(at) {
 			if text, err := os.ReadFile(filepath.Join(at, "pids.max")); err == nil {
-				if n, err := strconv.ParseUint(string(bytes.TrimSpace(text)), 10, 64); err == nil { // "max" is none
+				if n, err := strconv.ParseUint(string(bytes.TrimSpace(text)), 10, 64); err == nil { // "max" means no limit
 					lowest = min(lowest, n)
 				}
 			}

@@ -38,6 +38,11 @@ const (
 	Dir         = "dir"         // directory
 	File        = "file"        // path of a file
 	URL         = "url"         // of session data
+	Function    = "function"    // of AWS Lambda
+	Detail      = "detail"      // what was found
+	Fix         = "fix"         // what to do about it
+	Authority   = "authority"   // that signs certificates
+	Version     = "version"     // of the program
 	Program     = "program"     // that runs on a desktop
 	Connection  = "connection"  // id of a participant's connection to a desktop
 	Connections = "connections" // how many participants are connected to a desktop

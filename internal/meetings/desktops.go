@@ -375,7 +375,7 @@ func redeem(m *greenroom.Meeting, seat *greenroom.Seat, sessionID, token, client
 		Message: whose(t, seat) + " token was accepted.", Data: map[string]string{"client": client, "user": verdict.Username}}}, nil
 }
 
-// RefuseQuestion is the verdict on a question that is none, with its entry on the timeline.
+// RefuseQuestion is the verdict on a question that is not valid, with its entry on the timeline.
 func (s *Service) RefuseQuestion(ctx context.Context, secret, why string) (Verdict, error) {
 	_, _, err := s.asDesktop(ctx, forVerifier, secret, func(_ *greenroom.Meeting, seat *greenroom.Seat, now time.Time) ([]greenroom.Event, error) {
 		return refuse(seat, "A malformed question about a token was refused.", now)

@@ -144,7 +144,7 @@ func (s *Service) stop(ctx context.Context, id string, reason greenroom.EndReaso
 	})
 }
 
-// SessionData notes that a seat's session is over and where its data lies. The first report stands.
+// SessionData notes that a seat's session is over and where its data lies. The first report is kept.
 func (s *Service) SessionData(ctx context.Context, id, seatID, where string) error {
 	if err := checkDataURL(where); err != nil {
 		return err

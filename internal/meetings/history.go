@@ -27,7 +27,7 @@ const (
 )
 
 // expected returns the median of each stage, nil when nothing is known. An estimate is a courtesy: when the
-// store does not answer, the old one stands.
+// store does not answer, the old one is kept.
 func (h *history) expected(ctx context.Context, blueprint string) map[greenroom.Phase]time.Duration {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 	"greenroom/internal/timezone"
 )
 
-// Standing tells a participant where the seat stands. It changes nothing: link previews fetch links.
+// Standing tells a participant the state of the seat. It changes nothing: link previews fetch links.
 // ErrNotFound for no such meeting or seat, ErrForbidden for a wrong key, ErrEnded with the standing when
 // the meeting is over.
 func (s *Service) Standing(ctx context.Context, id, seatID, key string) (Standing, error) {

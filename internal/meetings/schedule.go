@@ -44,7 +44,7 @@ func (s *Service) Schedule(ctx context.Context, in Schedule, idempotencyKey stri
 	return saved, created, nil
 }
 
-// repeated answers a request that is not valid now: if it was when its key was used first, that answer stands.
+// repeated answers a request that is not valid now: if it was when its key was used first, that answer is repeated.
 func (s *Service) repeated(ctx context.Context, idem store.Idempotency, fault error) (greenroom.Meeting, bool, error) {
 	if idem.Key == "" {
 		return greenroom.Meeting{}, false, fault

@@ -130,11 +130,11 @@ func (s *Service) Events(ctx context.Context, id string, after int64, limit int)
 // errUnchanged is returned by a change that found nothing to do.
 var errUnchanged = store.ErrUnchanged
 
-// errNoted is returned by a change that people want to know of and the plan does not: it is saved, and the wake that stands
+// errNoted is returned by a change that people want to know of and the plan does not: it is saved, and the wake that is set
 // stays.
 var errNoted = errors.New("noted")
 
-// change is store.Change, and then asks for an Advance. An error of f ends it and is returned with the meeting as it stands;
+// change is store.Change, and then asks for an Advance. An error of f ends it and is returned with the meeting as it is;
 // errUnchanged and errNoted are no errors.
 func (s *Service) change(ctx context.Context, id string, f func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error)) (greenroom.Meeting, error) {
 	if !greenroom.ValidMeetingID(id) {

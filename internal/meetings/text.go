@@ -38,8 +38,8 @@ func title(t string, bad *greenroom.InvalidError) string {
 	return t
 }
 
-// email trims an address and notes if it is none: a display name, a comment, a bare host name as the domain, or an address
-// in brackets is none, because nothing could be delivered or it would be delivered elsewhere than it says.
+// email trims an address and notes if it is not one: a display name, a comment, a bare host name as the domain, or an address
+// in brackets is not one, because nothing could be delivered or it would be delivered elsewhere than it says.
 func email(field, text string, bad *greenroom.InvalidError) string {
 	text = strings.TrimSpace(text)
 	if text != "" && !plausibleEmail(text) {

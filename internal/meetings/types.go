@@ -43,7 +43,7 @@ type Edit struct {
 	Force    bool // also if it takes desktops from people who are in: without it that is an *OccupiedError
 }
 
-// Standing is where a seat stands, as its participant may see it.
+// Standing is the state of a seat, as its participant may see it.
 type Standing struct {
 	Meeting   string
 	Title     string

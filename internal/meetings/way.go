@@ -13,7 +13,7 @@ import (
 	"greenroom/internal/agent/agentapi"
 )
 
-// Way is what leads to one desktop from outside, as the edge needs it.
+// Way is how to reach one desktop from outside, as the edge needs it.
 type Way struct {
 	Hostname   string
 	InstanceID string

@@ -149,6 +149,7 @@ func (m *Set) Saved(_ context.Context, s observe.Saved) {
 			m.ended.WithLabelValues(string(s.Meeting.EndReason)).Inc()
 		case greenroom.EventReady:
 			m.becameReady(e)
+		default:
 		}
 	}
 }

@@ -17,7 +17,7 @@ func Log(logger *slog.Logger) Saves {
 			return
 		}
 		for _, e := range s.Entries() {
-			logger.LogAttrs(ctx, slog.LevelInfo, string(e.Kind), attrs(ctx, s, e)...)
+			logger.LogAttrs(ctx, slog.LevelInfo, string(e.Kind), attrs(ctx, s, e)...) //nolint:sloglint // kinds are constants
 		}
 	}
 }
@@ -47,7 +47,7 @@ func attrs(ctx context.Context, s Saved, e Entry) []slog.Attr {
 			if k == "phase" && e.To != "" {
 				continue // it is To, or From
 			}
-			evidence = append(evidence, slog.String(k, e.Data[k]))
+			evidence = append(evidence, slog.String(k, e.Data[k])) //nolint:sloglint // the key is the timeline's
 		}
 		out = append(out, slog.Group(logkey.Evidence, evidence...))
 	}

@@ -60,7 +60,7 @@ func (s Saved) Entries() []Entry {
 	for _, e := range s.Events {
 		entry := Entry{Event: e}
 		stage, known := at[e.Seat]
-		if to := entered(e); known && to != "" && to != stage.Phase {
+		if to := e.Entered(); known && to != "" && to != stage.Phase {
 			entry.From, entry.To = stage.Phase, to
 			if !stage.Since.IsZero() {
 				entry.Took = max(e.At.Sub(stage.Since), 0)
@@ -70,20 +70,6 @@ func (s Saved) Entries() []Entry {
 		out = append(out, entry)
 	}
 	return out
-}
-
-// entered is the phase that an event says a desktop entered, "" if it tells of another thing.
-func entered(e greenroom.Event) greenroom.Phase {
-	switch e.Kind {
-	case greenroom.EventPhase:
-		return greenroom.Phase(e.Data["phase"])
-	case greenroom.EventReady:
-		return greenroom.Ready
-	case greenroom.EventFailed:
-		return greenroom.Failed
-	default:
-		return ""
-	}
 }
 
 // Together tells all of fs, in order.

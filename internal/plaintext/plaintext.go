@@ -1,5 +1,5 @@
 // Package plaintext judges text that people see beside other text: titles, names, reasons. What could make it invisible, or
-// change the order or the look of what stands around it, is refused, and left out where older text is shown.
+// change the order or the look of what is around it, is refused, and left out where older text is shown.
 package plaintext
 
 import (

@@ -13,7 +13,7 @@ func TestFault(t *testing.T) {
 		"Algebra, lesson 4": "",
 		"Ålgébra 代数 الجبر אלגברה":        "",
 		"👩‍🏫 class":                      "", // joined by U+200D
-		"می‌خواهم":                       "", // with U+200C
+		"می\u200cخواهم":                  "", // with U+200C
 		"C++\u200f":                      "", // a mark
 		"soft\u00adhyphen":               "",
 		"\U0001f3f4\U000e0067\U000e007f": "",

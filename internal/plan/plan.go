@@ -65,7 +65,7 @@ const (
 // Planning stands for the decision itself where effects are measured: a fault of the rules is counted under it.
 const Planning = "plan"
 
-// EffectTimeout bounds an effect: it takes hold within this time of the look that it follows from, or not at all.
+// EffectTimeout bounds an effect: it happens within this time of the look that it follows from, or not at all.
 const EffectTimeout = 20 * time.Second
 
 // On names what an effect is about: effects on one thing of an attempt must not overtake each other.
@@ -83,7 +83,7 @@ func (v Verb) On() string {
 // Times that are no rule of a blueprint.
 const (
 	missingAfter  = 10 * time.Second              // an instance absent this long, over at least two looks, is lost
-	effectSettles = EffectTimeout + 5*time.Second // a launch or a record that was asked for may yet take hold: another process may have asked, too, by a clock that differs
+	effectSettles = EffectTimeout + 5*time.Second // a launch or a record that was asked for may yet take effect: another process may have asked, too, by a clock that differs
 	secondLook    = 5 * time.Second               // after that, absence is believed over this long
 	earlyRelease  = time.Minute                   // a moved start releases desktops only beyond this
 	removalRetry  = 30 * time.Second              // a removal that shows no effect is asked for again
@@ -134,7 +134,7 @@ func (p *planner) settle() bool {
 	return false
 }
 
-// round applies every rule once to the meeting as it stands.
+// round applies every rule once to the meeting as it is.
 func (p *planner) round() {
 	if p.m.Closed {
 		return

@@ -80,16 +80,7 @@ func (w *world) plan() plan.Decision {
 func (w *world) checkMoves(before greenroom.Meeting, events []greenroom.Event, after greenroom.Meeting) {
 	at := phases(before)
 	for _, e := range events {
-		to := greenroom.Phase(e.Data["phase"])
-		switch e.Kind {
-		case greenroom.EventFailed:
-			to = greenroom.Failed
-		case greenroom.EventReady:
-			to = greenroom.Ready
-		case greenroom.EventPhase:
-		default:
-			continue
-		}
+		to := e.Entered()
 		if from := at[e.Seat]; to != "" && from != to && !from.CanBecome(to) {
 			w.t.Fatalf("illegal move of %s from %s to %s: %s", e.Seat, from, to, e.Message)
 		}

@@ -337,7 +337,7 @@ func removalAgainAt(d *greenroom.Desktop) time.Time {
 
 // exists reports whether the attempt's instance still exists, and whether that is certain. An attempt whose
 // launch was never answered may yet appear, and a list may lag: only two looks that miss it, after no launch can
-// take hold any more, settle it.
+// take effect any more, settle it.
 func (p *planner) exists(s *greenroom.Seat) (exists, certain bool) {
 	d := &s.Desktop
 	handle := p.m.Handle(s)

@@ -90,7 +90,7 @@ func (p *planner) unproved(s *greenroom.Seat) {
 	p.fail(s, "The desktop stopped answering"+lastSeenAs(s)+" and is replaced: "+lookSaid(s.Desktop.Proof))
 }
 
-// lost reports whether the looks at a desktop amount to a verdict. One look is none.
+// lost reports whether the looks at a desktop amount to a verdict. One look does not.
 func (p *planner) lost(s *greenroom.Seat) bool {
 	t := &s.Desktop.Trust
 	switch {

@@ -31,7 +31,7 @@ const (
 	leastBetween = 10 * time.Second // between two looks, whatever was refused
 )
 
-// Check says what is wrong with the form of a reference; a text that is none is a secret itself. The message
+// Check says what is wrong with the form of a reference; a text that is not a reference is a secret itself. The message
 // ends a sentence that begins with the name of a key, and quotes no secret.
 func Check(text string) error {
 	path, file := strings.CutPrefix(text, filePrefix)

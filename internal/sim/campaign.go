@@ -17,7 +17,7 @@ import (
 // Campaign is many worlds, from consecutive seeds, until as many meetings have lived in them.
 type Campaign struct {
 	First   uint64
-	Lives   uint64 // of meetings; the worlds that are begun by then are led to their end
+	Lives   uint64 // of meetings; the worlds that are begun by then are run to their end
 	Climate string // of Climates; empty: each seed picks
 	Workers int    // worlds at once; 0 is one for each processor
 	// Progress, if set, is told every ten seconds.
@@ -27,13 +27,13 @@ type Campaign struct {
 // Total is what came of a campaign so far.
 type Total struct {
 	Report          // the sums; Broken is of Failed
-	Worlds   uint64 // that were led
+	Worlds   uint64 // that were run
 	Took     time.Duration
-	Failed   *Report // the one with the smallest seed among those that were led; nil: none
+	Failed   *Report // the one with the smallest seed among those that were run; nil: none
 	Climates map[string]uint64
 }
 
-// Run leads the worlds, each alone in its worker, and stops at the first broken promise.
+// Run simulates the worlds, each alone in its worker, and stops at the first broken promise.
 func (c Campaign) Run(ctx context.Context) Total {
 	began := time.Now()
 	total := Total{Report: Report{Faults: map[string]int{}, Ends: map[greenroom.EndReason]int{}}, Climates: map[string]uint64{}}

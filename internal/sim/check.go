@@ -78,7 +78,7 @@ func (l *life) checkLaunch(m *machine) {
 	}
 }
 
-// checkRemoval runs when a machine's removal takes hold.
+// checkRemoval runs when a machine's removal takes effect.
 func (l *life) checkRemoval(m *machine) {
 	s := l.seat(m.handle)
 	switch {

@@ -99,7 +99,7 @@ func (l *life) refusal(token string) error {
 	return nil
 }
 
-// launch takes hold.
+// launch takes effect.
 func (l *life) launch(q compute.Request) {
 	token := q.Handle.Token()
 	s := l.seat(q.Handle)

@@ -102,16 +102,12 @@ func (l *life) checkMoves(prev *greenroom.Meeting, events []greenroom.Event, nex
 		at[prev.Seats[i].ID] = prev.Seats[i].Desktop.Phase
 	}
 	for _, e := range events {
-		to := greenroom.Phase(e.Data["phase"])
 		switch e.Kind {
-		case greenroom.EventFailed:
-			to = greenroom.Failed
-		case greenroom.EventReady:
-			to = greenroom.Ready
-		case greenroom.EventPhase:
+		case greenroom.EventPhase, greenroom.EventReady, greenroom.EventFailed:
 		default:
 			continue
 		}
+		to := e.Entered()
 		if from, ok := at[e.Seat]; ok && to != "" && from != to && !from.CanBecome(to) {
 			l.fail("illegal move of %s from %s to %s: %s", e.Seat, from, to, e.Message)
 		}

@@ -11,7 +11,7 @@ import (
 )
 
 // ledger is a process's view of the store, which is the real one in memory: every call takes a moment, and may fail
-// before or after the write took hold.
+// before or after the write took effect.
 type ledger struct{ l *life }
 
 const (
@@ -87,7 +87,7 @@ func (s *ledger) List(ctx context.Context, f store.Filter) ([]greenroom.Meeting,
 	return s.l.store.List(ctx, f)
 }
 
-// Live hands out one meeting at a time: a world has few, and what goes wrong goes wrong between two pages.
+// Live hands out one meeting at a time: a world has few, and faults happen between two pages.
 func (s *ledger) Live(ctx context.Context, cursor string) ([]greenroom.Meeting, string, error) {
 	s.l.call()
 	if s.l.hit(s.l.rates.Torn, "torn reading") {

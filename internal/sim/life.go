@@ -46,7 +46,7 @@ type life struct {
 	byToken   map[string]*machine
 	byMachine map[string]*machine
 	records   map[string]*record
-	unnamed   map[string]time.Duration // when a name's removal took hold last
+	unnamed   map[string]time.Duration // when a name's removal took effect last
 	written   map[string]bool          // the names that a save says are written
 	proved    map[string]bool          // host names that were proved while everything was there
 	provedAt  map[string]time.Duration // when a look saw everything there last
@@ -79,7 +79,7 @@ func newLife(seed uint64, rates Rates, trace *strings.Builder, p *pool) *life {
 	return l
 }
 
-// lead leads the life to its end, or to the first broken promise.
+// lead runs the life to its end, or to the first broken promise.
 func (l *life) lead() {
 	defer func() {
 		l.cur = nil
@@ -126,6 +126,9 @@ func (l *life) arrange() {
 	}
 	if l.hit(l.rates.Blackout, "blackout") {
 		l.at(l.between(0, l.calmAt), l.blackout)
+	}
+	if l.hit(l.rates.Sleep, "sleep of the machine") {
+		l.at(l.between(0, l.calmAt), l.sleep)
 	}
 	l.at(l.calmAt, l.becomeCalm)
 }
@@ -186,7 +189,7 @@ func (l *life) revive() {
 	}
 }
 
-// becomeCalm ends the faults. What went wrong before is still there.
+// becomeCalm ends the faults. What failed before is still there.
 func (l *life) becomeCalm() {
 	if l.calm {
 		return
@@ -196,7 +199,7 @@ func (l *life) becomeCalm() {
 	l.calmAt = max(l.now, l.darkUntil)
 	l.after(0, l.checkOpen)
 	for _, p := range l.processes {
-		p.stopped = 0
+		p.stopped = l.darkUntil // it may sleep yet
 	}
 	l.revive()
 }

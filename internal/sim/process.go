@@ -167,7 +167,7 @@ type wake struct {
 	at time.Duration
 }
 
-// promised keeps the promise of a save, as the engine does: the saver's alarm at its time, a second bell on any
+// promised keeps the promise of a save, as the engine does: the saver's alarm at its time, a fallback bell on any
 // replica if nothing came of that, and then a look each minute.
 func (l *life) promised(w store.Wake) {
 	b := l.byID[w.Meeting]

@@ -1,5 +1,5 @@
-// Package sim leads meetings through a simulated world in fake time: the real planner, advancer, sweeper and use cases, several
-// replicas of them, people, machines, a provider and a zone, with everything that can go wrong. One seed is one history, and
+// Package sim runs meetings through a simulated world in fake time: the real planner, advancer, sweeper and use cases, several
+// replicas of them, people, machines, a provider and a zone, with everything that can fail. One seed is one history, and
 // replays exactly. After every step it checks what greenroom promises.
 package sim
 
@@ -35,7 +35,7 @@ type Report struct {
 	Ends   map[greenroom.EndReason]int
 }
 
-// Run leads the life of a seed.
+// Run simulates the life of a seed.
 func Run(seed uint64, o Options) Report {
 	p := &pool{}
 	defer p.close()

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// errWorld is a failure that says nothing about what took hold.
+// errWorld is a failure that says nothing about what took effect.
 var errWorld = errors.New("the connection broke")
 
 // call is what precedes every call to the world: a moment in which anything may happen to the process.
@@ -30,9 +30,9 @@ func (l *life) call() {
 	t.sleep(l.between(0, 3*time.Millisecond))
 }
 
-// request is a call over the network: hold is when it takes hold in the world, answer when the caller hears of it.
+// request is a call over the network: hold is when it takes effect in the world, answer when the caller hears of it.
 type request struct {
-	limit time.Duration // nothing takes hold or is answered after this
+	limit time.Duration // nothing takes effect or is answered after this
 	last  time.Duration // the last answer so far
 }
 
@@ -49,7 +49,7 @@ func (l *life) deadline(ctx context.Context) time.Duration {
 	return l.now + time.Hour
 }
 
-// send lets f take hold at its moment, unless err refuses it. It gives what the caller will be told.
+// send lets f take effect at its moment, unless err refuses it. It gives what the caller will be told.
 func (l *life) send(r *request, refuse error, f func()) error {
 	hold := l.now + l.between(time.Millisecond, 300*time.Millisecond)
 	if l.hit(l.rates.Slow, "slow answer") {

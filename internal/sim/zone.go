@@ -99,7 +99,7 @@ func (z *zone) GetRecords(context.Context) ([]dns.Record, error) {
 
 // left reports whether a name is there though nothing has removed it. One that was written again after its removal is the
 // sweep's, if somebody knew that it was written once: another process was late. Of one whose writing was never answered
-// the removal has to wait until none can take hold any more.
+// the removal has to wait until none can take effect any more.
 func (l *life) left(name string) bool {
 	r := l.records[name]
 	at, removed := l.unnamed[name]

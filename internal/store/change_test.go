@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"greenroom"
@@ -40,7 +41,7 @@ func (r *rude) Update(ctx context.Context, m greenroom.Meeting, events []greenro
 		if r.before != nil {
 			r.before()
 		}
-		if now, err := r.Store.Meeting(ctx, m.ID); err != nil {
+		if now, err := r.Meeting(ctx, m.ID); err != nil {
 			return m, err
 		} else if _, err := r.Store.Update(ctx, now, nil); err != nil {
 			return m, err
@@ -113,13 +114,15 @@ func TestChangeFromLeavesTheCallersMeeting(t *testing.T) {
 
 func TestChangeIsBounded(t *testing.T) {
 	t.Parallel()
-	s, m := created(t)
-	r := &rude{Store: s, times: 10 * store.MaxRaces}
-	calls := 0
-	_, err := store.Change(t.Context(), r, m.ID, func(*greenroom.Meeting) ([]greenroom.Event, error) { calls++; return nil, nil })
-	if !errors.Is(err, greenroom.ErrConflict) || calls != store.MaxRaces {
-		t.Errorf("%d tries, %v", calls, err)
-	}
+	synctest.Test(t, func(t *testing.T) { // it pauses between tries
+		s, m := created(t)
+		r := &rude{Store: s, times: 10 * store.MaxRaces}
+		calls := 0
+		_, err := store.Change(t.Context(), r, m.ID, func(*greenroom.Meeting) ([]greenroom.Event, error) { calls++; return nil, nil })
+		if !errors.Is(err, greenroom.ErrConflict) || calls != store.MaxRaces {
+			t.Errorf("%d tries, %v", calls, err)
+		}
+	})
 }
 
 func TestChangeEndsWithItsContext(t *testing.T) {

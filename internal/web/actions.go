@@ -23,7 +23,7 @@ type editForm struct {
 	Errors  faults
 	Notice  string
 	Changes []string  // what somebody else has changed since the form was opened
-	Was     *editForm // the form as it was opened; nil: as it stands
+	Was     *editForm // the form as it was opened; nil: as it is
 }
 
 // Base is the form as it was opened, which goes along with it.

@@ -23,7 +23,7 @@ func (f faults) add(e *greenroom.InvalidError) {
 	}
 }
 
-// fault is what stands beside one field.
+// fault is what is shown beside one field.
 type fault struct {
 	ID   string // of the field in the page
 	Text string // "" if it is right
@@ -46,7 +46,7 @@ func (f faults) elsewhere() string {
 	return strings.Join(out, "; ")
 }
 
-// summary is what stands above a form that was not taken: why, what somebody else has changed meanwhile, and a link to
+// summary is what is shown above a form that was not taken: why, what somebody else has changed meanwhile, and a link to
 // every field that has a fault. The page puts the focus on it.
 type summary struct {
 	Notice  string
@@ -80,7 +80,7 @@ func whenFieldsOf(prefix string) []field {
 	}
 }
 
-// Summary is what stands above the form if it was not taken.
+// Summary is what is shown above the form if it was not taken.
 func (f scheduleForm) Summary() summary {
 	fields := append([]field{{"title", "title", "Title"}}, whenFieldsOf("")...)
 	fields = append(fields, field{"blueprint", "blueprint", "Kind of desktop"})
@@ -106,14 +106,14 @@ func (c blueprintChoice) fields() []field {
 	return out
 }
 
-// Summary is what stands above the form if it was not taken.
+// Summary is what is shown above the form if it was not taken.
 func (f editForm) Summary() summary {
 	s := summarise(f.Notice, f.Errors, append([]field{{"title", "edit-title", "Title"}}, whenFieldsOf("edit-")...))
 	s.Changes = f.Changes
 	return s
 }
 
-// rebase puts what was typed into the form of the meeting as it stands now: fields that were left alone take their new
+// rebase puts what was typed into the form of the meeting as it is now: fields that were left alone take their new
 // value, and what somebody else changed is listed.
 func (f *editForm) rebase(base, now editForm) {
 	f.Version, f.Changes = now.Version, nil

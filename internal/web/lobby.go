@@ -48,7 +48,7 @@ type lobbyPage struct {
 // errNoKey is for who comes without a key: the address was shortened, or the browser keeps no cookies.
 var errNoKey = &greenroom.UserError{Message: "The address has no key, and your browser has not kept the one of your link.", Cause: greenroom.ErrForbidden}
 
-// lobby shows where a seat stands. It changes nothing: programs that preview links fetch links.
+// lobby shows the state of a seat. It changes nothing: programs that preview links fetch links.
 func (w *Web) lobby(rw http.ResponseWriter, r *http.Request) error {
 	id, seat := r.PathValue("id"), r.PathValue("seat")
 	key, fromLink := seatKey(r)
@@ -132,7 +132,7 @@ func newLobbyPage(st meetings.Standing, key string, now time.Time) lobbyPage {
 	p.Headline = headline(&p, st)
 	for _, s := range st.Stages {
 		word := s.Phase.Words().Step
-		if word == "" || st.Parked { // a stage that stands still must not look as if it moved
+		if word == "" || st.Parked { // a stage that does not advance must not look as if it moved
 			continue
 		}
 		p.Stages = append(p.Stages, stage{Word: word, Done: s.Done, Current: s.Current, At: s.Since, Expected: s.Expected})

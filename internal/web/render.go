@@ -28,7 +28,7 @@ type renderer struct {
 // frame is what every page has. Page structs embed it.
 type frame struct {
 	Title    string    // of the browser's tab, before "greenroom"
-	Script   string    // source of the page's script; "" is none
+	Script   string    // source of the page's script; "" for none
 	Area     string    // which entry of the navigation is current
 	Now      time.Time // what relative times are relative to
 	Bare     bool      // no navigation: for people who are not organisers

@@ -21,7 +21,7 @@ type scheduleForm struct {
 	Now        bool // start at once
 	Blueprints []blueprintChoice
 	Errors     faults
-	Notice     string        // what stands above the form if it was not taken
+	Notice     string        // what is shown above the form if it was not taken
 	Key        string        // the idempotency key: a form sent twice makes one meeting
 	Fresh      bool          // nothing was filled in yet: the script may choose the browser's zone and the next half hour
 	Lead       time.Duration // how far ahead that is at least
@@ -60,7 +60,7 @@ type roleRows struct {
 	Many    bool
 }
 
-// seatRow is one seat to fill in; one that stays empty is none. Its fields are named <blueprint>.<role>.name and .email, as
+// seatRow is one seat to fill in; one that stays empty is ignored. Its fields are named <blueprint>.<role>.name and .email, as
 // those of the other rows of the role: a form without scripts sends the rows of every blueprint.
 type seatRow struct {
 	ID     string // of the row in the page

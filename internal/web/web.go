@@ -76,7 +76,7 @@ func hosts(u *url.URL) []string {
 }
 
 // Register adds the pages to mux. It takes "/" too: what nothing else on the mux knows gets a page that says so.
-// Who may see the organiser's pages is for httpx.Guard, which stands in front of all of them.
+// Who may see the organiser's pages is for httpx.Guard, which is in front of all of them.
 func (w *Web) Register(mux *http.ServeMux) {
 	mux.Handle("GET /static/", http.StripPrefix("/static/", w.view.assets))
 	mux.Handle("GET /login", w.page(w.showLogin))

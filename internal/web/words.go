@@ -8,7 +8,7 @@ import (
 	"greenroom"
 )
 
-// tone picks the colour of a state: never the only carrier of it, the word stands beside.
+// tone picks the colour of a state: never the only carrier of it, the word is beside it.
 type tone string
 
 const (

@@ -110,7 +110,7 @@ func introduce(conn net.Conn, t Target) error {
 }
 
 // pinned accepts one public key, whatever certificate it comes in: the one that the desktop enrolled with. That is
-// narrower than any authority's word, and goes on through the desktop's renewals.
+// narrower than trust in any authority, and goes on through the desktop's renewals.
 func pinned(w meetings.Way) *tls.Config {
 	return &tls.Config{
 		ServerName: w.Hostname, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},

@@ -21,7 +21,7 @@ const (
 	ranks
 )
 
-// Limits of a Pool. Zero stands for no limit of that kind.
+// Limits of a Pool. Zero means no limit of that kind.
 type Limits struct {
 	All      int // places
 	Each     int // places of one client, see Client; those that make way are its own

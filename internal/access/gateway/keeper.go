@@ -48,7 +48,7 @@ func (k *Keeper) Open(ctx context.Context) error {
 // Run renews when two thirds of the time that a certificate had left are over, and again after a while if that fails,
 // until ctx ends.
 func (k *Keeper) Run(ctx context.Context) error {
-	const again, look = time.Minute, time.Hour // a timer stands still while a machine sleeps
+	const again, look = time.Minute, time.Hour // a timer does not advance while a machine sleeps
 	wait := k.untilRenewal()
 	for {
 		select {

@@ -55,7 +55,7 @@ type UserData struct {
 	User         string             `json:"user,omitempty"`       // whose session it is
 }
 
-// Enrolment is the agent's first word. The certificate request's key is bound to the attempt: the same
+// Enrolment is the agent's first message. The certificate request's key is bound to the attempt: the same
 // key may enrol again (the answer may have been lost), any other is refused.
 type Enrolment struct {
 	InstanceID         string `json:"instance_id"`

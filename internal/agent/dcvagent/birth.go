@@ -113,7 +113,7 @@ func fromMetadata(ctx context.Context, base string) (birth, error) {
 	return birth{source: func() (agentapi.UserData, error) { return data, nil }, instance: says.InstanceID, document: string(document), signature: string(signature)}, nil
 }
 
-// newMetadata takes a session token. No proxy stands between, no redirect is followed, and the address must be one
+// newMetadata takes a session token. No proxy is between, no redirect is followed, and the address must be one
 // that leads to this machine or its host alone.
 func newMetadata(ctx context.Context, base string) (*metadata, error) {
 	u, err := url.Parse(base)

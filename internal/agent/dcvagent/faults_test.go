@@ -101,8 +101,8 @@ func TestFaults(t *testing.T) {
 		m.await("a connection", func(d greenroom.Desktop) bool { return d.Agent.Connections == 1 })
 		m.cut(true)
 		conn.Close() // nobody hears of that, either
-		m.until("the desktop sees it", func() bool { return strings.Contains(m.log.text(), "connections=0") })
-		m.until("nobody answers", func() bool { return strings.Contains(m.log.text(), "report not sent") })
+		m.until("the desktop sees it", func() bool { return strings.Contains(m.log.String(), "connections=0") })
+		m.until("nobody answers", func() bool { return strings.Contains(m.log.String(), "report not sent") })
 		if d := m.now(); d.Agent.Connections != 1 {
 			t.Error("the network was not away")
 		}
@@ -134,7 +134,7 @@ func TestFaults(t *testing.T) {
 		t.Parallel()
 		m := boot(t, modern)
 		m.start(func(d *agentapi.UserData) { d.Secret = d.Secret[:len(d.Secret)-4] + "AAAA" })
-		m.until("it is refused", func() bool { return strings.Contains(m.log.text(), "401") })
+		m.until("it is refused", func() bool { return strings.Contains(m.log.String(), "401") })
 		if d := m.now(); d.Agent.KeyHash != "" {
 			t.Error("it is enrolled")
 		}

@@ -27,7 +27,7 @@ func TestLife(t *testing.T) {
 	m.hook("end.d/10-upload", `: > "$MARK/ending"; while [ ! -e "$MARK/uploaded" ]; do sleep 0.05; done; echo "session-data-url: s3://recordings/$GREENROOM_MEETING_ID.zip"`)
 	m.cut(true)
 	m.start(nil)
-	m.until("it tries again without a network", func() bool { return strings.Contains(m.log.text(), "enrolment failed; trying again") })
+	m.until("it tries again without a network", func() bool { return strings.Contains(m.log.String(), "enrolment failed; trying again") })
 	m.cut(false)
 	d := m.ready()
 	m.checkHooks()
@@ -56,7 +56,7 @@ func TestLife(t *testing.T) {
 	m.until("the end hooks run", func() bool { _, err := os.Stat(filepath.Join(m.dir, "ending")); return err == nil })
 	m.cut(true)
 	m.touch("uploaded")
-	m.until("the session's data waits", func() bool { return strings.Contains(m.log.text(), "session data could not be reported") })
+	m.until("the session's data waits", func() bool { return strings.Contains(m.log.String(), "session data could not be reported") })
 	if d := m.now(); !d.Agent.EndedAt.IsZero() {
 		t.Error("the network was not away")
 	}
@@ -82,7 +82,7 @@ func (m *machine) checkHooks() {
 		m.t.Errorf("hooks are given %s", m.file("facts"))
 	}
 	secret := m.id + ".teacher.1." // every secret of a desktop begins so
-	if strings.Contains(m.file("env")+m.file("facts")+m.log.text(), secret) {
+	if strings.Contains(m.file("env")+m.file("facts")+m.log.String(), secret) {
 		m.t.Error("a secret reaches hooks or the log")
 	}
 }

@@ -1,7 +1,6 @@
 package dcvagent_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -35,6 +34,7 @@ import (
 	"greenroom/internal/plan"
 	"greenroom/internal/store/memstore"
 	"greenroom/internal/testenv/dcvtest"
+	"greenroom/internal/testenv/locked"
 	"greenroom/internal/testenv/netns"
 )
 
@@ -72,30 +72,13 @@ type machine struct {
 	id      string // of the meeting
 	killAt  time.Time
 	dir     string
-	log     *lockedBuffer
+	log     *locked.Buffer
 	cmd     *exec.Cmd
 	ended   chan struct{}
 	brief   atomic.Bool  // certificates are signed for a short time
 	space   *netns.Space // the machine's own network; nil: it is on loopback
 	cable   *netns.Cable // to it
 	proxy   *proxy       // the way to the control plane where there is no space; nil: it is straight
-}
-
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) text() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }
 
 // issuer signs for a shorter time than it is asked to, if a test wants it.
@@ -179,7 +162,7 @@ func (m *machine) cut(cut bool) {
 
 func bootOn(t *testing.T, v dcvtest.Version, space *netns.Space) *machine {
 	t.Helper()
-	m := &machine{t: t, space: space, store: memstore.New(), hub: notify.New(), dir: t.TempDir(), log: &lockedBuffer{}, killAt: time.Now().Add(12 * time.Hour), roots: x509.NewCertPool()}
+	m := &machine{t: t, space: space, store: memstore.New(), hub: notify.New(), dir: t.TempDir(), log: &locked.Buffer{}, killAt: time.Now().Add(12 * time.Hour), roots: x509.NewCertPool()}
 	authority, err := localca.Open(filepath.Join(m.dir, "ca"), "desk.localhost")
 	if err != nil {
 		t.Fatal(err)
@@ -326,7 +309,7 @@ func (m *machine) run(path string, args ...string) {
 	m.t.Cleanup(func() {
 		m.stop()
 		if m.t.Failed() {
-			m.t.Logf("the agent's log:\n%s", m.log.text())
+			m.t.Logf("the agent's log:\n%s", m.log.String())
 		}
 	})
 }

@@ -73,7 +73,7 @@ func (a *agent) tellTime(ctx context.Context) error {
 		at, left, ok := nextMark(endsAt, time.Now(), told)
 		var due <-chan time.Time
 		if ok {
-			due = time.After(min(time.Until(at), time.Minute)) // a timer stands still while a machine sleeps
+			due = time.After(min(time.Until(at), time.Minute)) // a timer does not advance while a machine sleeps
 		}
 		select {
 		case <-ctx.Done():

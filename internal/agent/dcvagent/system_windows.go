@@ -36,7 +36,7 @@ func configure(p Paths, settings []setting, files map[string]string) (restart bo
 	return restart, nil
 }
 
-// put writes one value, unless it stands there already.
+// put writes one value, unless it is there already.
 func put(v registryValue) (changed bool, err error) {
 	key, _, err := registry.CreateKey(registry.USERS, v.path, registry.QUERY_VALUE|registry.SET_VALUE)
 	if err != nil {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// runner is the command line that runs a program on Windows, by the ending of its name; nil if that is none.
+// runner is the command line that runs a program on Windows, by the ending of its name; nil if no program runs such files.
 func runner(path string) []string {
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".exe":

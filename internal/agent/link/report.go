@@ -122,7 +122,7 @@ func (r *Reporter) obey(o agentapi.Orders) error {
 	return nil
 }
 
-// UntilKillTime returns ErrKillTime then. The clock is read again now and then, because a timer stands still
+// UntilKillTime returns ErrKillTime then. The clock is read again now and then, because a timer does not advance
 // while a machine sleeps; a clock that is set back gives no more time than there was at the beginning.
 func UntilKillTime(ctx context.Context, killAt time.Time) error {
 	began := time.Now() // with the monotonic clock

@@ -39,12 +39,19 @@ const wordsTime = 300 * time.Millisecond
 
 // lastWords is what an X server said of its end, in one line.
 func lastWords() string {
-	mark := []byte("Fatal server error:")
 	text := tail(outputFile)
-	for began := time.Now(); !bytes.Contains(text, mark) && time.Since(began) < wordsTime; text = tail(outputFile) {
+	for began := time.Now(); !bytes.Contains(text, []byte(fatal)) && time.Since(began) < wordsTime; text = tail(outputFile) {
 		time.Sleep(wordsTime / 20)
 	}
-	if _, after, found := bytes.Cut(text, mark); found {
+	return inOneLine(text)
+}
+
+// fatal is what X servers say before the reason of their end.
+const fatal = "Fatal server error:"
+
+// inOneLine makes a part of a sentence of an X server's output.
+func inOneLine(text []byte) string {
+	if _, after, found := bytes.Cut(text, []byte(fatal)); found {
 		text = after
 	}
 	var words []string

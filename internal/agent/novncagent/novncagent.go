@@ -154,7 +154,7 @@ func environ(from []string, dir string) []string {
 		}
 	}
 	return append(env, "HOME="+filepath.Join(dir, "home"), "SHELL=/bin/sh", "XAUTHORITY="+filepath.Join(dir, cookieFile),
-		"XDG_RUNTIME_DIR="+filepath.Join(dir, "run"))
+		"XDG_RUNTIME_DIR="+filepath.Join(dir, "run"), "TMPDIR="+filepath.Join(dir, "tmp"))
 }
 
 // run does everything at once, until the first thing ends.

@@ -128,7 +128,7 @@ func (s *screen) start(ctx context.Context) error {
 
 // prepare makes the directories, the log and the cookie file.
 func (s *screen) prepare() (cookie []byte, err error) {
-	for _, dir := range []string{"home", "run"} {
+	for _, dir := range []string{"home", "run", "tmp"} { // the service's own /tmp may go with a restart of the service
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, err
 		}

@@ -34,28 +34,28 @@ type Certificates struct {
 // openCertificates opens who signs for desktops. Behind greenroom's gateway that is always the local authority, which the gateway
 // alone has to trust.
 func (p *Ports) openCertificates(ctx context.Context, texts dns.Texts) (*Certificates, error) {
-	cfg, gateway := p.Config.Certificates, p.Config.Access == "gateway"
+	cfg, gateway := p.Config.Certificates, p.Config.Access == config.AccessGateway
 	roots, err := Roots(cfg.RootsFile)
 	if err != nil {
 		return nil, err
 	}
 	c := &Certificates{}
-	if gateway || cfg.Issuer == "local" {
+	if gateway || cfg.Issuer == config.IssuerLocal {
 		local, err := p.Authority(ctx)
 		if err != nil {
 			return nil, err
 		}
 		c.Issuer = local
-		if cfg.Issuer == "local" {
+		if cfg.Issuer == config.IssuerLocal {
 			c.Local = local
 		}
 	}
 	switch cfg.Issuer {
-	case "files":
+	case config.IssuerFiles:
 		c.Edge, err = filecerts.Open(Files(p.Config, roots, p.Logger))
-	case "acme":
+	case config.IssuerACME:
 		err = p.openACME(ctx, c, roots, texts)
-	case "cloudflare-origin":
+	case config.IssuerCloudflareOrigin:
 		err = p.openOrigin(ctx, c, roots)
 	}
 	switch {
@@ -90,7 +90,7 @@ func (p *Ports) openACME(ctx context.Context, c *Certificates, roots *x509.CertP
 		p.ACME(&o)
 	}
 	c.acme = acmecerts.Open(o)
-	if p.Config.Access != "gateway" {
+	if p.Config.Access != config.AccessGateway {
 		c.Issuer = c.acme
 		return nil
 	}
@@ -173,7 +173,7 @@ func ACME(cfg config.Config, roots *x509.CertPool) acmecerts.Options {
 // Origin are the options of the issuer cloudflare-origin, but for its token.
 func Origin(cfg config.Config, roots *x509.CertPool) cloudflareorigin.Options {
 	o := cloudflareorigin.Options{Zone: cfg.Zone, Proxied: cfg.DNS.Proxied, Advanced: cfg.Certificates.Edge == "advanced", Roots: roots}
-	if cfg.DNS.Provider == "cloudflare" {
+	if cfg.DNS.Provider == config.DNSCloudflare {
 		o.ZoneID = cfg.DNS.ZoneID
 	}
 	if cfg.Certificates.AtEnd == "revoke" {

@@ -27,7 +27,7 @@ func OpenZone(ctx context.Context, cfg config.Config, account Account, owner str
 	d := cfg.DNS
 	ttl := time.Duration(d.TTL)
 	switch d.Provider {
-	case "rfc2136":
+	case config.DNSRFC2136:
 		secret, err := store.Open(ctx, "dns.tsig_secret", d.TSIGSecret.Reveal())
 		if err != nil {
 			return nil, err
@@ -35,13 +35,13 @@ func OpenZone(ctx context.Context, cfg config.Config, account Account, owner str
 		return rfc2136dns.New(rfc2136dns.Options{
 			Zone: cfg.Zone, Server: d.Server, KeyName: d.TSIGName, Secret: secret.Get, Refused: secret.Refused, Algorithm: d.TSIGAlgorithm, Owner: owner, TTL: ttl,
 		}), nil
-	case "route53":
+	case config.DNSRoute53:
 		aws, err := account(ctx)
 		if err != nil {
 			return nil, err
 		}
 		return route53dns.New(route53dns.Options{Zone: cfg.Zone, ZoneID: d.ZoneID, Owner: owner, AWS: aws, Endpoint: d.Endpoint, TTL: ttl}), nil
-	case "cloudflare":
+	case config.DNSCloudflare:
 		token, err := store.Open(ctx, "dns.token", d.Token.Reveal())
 		if err != nil {
 			return nil, err

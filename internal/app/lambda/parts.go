@@ -26,7 +26,7 @@ const (
 	// lease is how long a meeting waits when the function that moves it dies. Its renewal, in the middle, is a save and a
 	// message: most effects are over before.
 	lease = 10 * time.Second
-	// ordering is how long a certificate is waited for: a function that has answered stands still.
+	// ordering is how long a certificate is waited for: a function that has answered is frozen.
 	ordering = 50 * time.Second
 )
 
@@ -77,7 +77,7 @@ func (p *Parts) openCore(ctx context.Context) (*components.Core, error) {
 	if err != nil {
 		return nil, err
 	}
-	go func() { _ = c.Batch.Run(context.Background()) }() // it stands still with the sandbox, and goes with it
+	go func() { _ = c.Batch.Run(context.Background()) }() // it is frozen with the sandbox, and goes with it
 	return c, nil
 }
 

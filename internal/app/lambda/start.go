@@ -47,7 +47,7 @@ func load(ctx context.Context, getenv func(string) string, log io.Writer, open f
 	if err == nil {
 		err = cfg.ValidateServerless()
 	}
-	logger := slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: cfg.Level()})).With("function", trigger)
+	logger := slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: cfg.Level()})).With(logkey.Function, trigger)
 	var answer Answer
 	if err == nil {
 		answer, err = open(ctx, trigger, Options{Config: cfg, Logger: logger, Version: version.Get().Version})

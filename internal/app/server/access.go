@@ -10,6 +10,7 @@ import (
 	"greenroom"
 	"greenroom/internal/access/gateway"
 	"greenroom/internal/access/sniproxy"
+	"greenroom/internal/config"
 	"greenroom/internal/dns"
 	"greenroom/internal/dns/embeddeddns"
 	"greenroom/internal/rungroup"
@@ -19,7 +20,7 @@ import (
 const gatewayLife = 30 * 24 * time.Hour
 
 // byGateway reports whether browsers come to greenroom's gateway and not to the desktops themselves.
-func (a *app) byGateway() bool { return a.Config.Access == "gateway" }
+func (a *app) byGateway() bool { return a.Config.Access == config.AccessGateway }
 
 // gatewayAddresses are those that all desktops' names have; none if each has its own.
 func (a *app) gatewayAddresses() []netip.Addr {

@@ -45,11 +45,11 @@ func Certificates(cfg config.Config) doctor.Certificates {
 		return out
 	}
 	switch cfg.Certificates.Issuer {
-	case "files":
+	case config.IssuerFiles:
 		out.Edge = func() (*x509.Certificate, error) { return fileLeaf(cfg, roots) }
-	case "acme":
+	case config.IssuerACME:
 		inspectACME(&out, cfg, roots)
-	case "cloudflare-origin":
+	case config.IssuerCloudflareOrigin:
 		out.Token = func(ctx context.Context) error { return checkToken(ctx, store, cfg, roots) }
 	}
 	return out
@@ -81,7 +81,7 @@ func fileLeaf(cfg config.Config, roots *x509.CertPool) (*x509.Certificate, error
 func inspectACME(out *doctor.Certificates, cfg config.Config, roots *x509.CertPool) {
 	o := components.ACME(cfg, roots)
 	name := components.AnyDesktop(cfg.Zone)
-	if cfg.Access == "gateway" {
+	if cfg.Access == config.AccessGateway {
 		name = "*." + cfg.Zone
 		out.Edge = func() (*x509.Certificate, error) { return acmecerts.EdgeLeaf(o, name) }
 	}

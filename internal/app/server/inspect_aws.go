@@ -33,7 +33,7 @@ func CheckAWS(ctx context.Context, cfg config.Config, roles map[string]string, n
 		Zone: cfg.Zone, APITokens: secretName(s.APITokens), Cloudflare: secretName(cfg.DNS.Token), InstanceProfile: cfg.Blueprints[0].EC2.InstanceProfile,
 		Roles: roles,
 	}
-	if cfg.DNS.Provider == "route53" {
+	if cfg.DNS.Provider == config.DNSRoute53 {
 		look.Route53 = cfg.DNS.ZoneID
 	}
 	if look.Cloudflare == "" {

@@ -20,10 +20,10 @@ func Lasting(cfg config.Config) []doctor.Lasting {
 	}
 	all := []doctor.Lasting{{Check: "certificate of the local authority", Read: read(filepath.Join(cfg.DataDir, "ca.pem")), Soon: localca.RenewLeft, Fix: renew}}
 	switch cfg.TLS.Issuer {
-	case "local":
+	case config.IssuerLocal:
 		dir := localca.PagesDir(filepath.Join(cfg.DataDir, "pages"), cfg.TLSNames())
 		all = append(all, doctor.Lasting{Check: "certificate of the pages' authority", Read: read(filepath.Join(dir, "ca.pem")), Soon: localca.RenewLeft, Fix: renew})
-	case "files":
+	case config.IssuerFiles:
 		all = append(all, doctor.Lasting{Check: "certificate of the pages", Read: read(cfg.TLS.ChainFile), Fix: "renew it and put the new chain and key into the same files"})
 	}
 	return all

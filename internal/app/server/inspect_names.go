@@ -21,14 +21,14 @@ const doctorsMark = "doctor"
 // Names is what the doctor can look at in the zone. With write it writes a test record and removes it; everything else changes
 // nothing. A zone of this machine alone needs none of it.
 func Names(cfg config.Config, write bool) doctor.Names {
-	embedded := cfg.DNS.Provider == "embedded"
+	embedded := cfg.DNS.Provider == config.DNSEmbedded
 	if embedded && (cfg.Zone == "localhost" || strings.HasSuffix(cfg.Zone, ".localhost")) {
 		return doctor.Names{}
 	}
 	out := doctor.Names{
 		Zone: cfg.Zone, Proxied: cfg.DNS.Proxied, Port: desktopPortOf(cfg), Advanced: cfg.Certificates.Edge == "advanced", Resolver: systemResolver(),
 	}
-	if cfg.Access == "gateway" {
+	if cfg.Access == config.AccessGateway {
 		out.Edge = cfg.Gateway()
 	}
 	for _, s := range cfg.DNS.OwnServers() {

@@ -26,10 +26,10 @@ type listeners struct {
 // Listens are the addresses on which a server with this configuration listens for browsers on their way to desktops, and for
 // questions to its zone; empty if it does not: browsers connect to the desktops themselves, or somebody else serves the zone.
 func Listens(cfg config.Config) (desktops, names string) {
-	if cfg.DNS.Provider == "embedded" {
+	if cfg.DNS.Provider == config.DNSEmbedded {
 		return cfg.DesktopListen, cfg.DNSListen
 	}
-	if cfg.Access == "gateway" {
+	if cfg.Access == config.AccessGateway {
 		return cfg.DesktopListen, ""
 	}
 	return "", ""

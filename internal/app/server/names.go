@@ -5,6 +5,7 @@ import (
 
 	"greenroom/internal/app/components"
 	"greenroom/internal/certs/acmecerts"
+	"greenroom/internal/config"
 	"greenroom/internal/dns/embeddeddns"
 	"greenroom/internal/probe"
 	"greenroom/internal/rungroup"
@@ -35,7 +36,7 @@ func (a *app) askOurselves(o *acmecerts.Options) {
 }
 
 // embedded reports whether this process serves the zone.
-func (a *app) embedded() bool { return a.Config.DNS.Provider == "embedded" }
+func (a *app) embedded() bool { return a.Config.DNS.Provider == config.DNSEmbedded }
 
 // serveNames adds what answers for the names, or what writes them.
 func (a *app) serveNames(group *rungroup.Group) {

@@ -6,6 +6,7 @@ import (
 
 	"greenroom/internal/certs/localca"
 	"greenroom/internal/config"
+	"greenroom/internal/logkey"
 )
 
 // tokens are the hashes of organisers' tokens, as they were read last.
@@ -66,12 +67,12 @@ func (a *app) reload() {
 	var read []string
 	for _, r := range a.reloadables() {
 		if err := r.read(); err != nil {
-			a.Logger.Error("not reloaded; what was read before stays in use", "what", r.name, "err", err)
+			a.Logger.Error("not reloaded; what was read before stays in use", logkey.What, r.name, logkey.Err, err)
 			continue
 		}
 		read = append(read, r.name)
 	}
-	a.Logger.Info("reloaded on SIGHUP; changes of the configuration file need a restart", "what", read)
+	a.Logger.Info("reloaded on SIGHUP; changes of the configuration file need a restart", logkey.What, read)
 }
 
 // authority is a local authority that this server keeps valid.

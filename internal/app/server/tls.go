@@ -18,6 +18,7 @@ import (
 	"greenroom/internal/certs/acmecerts"
 	"greenroom/internal/certs/filecerts"
 	"greenroom/internal/certs/localca"
+	"greenroom/internal/config"
 	"greenroom/internal/httpx"
 )
 
@@ -35,19 +36,19 @@ type pageTLS struct {
 func (a *app) openTLS() (*pageTLS, error) {
 	cfg, dir := a.Config.TLS, filepath.Join(a.Config.DataDir, "pages")
 	switch cfg.Issuer {
-	case "local":
+	case config.IssuerLocal:
 		local, err := localca.OpenPages(dir, a.Config.TLSNames())
 		if err != nil {
 			return nil, err
 		}
 		return &pageTLS{get: local.GetCertificate, own: local}, nil
-	case "files":
+	case config.IssuerFiles:
 		files, err := filecerts.Open(filecerts.Options{ChainFile: cfg.ChainFile, KeyFile: cfg.KeyFile, Section: "tls", Hostname: a.Config.TLSNames()[0], Logger: a.Logger})
 		if err != nil {
 			return nil, err
 		}
 		return &pageTLS{get: files.GetCertificate, hsts: true, files: files}, nil
-	case "acme":
+	case config.IssuerACME:
 		roots, err := components.Roots(cfg.RootsFile)
 		if err != nil {
 			return nil, err

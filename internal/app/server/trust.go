@@ -16,8 +16,8 @@ import (
 // Trust lets this machine's stores and browsers trust the local authority of a data directory, or takes it out
 // again, and writes what it did to out. It makes no authority: with a directory that has none, another was meant.
 func Trust(ctx context.Context, cfg config.Config, home string, remove bool, out io.Writer) error {
-	pages := cfg.TLS.Issuer == "local"
-	if issuer := cfg.Certificates.Issuer; issuer != "" && issuer != "local" && !remove && !pages {
+	pages := cfg.TLS.Issuer == config.IssuerLocal
+	if issuer := cfg.Certificates.Issuer; issuer != "" && issuer != config.IssuerLocal && !remove && !pages {
 		return &greenroom.UserError{Message: "Browsers do not see the local authority's certificates (certificates.issuer is " + issuer + "): there is nothing to trust."}
 	}
 	for _, name := range []string{"ca.pem", "ca.key"} {

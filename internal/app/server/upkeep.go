@@ -10,6 +10,8 @@ import (
 	"greenroom/internal/app/components"
 	"greenroom/internal/certs/acmecerts"
 	"greenroom/internal/certs/localca"
+	"greenroom/internal/config"
+	"greenroom/internal/logkey"
 )
 
 const (
@@ -48,7 +50,7 @@ func (u *upkeep) look(now time.Time) {
 			said = err.Error()
 		}
 		if said != "" && said != u.faults[own.name] {
-			u.Logger.Error("authority could not be kept valid; the certificate before stays in use", "authority", own.name, "err", err)
+			u.Logger.Error("authority could not be kept valid; the certificate before stays in use", logkey.Authority, own.name, logkey.Err, err)
 		}
 		u.faults[own.name] = said
 	}
@@ -57,7 +59,7 @@ func (u *upkeep) look(now time.Time) {
 	}
 	if !u.replaced && replaced(u.Program, u.Executable) {
 		u.replaced = true
-		u.Logger.Warn("the program's file was replaced; desktops are started with the version that runs until the server is restarted", "file", u.Program, "version", u.Version)
+		u.Logger.Warn("the program's file was replaced; desktops are started with the version that runs until the server is restarted", logkey.File, u.Program, logkey.Version, u.Version)
 	}
 }
 
@@ -65,7 +67,7 @@ func (u *upkeep) look(now time.Time) {
 func (a *app) keep(own authority) error {
 	changed, err := own.of.Keep()
 	if changed {
-		a.Logger.Warn("authority has a new certificate; browsers that trust the one before do so until that ends: run greenroom trust on their machines, or give them /ca.pem again", "authority", own.name)
+		a.Logger.Warn("authority has a new certificate; browsers that trust the one before do so until that ends: run greenroom trust on their machines, or give them /ca.pem again", logkey.Authority, own.name)
 	}
 	return err
 }
@@ -112,7 +114,7 @@ func (a *app) certificates() map[string]*x509.Certificate {
 	case a.keeper != nil:
 		cert, err := a.keeper.Certificate(nil)
 		add("edge", cert, err)
-	case a.core.Certificates.Edge != nil && a.Config.Certificates.Issuer == "acme":
+	case a.core.Certificates.Edge != nil && a.Config.Certificates.Issuer == config.IssuerACME:
 		if leaf, err := acmecerts.EdgeLeaf(components.ACME(a.Config, nil), "*."+a.Config.Zone); err == nil {
 			all["edge"] = leaf
 		}

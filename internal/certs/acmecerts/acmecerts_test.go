@@ -14,7 +14,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -22,6 +21,7 @@ import (
 	"greenroom/internal/certs"
 	"greenroom/internal/certs/acmecerts"
 	"greenroom/internal/certs/certstest"
+	"greenroom/internal/testenv/locked"
 	"greenroom/internal/testenv/pebbletest"
 )
 
@@ -33,12 +33,12 @@ type rig struct {
 	pebble  *pebbletest.Authority
 	zone    *zone
 	options acmecerts.Options
-	log     *lockedBuffer
+	log     *locked.Buffer
 }
 
 func setup(t *testing.T, p pebbletest.Options, change ...func(*acmecerts.Options)) *rig {
 	t.Helper()
-	r := &rig{zone: newZone(t, domain), log: new(lockedBuffer)}
+	r := &rig{zone: newZone(t, domain), log: new(locked.Buffer)}
 	p.DNS = r.zone.address
 	r.pebble = pebbletest.Start(t, p)
 	r.options = acmecerts.Options{
@@ -51,23 +51,6 @@ func setup(t *testing.T, p pebbletest.Options, change ...func(*acmecerts.Options
 	r.Authority = acmecerts.Open(r.options)
 	t.Cleanup(r.Close)
 	return r
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // ask asks for a new desktop's certificate until it is there or refused.

@@ -23,7 +23,7 @@ type Limit struct {
 	Words string // "50 certificates a week for each registered domain"
 }
 
-// Limits are what an authority documents. A zero Limit is none.
+// Limits are what an authority documents. A zero Limit means no limit.
 type Limits struct {
 	Certificates Limit // per registered domain
 	Orders       Limit // per account

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 
 	"go.uber.org/zap/zapcore"
+
+	"greenroom/internal/logkey"
 )
 
 // slogCore lets certmagic, which logs through zap, log through slog.
@@ -25,7 +27,7 @@ func (c slogCore) Check(e zapcore.Entry, to *zapcore.CheckedEntry) *zapcore.Chec
 }
 
 func (c slogCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
-	c.log.With(attrs(fields)...).Log(context.Background(), level(e.Level), "certmagic: certificates", "what", e.Message)
+	c.log.With(attrs(fields)...).Log(context.Background(), level(e.Level), "certmagic: certificates", logkey.What, e.Message)
 	return nil
 }
 
@@ -48,7 +50,7 @@ func attrs(fields []zapcore.Field) []any {
 		f.AddTo(in)
 	}
 	for key, value := range in.Fields {
-		out = append(out, slog.Any(key, value))
+		out = append(out, slog.Any(key, value)) //nolint:sloglint // the key is CertMagic's
 	}
 	return out
 }

@@ -25,7 +25,7 @@ import (
 // Options of an Authority.
 type Options struct {
 	Zone     string                                // certificates are for names below it
-	Proxied  bool                                  // Cloudflare stands before the desktops' records
+	Proxied  bool                                  // Cloudflare is a proxy in front of the desktops' records
 	Apex     string                                // the zone at Cloudflare; the registered domain of Zone
 	ZoneID   string                                // its id; empty: CheckToken looks for it by name
 	Advanced bool                                  // the edge has a certificate for *.Zone although that lies deeper than one level

@@ -15,13 +15,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"greenroom"
 	"greenroom/internal/certs/certstest"
 	"greenroom/internal/certs/filecerts"
+	"greenroom/internal/testenv/locked"
 )
 
 const host = "i-1.desk.example.com"
@@ -104,7 +104,7 @@ func TestRenewalWhileServing(t *testing.T) {
 	t.Parallel()
 	chain, key, first := pair(t, time.Hour, "*.desk.example.com")
 	f := inFiles(t, chain, key)
-	var log lockedBuffer
+	var log locked.Buffer
 	e, err := filecerts.Open(filecerts.Options{ChainFile: f.chain, KeyFile: f.key, Hostname: host, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatal(err)
@@ -130,23 +130,6 @@ func TestRenewalWhileServing(t *testing.T) {
 	if got := serial(t, address); got != second.SerialNumber.String() {
 		t.Error("a fault in the files ended the service")
 	}
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // echo serves lines back under e's certificate.

@@ -19,7 +19,7 @@ type Stores struct {
 	NoSystem bool   // leave the system's store alone: it takes root
 }
 
-// Finding is how one store stands.
+// Finding is the state of one store.
 type Finding struct {
 	Store   string // its name for people
 	Trusted bool
@@ -68,7 +68,7 @@ func (s Stores) Untrust(ctx context.Context, rootPEM []byte, out io.Writer) erro
 	})
 }
 
-// Trusted reports how each store stands, changing nothing.
+// Trusted reports the state of each store, changing nothing.
 func (s Stores) Trusted(ctx context.Context, rootPEM []byte) ([]Finding, error) {
 	var findings []Finding
 	err := s.each(rootPEM, func(st store, root *x509.Certificate) error {

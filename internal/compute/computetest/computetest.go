@@ -75,7 +75,7 @@ func launch(t *testing.T, p compute.Provider, requests ...compute.Request) []com
 	return got
 }
 
-// live counts the instances of the meeting that are not on their way out.
+// live counts the instances of the meeting that are not being removed.
 func live(t *testing.T, p compute.Provider, meeting string) map[string]compute.Instance {
 	t.Helper()
 	list, err := p.List(t.Context(), meeting)

@@ -189,7 +189,7 @@ func families(i *types.Instance, four string) (main, six string) {
 	return six, ""
 }
 
-// state counts a machine that somebody stopped as one on its way out: nobody can use it.
+// state counts a machine that somebody stopped as one that is being removed: nobody can use it.
 func state(i *types.Instance) compute.State {
 	if i.State == nil {
 		return compute.Pending

@@ -257,7 +257,7 @@ func alive(wishes []*wish) []*wish {
 }
 
 // call makes one call for the names and answers their wishes. It ends at the earliest of their deadlines: none
-// may take hold after its own.
+// may take effect after its own.
 func (z *Zone) call(ctx context.Context, groups [][]*wish) {
 	if len(groups) == 0 {
 		return

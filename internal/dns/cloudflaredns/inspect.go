@@ -73,7 +73,7 @@ func (z *Zone) facts(info Info) dns.Facts {
 	return facts
 }
 
-// whyNoZone tells a token that is none from one that may not see the zone. Tokens of an account, which this question does not
+// whyNoZone tells a token that Cloudflare does not know from one that may not see the zone. Tokens of an account, which this question does not
 // know, are not called wrong for it: the zone was asked for first.
 func (z *Zone) whyNoZone(ctx context.Context, err error) error {
 	if !errors.Is(err, greenroom.ErrForbidden) {

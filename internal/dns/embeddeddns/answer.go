@@ -68,7 +68,7 @@ func countOptions(r *miekg.Msg) int {
 	return n
 }
 
-// refuses reports whether the question is none of ours: another zone, another class, a transfer, or another
+// refuses reports whether the question is not ours: another zone, another class, a transfer, or another
 // type that is a request and not data.
 func (z *Zone) refuses(q miekg.Question) bool {
 	const firstRequest, lastRequest = 128, 254 // RFC 6895, without ANY

@@ -18,7 +18,7 @@ const udpTries = 2
 
 func (z *Zone) algorithm() string { return miekg.Fqdn(z.o.Algorithm) }
 
-// sign makes m one that is signed on its way out, and returns the secrets that sign it.
+// sign has m signed when it is sent, and returns the secrets that sign it.
 func (z *Zone) sign(ctx context.Context, m *miekg.Msg) (map[string]string, error) {
 	secret, err := z.o.Secret(ctx)
 	if err != nil {

@@ -285,7 +285,7 @@ func innermost(err error) error {
 	return err
 }
 
-// refused reads the problem document; what is none comes from something else than greenroom.
+// refused reads the problem document; what is not one comes from something else than greenroom.
 func (c *Client) refused(resp *http.Response) error {
 	var p httpx.Problem
 	err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&p)

@@ -25,7 +25,7 @@ type Watcher struct {
 // maxLine bounds one line of a stream: a meeting with 64 seats fits.
 const maxLine = 4 << 20
 
-// silence is how long a stream may be without a word: the server says "still here" three times in it.
+// silence is how long a stream may be without data: the server says "still here" three times in it.
 const silence = 50 * time.Second
 
 // Watch follows a meeting until nothing of it remains. A stream that breaks is taken up again where it was,

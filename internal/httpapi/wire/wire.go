@@ -192,7 +192,7 @@ type Entry struct {
 	URL string `json:"url" doc:"Good once, within two minutes, and then again for the same client address." example:"https://i-0123456789abcdef0.desk.localhost:8443/?authToken=…#console"`
 }
 
-// Standing is where a seat stands, as its participant may see it.
+// Standing is the state of a seat, as its participant may see it.
 type Standing struct {
 	Meeting  string          `json:"meeting"`
 	Title    string          `json:"title"`

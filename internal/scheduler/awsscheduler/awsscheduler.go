@@ -140,7 +140,7 @@ func (s *Scheduler) set(ctx context.Context, m greenroom.Meeting) error {
 	return s.schedule(ctx, m.ID, at.Add(-early).UTC().Truncate(time.Second))
 }
 
-// Wake is what the woken function is given: a meeting whose time may have come, or the word to sweep.
+// Wake is what the woken function is given: a meeting whose time may have come, or a request to sweep.
 type Wake struct {
 	Meeting string `json:"meeting,omitempty"`
 	Rev     int64  `json:"rev,omitempty"`   // the wake is that of this revision; 0: of any

@@ -34,7 +34,7 @@ type alarm struct {
 type entry struct {
 	meeting  string
 	rev      int64     // of the save that promised, 0 if it was learned by looking
-	wake     time.Time // the promise; zero is none, or beyond the horizon
+	wake     time.Time // the promise; zero: there is no wake, or it is beyond the horizon
 	kicked   time.Time // first of the kicks that no pass has answered
 	retry    time.Time // when failures > 0
 	failures int       // passes in a row that failed

@@ -71,7 +71,7 @@ const (
 	// A process that was killed while it was busy with a meeting has left it a wake as near as this. Who knows that
 	// nobody else is there need not wait for it.
 	leftBehind = 5 * time.Second
-	// A timer stands still while the machine sleeps and knows nothing of a clock that is set: it never runs longer.
+	// A timer does not advance while the machine sleeps and knows nothing of a clock that is set: it never runs longer.
 	readClockEvery = 5 * time.Second
 )
 

@@ -8,7 +8,7 @@ type Mutation struct {
 	Name, File, Old, New string
 }
 
-// Lives, FogLives and RareLives are how many lives are led for a mutation at most.
+// Lives, FogLives and RareLives are how many lives are run for a mutation at most.
 const (
 	Lives     = 2000
 	FogLives  = 6000
@@ -100,7 +100,7 @@ var Table = []Mutation{
 
 // Fog lists those that show only where what is read is of a while ago, and are found within FogLives lives in the fog.
 var Fog = []Mutation{
-	// The list of the first look may have been asked for before the launch took hold, and come after none can any more.
+	// The list of the first look may have been asked for before the launch took effect, and come after none can any more.
 	{"one look is enough for an unanswered launch", planSeat, "return false, !d.MissingSince.IsZero() && p.due(d.MissingSince.Add(secondLook))", "return false, true"},
 	// Two sweeps at once saw a machine, and an index that did not name its meeting yet.
 	{"the sweep does not read a meeting again", sweep, `if h.Meeting != "" {`, "if false {"},

@@ -25,7 +25,7 @@ import (
 	"greenroom/internal/store"
 )
 
-// Options say where a Store lives.
+// Options say where a Store keeps its data.
 type Options struct {
 	AWS   aws.Config // region and credentials; its HTTPClient and BaseEndpoint are kept if set
 	Table string     // made by deploy/aws, or by CreateTable

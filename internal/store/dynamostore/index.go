@@ -80,7 +80,7 @@ func (s *Store) lookIn(ctx context.Context, x index, p string, where span, n int
 	}
 }
 
-// confirm reads again, consistently, what an index names, and returns what still stands at the same place, in order and
+// confirm reads again, consistently, what an index names, and returns what is still at the same place, in order and
 // once. While an entry moves, an index may name it twice or not at all.
 func (s *Store) confirm(ctx context.Context, x index, entries []item, attributes string) ([]item, error) {
 	keys := make([]item, len(entries))

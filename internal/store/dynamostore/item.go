@@ -90,7 +90,7 @@ const (
 	living = "live"
 )
 
-// place is where something of the meeting stands in an index: by time, in microseconds, then by id. Texts sort as times do.
+// place is where something of the meeting is in an index: by time, in microseconds, then by id. Texts sort as times do.
 func place(micros int64, id string) string { return sortable(micros) + id }
 
 const timeLength = 16

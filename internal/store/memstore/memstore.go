@@ -18,7 +18,7 @@ import (
 
 // Store is a store.Store.
 type Store struct {
-	// OnWake, if set, is told of the wake that each committed write promised; a zero At is none. It is set
+	// OnWake, if set, is told of the wake that each committed write promised; a zero At means none. It is set
 	// before the store is used and may call the store.
 	OnWake func(store.Wake)
 

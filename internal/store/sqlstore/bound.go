@@ -18,7 +18,7 @@ func (s *Store) bound(ctx context.Context) (context.Context, context.CancelFunc)
 	return context.WithTimeoutCause(ctx, s.dialect.patience, errNoAnswer)
 }
 
-// explain adds a sentence for people to errors that they can do something about. That a caller gave up is none.
+// explain adds a sentence for people to errors that they can do something about. That a caller gave up is not one of them.
 func (s *Store) explain(caller context.Context, err error) error {
 	if _, ok := errors.AsType[*greenroom.UserError](err); ok || err == nil {
 		return err

@@ -48,7 +48,7 @@ func newKeeper(path string) (*keeper, error) {
 
 // mark writes a number of this process into the file, so that a copy that somebody writes over it is noticed, too.
 func (k *keeper) mark(ctx context.Context, db *sql.DB) error {
-	stamp := rand.Uint32()>>1 | 1 //nolint:gosec // no secret; user_version is signed, and 0 is none
+	stamp := rand.Uint32()>>1 | 1 //nolint:gosec // no secret; user_version is signed, and 0 means unset
 	if _, err := db.ExecContext(ctx, fmt.Sprint("pragma user_version = ", stamp)); err != nil {
 		return fmt.Errorf("mark the database: %w", err)
 	}

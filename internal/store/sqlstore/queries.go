@@ -10,7 +10,7 @@ import (
 	"greenroom/internal/store"
 )
 
-// All SQL stands here, in the common tongue of SQLite and PostgreSQL; a dialect's bind does the rest. Times are
+// All SQL is here, in the common tongue of SQLite and PostgreSQL; a dialect's bind does the rest. Times are
 // microseconds since 1970.
 const (
 	insertMeeting = `insert into meetings (id, rev, state, starts_at, wake_at, last_seq, closed, doc) values (?, 1, ?, ?, ?, ?, ?, ?)

@@ -15,7 +15,7 @@ import (
 	"greenroom/internal/store"
 )
 
-// Options say where a Store lives and who is part of its writes.
+// Options say where a Store keeps its data and who is part of its writes.
 type Options struct {
 	// Path of the SQLite file. It is made if missing, with its directory.
 	Path string
@@ -23,7 +23,7 @@ type Options struct {
 	// URL of a PostgreSQL database, postgres://…, which several processes may use at once. It goes before Path.
 	URL string
 
-	// Reserve is how many bytes of the disk are kept free for ending meetings when it is full; SQLite only. 0 is none.
+	// Reserve is how many bytes of the disk are kept free for ending meetings when it is full; SQLite only. 0: none.
 	Reserve int64
 
 	// OnCommit is told of each meeting after its save is durable and before the saver is answered, in the order of

@@ -84,7 +84,7 @@ func listByState(t *testing.T, s store.Store) {
 	}
 }
 
-// inState saves a meeting that stands in the state.
+// inState saves a meeting in the state.
 func inState(t *testing.T, s store.Store, m greenroom.Meeting, state greenroom.State) greenroom.Meeting {
 	t.Helper()
 	phases := map[greenroom.State]greenroom.Phase{

@@ -4,14 +4,12 @@ package dynamolocal
 
 import (
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -20,59 +18,55 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"greenroom/internal/testenv/shared"
 )
 
 // patience bounds the server's start, on a machine with much else to do.
 const patience = time.Minute
 
-type server struct {
-	url   string
-	leash io.Closer // open as long as we live; it is kept here so that it is not collected before
-}
+var start = sync.OnceValues(func() (string, error) { return shared.Start("dynamodb-local", launch) })
 
-var start = sync.OnceValues(func() (*server, error) {
+func launch(leash *os.File) (string, error) {
 	_, here, _, _ := runtime.Caller(0)
 	parts := filepath.Join(filepath.Dir(here), "..", "..", "..", ".cache", "dynamodb-local")
 	if _, err := os.Stat(filepath.Join(parts, "SHA256SUMS")); err != nil {
-		return nil, fmt.Errorf("this test needs DynamoDB Local, which is not installed: scripts/setup.sh test installs it")
+		return "", fmt.Errorf("this test needs DynamoDB Local, which is not installed: scripts/setup.sh test installs it")
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	address := l.Addr().String()
 	_, port, _ := net.SplitHostPort(address)
 	l.Close()
-	// The shell reads from us until we are gone, however that happens, and then ends the server.
+	// The shell reads until nobody can write any more, and then ends the server.
 	cmd := exec.Command("sh", "-c", `"$@" & server=$!; cat >/dev/null; kill -9 $server`, "sh",
 		"java", "-Xmx1g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.library.path="+parts, "-cp", parts+"/*",
 		"com.amazonaws.services.dynamodbv2.local.main.ServerRunner", "-inMemory", "-disableTelemetry", "-port", port)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	leash, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
+	cmd.Stdin = leash
 	if err := cmd.Start(); err != nil {
-		return nil, err
+		return "", err
 	}
 	url := "http://" + address
 	for began := time.Now(); time.Since(began) < patience; time.Sleep(50 * time.Millisecond) {
 		if answer, err := http.Get(url); err == nil {
 			answer.Body.Close()
-			return &server{url, leash}, nil
+			return url, nil
 		}
 	}
-	return nil, fmt.Errorf("DynamoDB Local did not answer within %v", patience)
-})
+	return "", fmt.Errorf("DynamoDB Local did not answer within %v", patience)
+}
 
-// Start returns the URL of a server that all tests of this process share.
+// Start returns the URL of a server that all tests of this process share, and those of other processes of the same run.
 func Start(tb testing.TB) string {
 	tb.Helper()
-	s, err := start()
+	url, err := start()
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return s.url
+	return url
 }
 
 var accounts atomic.Int64
@@ -85,7 +79,7 @@ func Account(tb testing.TB) aws.Config {
 
 // At is Account for a server at another URL, such as a proxy before this one.
 func At(url string) aws.Config {
-	key := "TEST" + strconv.FormatInt(accounts.Add(1), 10)
+	key := fmt.Sprintf("TEST%dX%d", os.Getpid(), accounts.Add(1))
 	return aws.Config{
 		Region: "eu-west-1", BaseEndpoint: aws.String(url),
 		Credentials: credentials.NewStaticCredentialsProvider(key, "secret", ""),

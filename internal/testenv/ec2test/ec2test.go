@@ -48,7 +48,7 @@ type Server struct {
 	Buckets map[string]Bucket        // by action; with "/resources" after it, for what the action is about
 	Zones   map[string]string        // zone of each subnet; nil is a and b
 	Phase   time.Duration            // when in a second buckets are filled
-	Fault   func(Call) (Fault, bool) // asked before every call; nil is none
+	Fault   func(Call) (Fault, bool) // asked before every call; nil: no faults
 	Public  func(number int) string  // public address of the machine with that number, from 1; nil is one that nobody has
 
 	mu        sync.Mutex
@@ -73,7 +73,7 @@ type Call struct {
 type Fault struct {
 	Code    string // the error that is answered
 	Status  int    // of it; zero is 400
-	Lost    bool   // the effect takes hold, and the answer never comes
+	Lost    bool   // the call is carried out, and the answer never comes
 	Partial bool   // the answer leaves the last machine out
 }
 

@@ -6,7 +6,7 @@ import (
 	"syscall"
 )
 
-// keep waits until its input ends, which it does when the test process ends, however it ends. Then it ends the
+// keep waits until its input ends, which it does when the test process or the run of tests ends, however it ends. Then it ends the
 // server at once and removes what is left of it.
 const keep = `cat >/dev/null
 pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)
@@ -20,10 +20,14 @@ fi >/dev/null 2>&1
 rm -rf "$1"
 `
 
-func (s *Server) startKeeper() error {
+func (s *Server) startKeeper(leash *os.File) error {
 	s.keeper = exec.Command("/bin/sh", "-c", keep, "keeper", s.dir)
 	s.keeper.Dir = "/"
 	s.keeper.SysProcAttr = &syscall.SysProcAttr{Credential: s.owner, Setpgid: true}
+	if leash != nil {
+		s.keeper.Stdin = leash
+		return s.keeper.Start()
+	}
 	in, err := s.keeper.StdinPipe()
 	if err != nil {
 		return err

@@ -9,12 +9,15 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+
+	"greenroom/internal/testenv/shared"
 )
 
 // Roles that every server has. Superuser and Plain are let in without a password; Guarded must give Password.
@@ -25,12 +28,22 @@ const (
 	Password  = "right-Passw0rd"
 )
 
-var shared = sync.OnceValues(func() (*Server, error) { return start(loopback) })
+var common = sync.OnceValues(func() (*Server, error) {
+	port, err := shared.Start("postgresql", func(leash *os.File) (string, error) {
+		s, err := start(loopback, leash)
+		if err != nil {
+			return "", err
+		}
+		return s.port, nil
+	})
+	return &Server{place: loopback, port: port}, err
+})
 
-// Start returns the URL of a fresh, empty database on a server that all tests of this process share.
+// Start returns the URL of a fresh, empty database on a server that all tests of this process share, and those of other processes of
+// the same run.
 func Start(tb testing.TB) string {
 	tb.Helper()
-	s, err := shared()
+	s, err := common()
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -70,7 +83,7 @@ func (p Place) listens() string {
 // machine has.
 func NewServerAt(tb testing.TB, place Place) *Server {
 	tb.Helper()
-	s, err := start(place)
+	s, err := start(place, nil)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -83,7 +96,7 @@ var databases atomic.Int64
 // NewDatabase makes an empty database and returns its URL, as the superuser. It is dropped with the test.
 func (s *Server) NewDatabase(tb testing.TB) string {
 	tb.Helper()
-	name := fmt.Sprintf("test_%d", databases.Add(1))
+	name := fmt.Sprintf("test_%d_%d", os.Getpid(), databases.Add(1))
 	s.Exec(tb, "create database "+name)
 	tb.Cleanup(func() {
 		// Dropping keeps the disk of a long run small; a server that a test has stopped is removed as a whole.

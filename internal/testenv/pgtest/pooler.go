@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"greenroom/internal/testenv/child"
 )
 
 // Pooler is a running PgBouncer in front of a server.
@@ -60,11 +62,12 @@ func (s *Server) NewPooler(tb testing.TB, mode, more string) *Pooler {
 	s.give(tb, dir)
 	cmd := exec.Command(program, config) // its parent is this process: it is ended below, or by the signal
 	cmd.Dir = dir
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.owner, Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.owner}
+	ended, err := child.Start(cmd)
+	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	tb.Cleanup(func() { _ = cmd.Process.Kill(); <-ended })
 	p := &Pooler{port: port}
 	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		conn, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", port))

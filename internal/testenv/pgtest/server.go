@@ -94,14 +94,14 @@ host replication all 127.0.0.1/32 trust
 
 // settings leave fsync on, since benchmarks compare durable writes.
 const settings = `unix_socket_directories = ''
-max_connections = 300
+max_connections = 500
 password_encryption = 'scram-sha-256'
 log_min_messages = warning
 `
 
-// start makes a server of its own with initdb.
-func start(place Place) (*Server, error) {
-	return begin(place, func(s *Server) error {
+// start makes a server of its own with initdb. It ends when leash has nothing more to read, or, if that is nil, with this process.
+func start(place Place, leash *os.File) (*Server, error) {
+	return begin(place, leash, func(s *Server) error {
 		initdb := s.command("initdb", "--pgdata", s.data(), "--auth", "trust", "--username", Superuser, "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-instructions", "--no-sync")
 		if err := quietly(initdb); err != nil {
 			return err
@@ -121,7 +121,7 @@ func start(place Place) (*Server, error) {
 // NewStandby starts a server that follows s and is read-only. It ends with the test.
 func (s *Server) NewStandby(tb testing.TB) *Server {
 	tb.Helper()
-	standby, err := begin(loopback, func(n *Server) error {
+	standby, err := begin(loopback, nil, func(n *Server) error {
 		if err := quietly(n.command("pg_basebackup", "--host", s.place.Address, "--port", s.port, "--username", Superuser, "--pgdata", n.data(), "--write-recovery-conf", "--checkpoint", "fast")); err != nil {
 			return err
 		}
@@ -142,7 +142,7 @@ func quietly(cmd *exec.Cmd) error {
 }
 
 // begin makes a directory with a keeper and sets up a server in it.
-func begin(place Place, setUp func(s *Server) error) (*Server, error) {
+func begin(place Place, leash *os.File, setUp func(s *Server) error) (*Server, error) {
 	bin, err := programs()
 	if err != nil {
 		return nil, err
@@ -156,17 +156,18 @@ func begin(place Place, setUp func(s *Server) error) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{dir: dir, bin: bin, owner: owner, place: place}
-	if err = s.prepare(); err == nil {
+	if err = s.prepare(leash); err == nil {
 		err = setUp(s)
 	}
 	if err != nil {
+		s.end(syscall.SIGKILL)
 		s.release()
 		return nil, fmt.Errorf("start PostgreSQL: %w", err)
 	}
 	return s, nil
 }
 
-func (s *Server) prepare() error {
+func (s *Server) prepare(leash *os.File) error {
 	if s.owner != nil {
 		if err := os.Chown(s.dir, int(s.owner.Uid), int(s.owner.Gid)); err != nil {
 			return err
@@ -176,7 +177,7 @@ func (s *Server) prepare() error {
 	if s.port, err = freePort(); err != nil {
 		return err
 	}
-	return s.startKeeper()
+	return s.startKeeper(leash)
 }
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
