@@ -49,6 +49,7 @@ type Server struct {
 	Zones   map[string]string        // zone of each subnet; nil is a and b
 	Phase   time.Duration            // when in a second buckets are filled
 	Fault   func(Call) (Fault, bool) // asked before every call; nil: no faults
+	IPv6    map[string]string        // by subnet, what its machines have: "beside" IPv4, or "only"; the others have none
 	Public  func(number int) string  // public address of the machine with that number, from 1; nil is one that nobody has
 
 	mu        sync.Mutex
