@@ -7,13 +7,24 @@ import (
 	"testing"
 )
 
+// Works reports whether ::1 can be listened on. In continuous integration (CI is set) it is taken for granted, so that tests fail
+// where it cannot.
+func Works() bool { return listen() == nil || os.Getenv("CI") != "" }
+
+func listen() error {
+	l, err := net.Listen("tcp", "[::1]:0")
+	if err == nil {
+		l.Close()
+	}
+	return err
+}
+
 // Loopback skips the test, and says so, where ::1 cannot be listened on, as in some containers. In continuous integration (CI is
 // set) that is a failure: the machine is not what the tests are for.
 func Loopback(tb testing.TB) {
 	tb.Helper()
-	l, err := net.Listen("tcp", "[::1]:0")
+	err := listen()
 	if err == nil {
-		l.Close()
 		return
 	}
 	if os.Getenv("CI") != "" {
