@@ -34,10 +34,14 @@ type Desktop struct {
 	Rename         bool      `json:"rename,omitempty"`          // the record is to be written anew: an address was taken out
 	Cleared        bool      `json:"cleared,omitempty"`         // record and instance are confirmed to be no more
 
-	Agent  AgentFacts `json:"agent,omitzero"`
-	Tokens []Token    `json:"tokens,omitempty"`
-	Proof  *Proof     `json:"proof,omitempty"` // the last one taken
-	Trust  Trust      `json:"trust,omitzero"`  // what the proofs of a desktop that was ready once amount to
+	Agent AgentFacts `json:"agent,omitzero"`
+	// Present are the connections there are now, as the agent told, MaxPresent at most; Closing are the ids of those that the
+	// organiser wants closed and that are still there.
+	Present []Connection `json:"present,omitempty"`
+	Closing []string     `json:"closing,omitempty"`
+	Tokens  []Token      `json:"tokens,omitempty"`
+	Proof   *Proof       `json:"proof,omitempty"` // the last one taken
+	Trust   Trust        `json:"trust,omitzero"`  // what the proofs of a desktop that was ready once amount to
 	// Refused counts, by reason, what this desktop's agent or participants were refused, and its agent's problems. The timeline
 	// tells of the first, the tenth, the hundredth and so on.
 	Refused map[string]int `json:"refusals,omitempty"`
@@ -86,6 +90,18 @@ type AgentFacts struct {
 	EndedAt        time.Time `json:"ended_at,omitzero"`        // when that was done
 }
 
+// MaxPresent bounds the connections to a desktop that are kept and shown. More are counted.
+const MaxPresent = 8
+
+// Connection is one browser's to a desktop.
+type Connection struct {
+	ID     string    `json:"id"`
+	Client string    `json:"client"` // address
+	Since  time.Time `json:"since"`
+	Role   string    `json:"role,omitempty"` // "owner" of the screen or "watch"; empty where the desktop knows no difference
+	User   string    `json:"user,omitempty"` // of the session: "host" or "observer"; empty is the seat's participant
+}
+
 // Token is a desktop token as stored: hashed, short-lived until its first use, and after that good only
 // for the client address that used it first.
 type Token struct {
@@ -116,8 +132,7 @@ type Trust struct {
 }
 
 // Addresses are the desktop's, the main one first.
-func (d *Desktop) Addresses() []netip.Addr {
-	var all []netip.Addr
+func (d *Desktop) Addresses() (all []netip.Addr) {
 	for _, text := range []string{d.Address, d.Address6} {
 		if a, err := netip.ParseAddr(text); err == nil {
 			all = append(all, a)
@@ -136,13 +151,12 @@ func (d *Desktop) LastProof() time.Time {
 
 // Proof is evidence gathered from outside that a participant would get in.
 type Proof struct {
-	OK    bool        `json:"ok"`
-	Lost  bool        `json:"lost,omitempty"` // not OK because no answer came in time: that says little of the desktop
-	At    time.Time   `json:"at"`
-	Steps []ProofStep `json:"steps"`
-
-	Narrow  bool `json:"narrow,omitempty"`  // OK at the desktop's main address, and not at its other one
-	Untried bool `json:"untried,omitempty"` // OK as far as this machine can look: it has no route to the desktop
+	OK      bool        `json:"ok"`
+	Lost    bool        `json:"lost,omitempty"` // not OK because no answer came in time: that says little of the desktop
+	At      time.Time   `json:"at"`
+	Steps   []ProofStep `json:"steps"`
+	Narrow  bool        `json:"narrow,omitempty"`  // OK at the desktop's main address, and not at its other one
+	Untried bool        `json:"untried,omitempty"` // OK as far as this machine can look: it has no route to the desktop
 }
 
 // ProofStep is one thing looked at: "dns", "tls" or "page", and "ipv6" for the second address of a desktop that has two.

@@ -31,8 +31,21 @@ type Meeting struct {
 	ParkedAt     time.Time `json:"parked_at,omitzero"`      // since when it is parked
 	ParkedReason string    `json:"parked_reason,omitempty"` // the operator's reason
 
+	// Additions are the last requests with an idempotency key that added seats, MaxAdditions at most.
+	Additions []Addition `json:"additions,omitempty"`
+
 	Repeats  int `json:"repeats,omitempty"`  // timeline entries that count against MaxRepeats
 	Unlisted int `json:"unlisted,omitempty"` // entries that the timeline had no room for
+}
+
+// MaxAdditions bounds the requests that added seats and are remembered.
+const MaxAdditions = 32
+
+// Addition ties a request's idempotency key to the seats that it added.
+type Addition struct {
+	Key         string   `json:"key"`         // SHA-256
+	Fingerprint string   `json:"fingerprint"` // of the request, so that a key used for something else is noticed
+	Seats       []string `json:"seats"`       // ids
 }
 
 // Seat is one participant's place.
@@ -58,7 +71,7 @@ type Seat struct {
 	// ReplaceAttempt is the attempt that the organiser wants to have replaced, and ReplaceReason why. A later attempt is a new desktop.
 	ReplaceAttempt int    `json:"replace_attempt,omitempty"`
 	ReplaceReason  string `json:"replace_reason,omitempty"`
-	Rekeyed        int    `json:"rekeyed,omitempty"` // how often Key was replaced
+	Rekeyed        int    `json:"rekeyed,omitempty"` // how often Key was replaced, and those inside cut off
 }
 
 // Requested reports whether the seat's person asked to enter after its desktop failed or its removal began.
@@ -208,11 +221,12 @@ func (m *Meeting) Used() bool {
 func (m *Meeting) Clone() Meeting {
 	c := *m
 	c.Blueprint = m.Blueprint.clone()
-	c.Seats, c.Dropped = slices.Clone(m.Seats), maps.Clone(m.Dropped)
+	c.Seats, c.Dropped, c.Additions = slices.Clone(m.Seats), maps.Clone(m.Dropped), slices.Clone(m.Additions)
 	for i := range c.Seats {
 		s := &c.Seats[i]
 		s.Desktop.Timings = maps.Clone(s.Desktop.Timings)
 		s.Desktop.Tokens = slices.Clone(s.Desktop.Tokens)
+		s.Desktop.Present, s.Desktop.Closing = slices.Clone(s.Desktop.Present), slices.Clone(s.Desktop.Closing)
 		s.Desktop.Launch.Seats, s.Desktop.Tried = slices.Clone(s.Desktop.Launch.Seats), slices.Clone(s.Desktop.Tried)
 		s.Desktop.Refused = maps.Clone(s.Desktop.Refused)
 		if s.Desktop.Proof != nil {

@@ -236,7 +236,7 @@ func (v *victim) onScreen(ctx context.Context) error {
 		return fmt.Errorf("desktop: %s", resp.Status)
 	}
 	origin := u.Scheme + "://" + u.Host
-	conn, _, err := websocket.Dial(ctx, origin+"/websockify", &websocket.DialOptions{HTTPClient: browser, Subprotocols: []string{"binary"}, HTTPHeader: http.Header{"Origin": {origin}}})
+	conn, _, err := websocket.Dial(ctx, origin+"/websockify?mode=takeover", &websocket.DialOptions{HTTPClient: browser, Subprotocols: []string{"binary"}, HTTPHeader: http.Header{"Origin": {origin}}})
 	if err != nil {
 		return fmt.Errorf("screen: %w", err)
 	}

@@ -111,7 +111,7 @@ def go_tests(*args):
     """Runs `go test -json` and returns counts; prints a line a package and the output of what failed."""
     counts, output = collections.Counter(), collections.defaultdict(list)
     skipped, broken = [], []
-    proc = subprocess.Popen(["go", "test", "-json", "-vet=off", *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    proc = subprocess.Popen(["go", "test", "-json", "-vet=off", "-timeout=40m", *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     for line in proc.stdout:
         try:
             event = json.loads(line)

@@ -132,6 +132,9 @@ func printSeat(w io.Writer, s wire.Seat) {
 	if s.Desktop.Error != nil {
 		fmt.Fprintf(w, "trouble\t%s\n", clean(*s.Desktop.Error))
 	}
+	for _, c := range s.Desktop.Connections {
+		fmt.Fprintf(w, "browser\t%s\n", clean(strings.Join(strings.Fields(c.ID+" "+c.Role+" "+c.User+" from "+c.Client+" since "+c.Since.Local().Format("15:04")), " ")))
+	}
 	if a := s.Desktop.Agent; a != nil {
 		printAgent(w, a)
 	}

@@ -49,7 +49,7 @@ func (p *program) seat() *cobra.Command {
 		Args:  noCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(p.seatAdd(), p.seatEdit(), p.seatRemove(), p.seatReplace(), p.seatLink())
+	cmd.AddCommand(p.seatAdd(), p.seatEdit(), p.seatRemove(), p.seatReplace(), p.seatLink(), p.seatDisconnect())
 	return cmd
 }
 
@@ -178,7 +178,37 @@ func (p *program) seatReplace() *cobra.Command {
 }
 
 func (p *program) seatLink() *cobra.Command {
-	return p.aboutSeat("link", "Give a seat a new link; the old one stops working at once", (*client.Client).ReissueKey)
+	keep := false
+	cmd := p.aboutSeat("link", "Give a seat a new link; the old one stops working at once", func(c *client.Client, ctx context.Context, id, seat string) (wire.Meeting, error) {
+		in := wire.NewLink{}
+		if keep {
+			in.Connections = "keep"
+		}
+		return c.ReissueKey(ctx, id, seat, in)
+	})
+	cmd.Long = "Whoever came in by the old link is cut off, unless --keep is given."
+	cmd.Flags().BoolVar(&keep, "keep", false, "let those stay who are inside")
+	return cmd
+}
+
+func (p *program) seatDisconnect() *cobra.Command {
+	connection := ""
+	cmd := p.aboutSeat("disconnect", "Disconnect a browser from a seat's desktop", func(c *client.Client, ctx context.Context, id, seat string) (wire.Meeting, error) {
+		return c.Disconnect(ctx, id, seat, connection)
+	})
+	cmd.Use = "disconnect ID SEAT CONNECTION"
+	run := cmd.RunE
+	cmd.Args = func(_ *cobra.Command, args []string) error {
+		if len(args) != 3 {
+			return usagef("give one meeting, one seat and one connection: greenroom seat disconnect ID SEAT CONNECTION; \"greenroom show ID\" lists the connections")
+		}
+		return nil
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		connection = args[2]
+		return run(cmd, args)
+	}
+	return cmd
 }
 
 func (p *program) edit() *cobra.Command {

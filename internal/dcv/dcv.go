@@ -102,13 +102,27 @@ func WriteVerdict(w http.ResponseWriter, ok bool, username, message string) erro
 	return err
 }
 
-// Verify asks the verifier at verifyURL. An error says that there was no verdict: the verifier could not be
-// reached in time, or what it said is not one. Its text does not hold verifyURL, whose path is a secret.
+// Verdict is what a verifier said.
+type Verdict struct {
+	OK       bool
+	Username string
+	Message  string
+	Header   http.Header // of the answer
+}
+
+// Verify asks as Ask does, and returns the parts of the verdict.
 func Verify(ctx context.Context, client *http.Client, verifyURL, sessionID, token, clientAddress string) (username string, ok bool, message string, err error) {
+	v, err := Ask(ctx, client, verifyURL, sessionID, token, clientAddress)
+	return v.Username, v.OK, v.Message, err
+}
+
+// Ask asks the verifier at verifyURL. An error says that there was no verdict: the verifier could not be
+// reached in time, or what it said is not one. Its text does not hold verifyURL, whose path is a secret.
+func Ask(ctx context.Context, client *http.Client, verifyURL, sessionID, token, clientAddress string) (Verdict, error) {
 	form := url.Values{"sessionId": {sessionID}, "authenticationToken": {token}, "clientAddress": {clientAddress}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, verifyURL, strings.NewReader(form.Encode()))
 	if err != nil {
-		return "", false, "", errors.New("ask the verifier: its address is not one")
+		return Verdict{}, errors.New("ask the verifier: its address is not one")
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	resp, err := client.Do(req)
@@ -116,16 +130,16 @@ func Verify(ctx context.Context, client *http.Client, verifyURL, sessionID, toke
 		if ue, ok := errors.AsType[*url.Error](err); ok {
 			err = ue.Err
 		}
-		return "", false, "", fmt.Errorf("ask the verifier: %w", err)
+		return Verdict{}, fmt.Errorf("ask the verifier: %w", err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return "", false, "", fmt.Errorf("read the verdict: %w", err)
+		return Verdict{}, fmt.Errorf("read the verdict: %w", err)
 	}
 	var a auth
 	if err := xml.Unmarshal(body, &a); err != nil || a.Result != "yes" && a.Result != "no" {
-		return "", false, "", fmt.Errorf("read the verdict: %w: status %d", ErrMalformed, resp.StatusCode)
+		return Verdict{}, fmt.Errorf("read the verdict: %w: status %d", ErrMalformed, resp.StatusCode)
 	}
-	return a.Username, a.Result == "yes" && a.Username != "", a.Message, nil
+	return Verdict{OK: a.Result == "yes" && a.Username != "", Username: a.Username, Message: a.Message, Header: resp.Header}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -149,5 +150,6 @@ func (a *api) verifyToken(w http.ResponseWriter, r *http.Request) {
 	if !v.OK { // a DCV server asks for whoever connects to it: many wrong tokens in a row are answered slowly, and no right one
 		a.machines.Wrong(r.Context(), httpx.ClientKey(r)+"@"+greenroom.HashSecret(secret), "")
 	}
+	w.Header().Set(agentapi.LinksHeader, strconv.Itoa(v.Links))
 	_ = dcv.WriteVerdict(w, v.OK, v.Username, v.Message) // the asker has gone if this fails
 }

@@ -99,7 +99,7 @@ func (a *api) schedule(ctx context.Context, in *struct {
 	Body wire.Schedule
 }) (*scheduledOutput, error) {
 	if !visible(in.Key) {
-		return nil, httpx.InvalidInput.Fields(httpx.FieldProblem{Field: "Idempotency-Key", Message: "must be 1 to 255 visible ASCII characters"})
+		return nil, badKey()
 	}
 	b := in.Body
 	m, created, err := a.service.Schedule(ctx, meetings.Schedule{
@@ -116,6 +116,10 @@ func (a *api) schedule(ctx context.Context, in *struct {
 		out.Replayed = "true"
 	}
 	return out, nil
+}
+
+func badKey() error {
+	return httpx.InvalidInput.Fields(httpx.FieldProblem{Field: "Idempotency-Key", Message: "must be 1 to 255 visible ASCII characters"})
 }
 
 func visible(key string) bool {

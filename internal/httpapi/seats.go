@@ -35,26 +35,32 @@ func (a *api) changed(r *http.Request, in IfMatch, do func(version int64) (green
 
 // seatRoutes are the organiser's calls about single seats.
 func (a *api) seatRoutes(h huma.API) {
-	add := op(http.MethodPost, meetingPath+"/seats", "add-seats", "Add seats", "One or many. The desktops of a meeting that has begun are started at once.")
+	add := op(http.MethodPost, meetingPath+"/seats", "add-seats", "Add seats", "One or many. The desktops of a meeting that has begun are started at once. With an Idempotency-Key a repeated request is answered with the seats of the first.")
 	add.DefaultStatus = http.StatusCreated
 	huma.Register(h, add, a.addSeats)
 	huma.Register(h, op(http.MethodPatch, seatPath, "edit-seat", "Change a seat's participant", "The link and the desktop stay."), a.editSeat)
 	huma.Register(h, op(http.MethodDelete, seatPath, "remove-seat", "Take a seat off the meeting", "Its desktop is removed, and its link opens nothing any more. Its id is never given to another seat."), a.removeSeat)
-	huma.Register(h, op(http.MethodPost, seatPath+"/key", "reissue-key", "Give a seat a new link", "The old link stops working at once, and so do the tokens that were given with it."), a.reissueKey)
+	huma.Register(h, op(http.MethodPost, seatPath+"/key", "reissue-key", "Give a seat a new link", "The old link stops working at once, and so do the tokens that were given with it. Those inside are cut off, within three seconds, unless they are to be kept."), a.reissueKey)
+	huma.Register(h, op(http.MethodDelete, seatPath+"/connections/{connection}", "disconnect", "Disconnect a browser from a seat's desktop", "It is closed and says why; it needs the seat's link to come back. Not possible with DCV."), a.disconnect)
 	huma.Register(h, op(http.MethodPost, seatPath+"/replace", "replace-desktop", "Give a seat a new desktop", "The one that is there is removed first, with everything on it."), a.replaceDesktop)
 }
 
 type addedOutput struct {
-	ETag string `header:"ETag" doc:"The meeting's version."`
-	Body wire.AddedSeats
+	ETag     string `header:"ETag" doc:"The meeting's version."`
+	Replayed string `header:"Idempotent-Replayed" doc:"true when the key's first request had added the seats already."`
+	Body     wire.AddedSeats
 }
 
 func (a *api) addSeats(ctx context.Context, in *struct {
 	caller
 	MeetingPath
 	IfMatch
+	Key  string `header:"Idempotency-Key" doc:"Up to 255 visible ASCII characters."`
 	Body wire.NewSeats
 }) (*addedOutput, error) {
+	if !visible(in.Key) {
+		return nil, badKey()
+	}
 	b := in.Body
 	wanted := seats(b.Seats)
 	if b.Role != "" || b.Name != "" || b.Email != "" {
@@ -64,14 +70,23 @@ func (a *api) addSeats(ctx context.Context, in *struct {
 		wanted = []meetings.SeatInput{{Role: b.Role, Name: b.Name, Email: b.Email}}
 	}
 	var added []string
+	replayed, reused := false, false
 	m, err := a.changed(in.request, in.IfMatch, func(version int64) (m greenroom.Meeting, err error) {
-		m, added, err = a.service.AddSeats(ctx, in.ID, wanted, version)
+		m, added, replayed, err = a.service.AddSeatsOnce(ctx, in.ID, wanted, version, in.Key)
+		reused = errors.Is(err, meetings.ErrReused)
 		return m, err
 	})
+	if reused {
+		return nil, httpx.Conflict.Fields(httpx.FieldProblem{Field: "Idempotency-Key", Message: "was used before for other seats of this meeting; use a fresh key for new ones"})
+	}
 	if err != nil {
 		return nil, err
 	}
-	return &addedOutput{ETag: m.ETag, Body: wire.AddedSeats{Meeting: m.Body, Added: added}}, nil
+	out := &addedOutput{ETag: m.ETag, Body: wire.AddedSeats{Meeting: m.Body, Added: added}}
+	if replayed {
+		out.Replayed = "true"
+	}
+	return out, nil
 }
 
 func (a *api) editSeat(ctx context.Context, in *struct {
@@ -96,8 +111,25 @@ func (a *api) removeSeat(ctx context.Context, in *struct {
 	})
 }
 
-func (a *api) reissueKey(ctx context.Context, in *seatInput) (*meetingOutput, error) {
-	m, err := a.service.ReissueKey(ctx, in.ID, in.Seat)
+func (a *api) reissueKey(ctx context.Context, in *struct {
+	caller
+	SeatPath
+	Body *wire.NewLink
+}) (*meetingOutput, error) {
+	inside := ""
+	if in.Body != nil {
+		inside = in.Body.Connections
+	}
+	m, err := a.service.ReissueKey(ctx, in.ID, in.Seat, inside)
+	return a.one(in.request, m, err)
+}
+
+func (a *api) disconnect(ctx context.Context, in *struct {
+	caller
+	SeatPath
+	Connection string `path:"connection" doc:"Id of the connection, as in desktop.connections."`
+}) (*meetingOutput, error) {
+	m, err := a.service.Disconnect(ctx, in.ID, in.Seat, in.Connection)
 	return a.one(in.request, m, err)
 }
 

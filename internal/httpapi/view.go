@@ -40,6 +40,10 @@ func desktop(d *greenroom.Desktop) wire.Desktop {
 		out.Agent = &wire.Agent{Version: a.Version, EnrolledAt: instant(a.EnrolledAt), ReportedAt: instant(a.ReportedAt), Connections: a.Connections,
 			LastActiveAt: instant(a.ActiveAt), Licence: a.Licence, Problem: known(a.Problem)}
 	}
+	out.Connections = []wire.Connection{}
+	for _, c := range d.Present {
+		out.Connections = append(out.Connections, wire.Connection(c))
+	}
 	if out.Timings == nil {
 		out.Timings = map[greenroom.Phase]time.Time{}
 	}

@@ -352,7 +352,7 @@ func (s *Service) Verify(ctx context.Context, secret, sessionID, token, client s
 func redeem(m *greenroom.Meeting, seat *greenroom.Seat, sessionID, token, client string, now time.Time) (Verdict, []greenroom.Event, error) {
 	d := &seat.Desktop
 	known := sessionID == agentapi.SessionID || sessionID == d.InstanceID // DCV's gateway knows the session by the instance
-	if !known || !d.Enterable() {
+	if !known || !d.Enterable() || seat.Removed || m.EndReason != "" {
 		events, err := refuse(seat, "A token was refused: no such session.", now, "client", client)
 		return Verdict{Message: "there is no such session"}, events, err
 	}
@@ -361,7 +361,7 @@ func redeem(m *greenroom.Meeting, seat *greenroom.Seat, sessionID, token, client
 		events, err := refuse(seat, "A token was refused: "+why+".", now, "client", client)
 		return Verdict{Message: why}, events, err
 	}
-	verdict := Verdict{OK: true, Username: cmp.Or(t.As, m.Blueprint.Owner(seat.Role))}
+	verdict := Verdict{OK: true, Username: cmp.Or(t.As, m.Blueprint.Owner(seat.Role)), Links: seat.Rekeyed}
 	if t.Client != "" {
 		return verdict, nil, errUnchanged
 	}

@@ -570,7 +570,7 @@ func TestReissuedKeyReplacesTheOld(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	old := b.schedule()
-	m, err := b.ReissueKey(t.Context(), old.ID, "teacher")
+	m, err := b.ReissueKey(t.Context(), old.ID, "teacher", "")
 	if err != nil {
 		t.Fatal(err)
 	}

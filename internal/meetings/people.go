@@ -2,7 +2,9 @@ package meetings
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,9 +23,30 @@ const maxReason = 200
 // AddSeats adds seats to a meeting that has not ended and returns the ids of the new ones; the desktops of one that runs are
 // started at once. A non-zero ifMatch must be the meeting's version, else StaleError.
 func (s *Service) AddSeats(ctx context.Context, id string, in []SeatInput, ifMatch int64) (greenroom.Meeting, []string, error) {
-	var added []string
-	m, err := s.organise(ctx, id, ifMatch, func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error) {
-		added = nil // a try before this one may have lost its race
+	m, added, _, err := s.AddSeatsOnce(ctx, id, in, ifMatch, "")
+	return m, added, err
+}
+
+// AddSeatsOnce is AddSeats for a request that may be repeated: with the same idempotency key it is answered with the ids that the
+// first one added, whatever became of them, and the meeting as it is. ErrReused if the key was used with this meeting for other seats.
+func (s *Service) AddSeatsOnce(ctx context.Context, id string, in []SeatInput, ifMatch int64, key string) (_ greenroom.Meeting, added []string, replayed bool, _ error) {
+	wish := greenroom.Addition{}
+	if key != "" {
+		text, _ := json.Marshal(in) // plain strings always marshal
+		wish.Key, wish.Fingerprint = greenroom.HashSecret(key), greenroom.HashSecret(string(text))
+	}
+	m, err := s.change(ctx, id, func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error) {
+		added, replayed = nil, false // a try before this one may have lost its race
+		if i := slices.IndexFunc(m.Additions, func(a greenroom.Addition) bool { return key != "" && a.Key == wish.Key }); i >= 0 {
+			if m.Additions[i].Fingerprint != wish.Fingerprint {
+				return nil, ErrReused
+			}
+			added, replayed = m.Additions[i].Seats, true
+			return nil, errUnchanged
+		}
+		if err := editable(m, ifMatch); err != nil {
+			return nil, err
+		}
 		var bad greenroom.InvalidError
 		if len(in) == 0 {
 			bad.Add("seats", "give at least one seat")
@@ -33,10 +56,21 @@ func (s *Service) AddSeats(ctx context.Context, id string, in []SeatInput, ifMat
 			added = append(added, seat.ID)
 			events = append(events, greenroom.Event{At: now, Kind: greenroom.EventChanged, Seat: seat.ID, Message: "The organiser added the seat " + titled(seat) + "."})
 		}
-		return events, bad.Err()
+		if err := bad.Err(); err != nil {
+			return nil, err
+		}
+		if key != "" {
+			wish.Seats = added
+			m.Additions = append(slices.Clone(m.Additions[max(0, len(m.Additions)-greenroom.MaxAdditions+1):]), wish)
+		}
+		m.Version++
+		return events, nil
 	})
-	return m, added, err
+	return m, added, replayed, err
 }
+
+// ErrReused refuses an idempotency key that was used for another request.
+var ErrReused = fmt.Errorf("the idempotency key was used for another request: %w", greenroom.ErrConflict)
 
 // EditSeat gives a seat's participant another name or address. Errors as AddSeats', and ErrNotFound for no such seat.
 func (s *Service) EditSeat(ctx context.Context, id, seatID string, in SeatEdit, ifMatch int64) (greenroom.Meeting, error) {
@@ -114,18 +148,37 @@ func (s *Service) ReplaceDesktop(ctx context.Context, id, seatID, reason string,
 	})
 }
 
-// ReissueKey gives a seat a new link. The old one stops working at once, and so does what was given with it: tokens, used or
-// not, and passes of the gateway.
-func (s *Service) ReissueKey(ctx context.Context, id, seatID string) (greenroom.Meeting, error) {
+// What becomes of those who are inside when a seat's link is replaced.
+const (
+	CutConnections  = "cut"
+	KeepConnections = "keep"
+)
+
+// ReissueKey gives a seat a new link. The old one stops working at once, and so do the unused tokens that were given with it.
+// Those inside are cut off: tokens, sessions and passes of the gateway end, and their connections are closed; or, with
+// KeepConnections, they stay and can come back. Empty is CutConnections.
+func (s *Service) ReissueKey(ctx context.Context, id, seatID, inside string) (greenroom.Meeting, error) {
+	if inside != "" && inside != CutConnections && inside != KeepConnections {
+		var bad greenroom.InvalidError
+		bad.Add("connections", "must be %s or %s", CutConnections, KeepConnections)
+		return greenroom.Meeting{}, bad.Err()
+	}
 	return s.change(ctx, id, func(m *greenroom.Meeting, now time.Time) ([]greenroom.Event, error) {
 		seat := m.Seat(seatID)
 		if seat == nil {
 			return nil, noSeat(seatID)
 		}
-		seat.Key, seat.Desktop.Tokens = greenroom.NewSecret(), nil
-		seat.Rekeyed++
+		seat.Key = greenroom.NewSecret()
 		m.Version++
-		return []greenroom.Event{{At: now, Kind: greenroom.EventKeyReissued, Seat: seatID, Message: "The seat's link was replaced by a new one."}}, nil
+		message := "The seat's link was replaced by a new one; who came in by the old one is cut off."
+		if inside == KeepConnections {
+			message = "The seat's link was replaced by a new one; who is inside stays."
+			seat.Desktop.Tokens = slices.DeleteFunc(slices.Clone(seat.Desktop.Tokens), func(t greenroom.Token) bool { return t.Client == "" })
+		} else {
+			seat.Desktop.Tokens = nil
+			seat.Rekeyed++
+		}
+		return []greenroom.Event{{At: now, Kind: greenroom.EventKeyReissued, Seat: seatID, Message: message}}, nil
 	})
 }
 

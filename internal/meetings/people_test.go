@@ -255,7 +255,7 @@ func TestReissuedLinkRevokesWhatWasGiven(t *testing.T) {
 	if err != nil || err2 != nil || !b.Holds(way, pass) {
 		t.Fatal(pass, err, err2)
 	}
-	if _, err := b.ReissueKey(t.Context(), m.ID, "teacher"); err != nil {
+	if _, err := b.ReissueKey(t.Context(), m.ID, "teacher", ""); err != nil {
 		t.Fatal(err)
 	}
 	for name, secret := range map[string]string{"an unused token": unused, "a used token": used} {

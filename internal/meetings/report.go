@@ -65,8 +65,11 @@ func (s *Service) ordered(ctx context.Context, token string, change func(*greenr
 	case err != nil:
 		return agentapi.Orders{}, fmt.Errorf("take report: %w", err)
 	}
-	orders := agentapi.Orders{EndsAt: m.EndsAt}
-	switch seat := m.AnySeat(h.Seat); {
+	seat := m.AnySeat(h.Seat)
+	orders := agentapi.Orders{EndsAt: m.EndsAt, Links: seat.Rekeyed, Close: seat.Desktop.Closing}
+	switch {
+	case seat.Removed:
+		orders.Ending = "The organiser took your seat off the meeting."
 	case m.EndReason != "":
 		orders.Ending = m.EndReason.Words().Participant
 	case seat.Desktop.Phase == greenroom.Terminating:
@@ -124,31 +127,10 @@ func learn(seat *greenroom.Seat, in agentapi.Report, now time.Time) (bool, []gre
 	if e := connections(seat, participants(in.Connections), now); e != nil {
 		events, news = append(events, *e), true
 	}
+	if d.Enterable() && presence(d, in.Connections) {
+		news = true
+	}
 	return news, events
-}
-
-// connections takes note of who is connected to a desktop that people may be in. It returns nil if nobody came or went.
-func connections(seat *greenroom.Seat, present []agentapi.Connection, now time.Time) *greenroom.Event {
-	a := &seat.Desktop.Agent
-	n, before := len(present), a.Connections
-	if n == before || !seat.Desktop.Enterable() {
-		return nil
-	}
-	a.Connections = n
-	data := map[string]string{"connections": fmt.Sprint(n)}
-	if n > before {
-		if a.ConnectedAt.IsZero() {
-			a.ConnectedAt = now
-		}
-		data["client"] = clip(present[n-1].Client)
-		e := entry(seat, now, greenroom.EventConnected, nameOf(seat)+" connected.", data)
-		return &e
-	}
-	if n == 0 {
-		a.DisconnectedAt, seat.LeftAt = now, now
-	}
-	e := entry(seat, now, greenroom.EventDisconnected, nameOf(seat)+" disconnected.", data)
-	return &e
 }
 
 // note folds what people want to know, and the plan does not go by, into the desktop's facts. It reports whether any of it changed.

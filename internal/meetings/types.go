@@ -85,4 +85,5 @@ type Verdict struct {
 	OK       bool
 	Username string // of the session's owner, when OK
 	Message  string // why not, otherwise
+	Links    int    // how often those inside had been cut off by a new link, as in agentapi.Orders
 }

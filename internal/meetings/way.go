@@ -27,7 +27,15 @@ type Way struct {
 
 	handle  greenroom.Handle
 	until   time.Time
-	rekeyed int // how often the seat's link was replaced
+	rekeyed int // how often the seat's link was replaced, and those inside cut off
+}
+
+// Meeting is the id of the desktop's meeting.
+func (w Way) Meeting() string { return w.handle.Meeting }
+
+// Leads reports whether those who came in by w may stay, going by what the way to that desktop is now.
+func (w Way) Leads(now Way) bool {
+	return now.Open && now.handle == w.handle && now.rekeyed == w.rekeyed
 }
 
 // Way returns the way to the desktop of that name. ErrNotFound if no desktop has it now.
@@ -43,7 +51,7 @@ func (s *Service) Way(ctx context.Context, hostname string) (Way, error) {
 	}
 	return Way{
 		Hostname: hostname, InstanceID: d.InstanceID, Addresses: addresses, KeyHash: d.Agent.KeyHash,
-		Open: d.Enterable(), Proving: d.Phase == greenroom.Naming || d.Phase == greenroom.Proving,
+		Open: d.Enterable() && !seat.Removed && m.EndReason == "", Proving: d.Phase == greenroom.Naming || d.Phase == greenroom.Proving,
 		Title: m.Title, Role: seat.Role, LobbyURL: s.lobbyURL(m.ID, seat.ID),
 		handle: m.Handle(seat), until: d.KillAt, rekeyed: seat.Rekeyed,
 	}, nil

@@ -232,6 +232,9 @@ func enter(s *greenroom.Seat, to greenroom.Phase, now time.Time) error {
 	if !to.Live() && d.Agent.Connections > 0 {
 		d.Agent.Connections, d.Agent.DisconnectedAt, s.LeftAt = 0, now, now
 	}
+	if !to.Live() {
+		d.Present, d.Closing = nil, nil
+	}
 	d.Phase = to
 	d.Timings[to] = now
 	d.Tries, d.RetryAt, d.TurnAt = 0, time.Time{}, time.Time{}

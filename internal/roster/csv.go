@@ -30,7 +30,8 @@ const (
 var columns = []string{"role", "name", "email"}
 
 // ReadCSV reads a file whose first line names its columns: role, and name and email if there are any, in any order. They are
-// separated by commas, semicolons or tabs. A byte order mark, CRLF, quotes and empty lines are fine. Faults name line and column.
+// separated by commas, semicolons or tabs. A byte order mark, a line such as sep=; before the header, CRLF or CR alone, quotes and
+// empty lines are fine. Faults name line and column.
 func ReadCSV(r io.Reader) ([]Person, error) {
 	text, err := io.ReadAll(io.LimitReader(r, MaxSize+1))
 	switch {
@@ -41,9 +42,11 @@ func ReadCSV(r io.Reader) ([]Person, error) {
 	case !utf8.Valid(text):
 		return nil, fmt.Errorf("line %d: the text is not UTF-8; save the list as \"CSV UTF-8\"", invalidLine(text))
 	}
-	text = bytes.TrimPrefix(text, []byte("\ufeff"))
+	text = plainLines(text)
 	rows := csv.NewReader(bytes.NewReader(text))
-	rows.Comma, rows.TrimLeadingSpace, rows.FieldsPerRecord = separator(text), true, -1
+	rows.FieldsPerRecord = -1
+	rows.Comma = separator(text)
+	rows.TrimLeadingSpace = rows.Comma != '\t' // a tab is space, too: an empty cell would vanish and the next take its place
 	head, err := rows.Read()
 	if errors.Is(err, io.EOF) {
 		return nil, errors.New("the list is empty; its first line names the columns: role,name,email")
@@ -83,9 +86,23 @@ func ReadCSV(r io.Reader) ([]Person, error) {
 	return out, nil
 }
 
-// separator is what the first line has most of.
+// plainLines is the text without what spreadsheets put before the header, and with lines that end in a line feed. The number
+// of lines stays, so that faults name the right one.
+func plainLines(text []byte) []byte {
+	text = bytes.TrimPrefix(text, []byte("\ufeff"))
+	if !bytes.Contains(text, []byte("\n")) {
+		text = bytes.ReplaceAll(text, []byte("\r"), []byte("\n"))
+	}
+	first, rest, _ := bytes.Cut(text, []byte("\n"))
+	if setting, ok := bytes.CutPrefix(bytes.ToLower(bytes.TrimSpace(first)), []byte("sep=")); ok && len(setting) <= 1 {
+		return append([]byte("\n"), rest...)
+	}
+	return text
+}
+
+// separator is what the header has most of.
 func separator(text []byte) rune {
-	first, _, _ := bytes.Cut(text, []byte("\n"))
+	first, _, _ := bytes.Cut(bytes.TrimLeft(text, "\r\n"), []byte("\n"))
 	best, most := ',', bytes.Count(first, []byte(","))
 	for _, r := range ";\t" {
 		if n := bytes.Count(first, []byte(string(r))); n > most {

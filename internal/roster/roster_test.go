@@ -17,6 +17,9 @@ func TestReadCSV(t *testing.T) {
 		"OtherOrder":     "email,role,name\nada@example.com,teacher,Ada\n,student,\"Bob, the second\"\n",
 		"OfASpreadsheet": "\ufeffRole;Name;E-mail\r\nteacher;Ada;ada@example.com\r\n\r\nstudent;Bob, the second;\r\n",
 		"Tabs":           "role\tname\temail\nteacher\tAda\tada@example.com\nstudent\tBob, the second\n",
+		"Sep":            "\ufeffsep=;\r\nrole;name;email\r\nteacher;Ada;ada@example.com\r\nstudent;Bob, the second;\r\n",
+		"OldMac":         "role,name,email\rteacher,Ada,ada@example.com\rstudent,\"Bob, the second\",\r",
+		"EmptyFirst":     "\r\n\nrole;name;email\nteacher;Ada;ada@example.com\nstudent;Bob, the second\n",
 		"EmptyRows":      "role,name,email\n,,\nteacher, Ada ,ada@example.com\nstudent,\"Bob, the second\"\n,,\n",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -26,6 +29,18 @@ func TestReadCSV(t *testing.T) {
 				t.Errorf("err %v (-want +got):\n%s", err, diff)
 			}
 		})
+	}
+}
+
+// An empty cell stays a cell: with tabs it is a space between two spaces.
+func TestEmptyCellsKeepTheirColumn(t *testing.T) {
+	t.Parallel()
+	want := []roster.Person{{Role: "student", Email: "ada@example.com"}}
+	for _, separator := range []string{",", ";", "\t"} {
+		got, err := roster.ReadCSV(strings.NewReader(strings.NewReplacer(",", separator).Replace("role,name,email\nstudent,,ada@example.com\n")))
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("separator %q: err %v (-want +got):\n%s", separator, err, diff)
+		}
 	}
 }
 
@@ -39,6 +54,7 @@ func TestFaultsOfCSV(t *testing.T) {
 		"TwoOfAColumn":   {"role,name,Name\n", `line 1, column 3: duplicate column "name"`},
 		"RoleMissing":    {"name,role\nAda,teacher\nBob,\n", "line 3, column 2 (role): a role is missing"},
 		"TooManyColumns": {"role,name\nstudent,Bob, the second\n", "line 2, column 3: there are 3 columns"},
+		"LineBehindSep":  {"sep=;\nrole;name\n;Bob\n", "line 3, column 1 (role): a role is missing"},
 		"OpenQuote":      {"role,name\nstudent,\"Bob\nteacher,Ada\n", "line"},
 		"StrayQuote":     {"role,name\nstudent,B\"ob\n", "line 2, column"},
 		"NotUTF8":        {"role,name\nstudent,Zo\xeb\n", "line 2: the text is not UTF-8"},

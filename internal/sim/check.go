@@ -23,13 +23,14 @@ type book struct {
 	forced  bool                         // the organiser's present change is one that takes desktops from people knowingly
 	stops   map[greenroom.EndReason]bool // what the organiser asked for
 	invited map[string]bool              // by join key
+	ids     map[string]bool              // of seats, of those taken off, too
 	data    map[string]string            // accepted session data, by seat and key
 	was     map[greenroom.EventKind]int  // what the timeline tells
 	reasons greenroom.EndReason
 }
 
 func newBook(n int) *book {
-	return &book{n: n, stops: map[greenroom.EndReason]bool{}, invited: map[string]bool{}, data: map[string]string{}, was: map[greenroom.EventKind]int{}}
+	return &book{n: n, stops: map[greenroom.EndReason]bool{}, invited: map[string]bool{}, ids: map[string]bool{}, data: map[string]string{}, was: map[greenroom.EventKind]int{}}
 }
 
 func (b *book) open() bool { return b.id != "" && !b.now.Closed }

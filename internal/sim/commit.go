@@ -30,6 +30,7 @@ func (l *life) committed(b *book, events []greenroom.Event) {
 	for i := range next.Seats {
 		l.checkSeat(b, prev.AnySeat(next.Seats[i].ID), &next.Seats[i])
 	}
+	l.checkIDs(b, &prev, &next)
 	if next.EndReason != prev.EndReason {
 		l.checkReason(b, &prev, &next, events)
 	}
@@ -41,6 +42,17 @@ func (l *life) committed(b *book, events []greenroom.Event) {
 		l.turn()
 	}
 	l.invite(b)
+}
+
+// checkIDs has every new seat get an id that the meeting never had before.
+func (l *life) checkIDs(b *book, prev, next *greenroom.Meeting) {
+	for i := range next.Seats {
+		id := next.Seats[i].ID
+		if prev.AnySeat(id) == nil && b.ids[id] {
+			l.fail("a new seat got the id %s of one that was taken off", id)
+		}
+		b.ids[id] = true
+	}
 }
 
 func (l *life) logCommit(b *book, events []greenroom.Event) {

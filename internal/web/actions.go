@@ -167,7 +167,15 @@ func (w *Web) stop(rw http.ResponseWriter, r *http.Request, do func(context.Cont
 
 // reissue gives a seat a new link; the old one opens nothing any more.
 func (w *Web) reissue(rw http.ResponseWriter, r *http.Request) error {
-	if _, err := w.service.ReissueKey(r.Context(), r.PathValue("id"), r.PathValue("seat")); err != nil {
+	if _, err := w.service.ReissueKey(r.Context(), r.PathValue("id"), r.PathValue("seat"), r.PostFormValue("connections")); err != nil {
+		return err
+	}
+	return w.back(rw, r)
+}
+
+// disconnect closes one connection to a seat's desktop. One that has gone by itself is what the person wanted, too.
+func (w *Web) disconnect(rw http.ResponseWriter, r *http.Request) error {
+	if _, err := w.service.Disconnect(r.Context(), r.PathValue("id"), r.PathValue("seat"), r.PathValue("connection")); err != nil && !errors.Is(err, greenroom.ErrNotFound) {
 		return err
 	}
 	return w.back(rw, r)

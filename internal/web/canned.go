@@ -146,6 +146,8 @@ func cannedMeetings() []cannedMeeting {
 			phases(m, greenroom.InUse, greenroom.InUse)
 			m.Seats[0].UsedAt, m.Seats[1].UsedAt = start, start
 			m.Seats[1].Desktop.Agent.Connections, m.Seats[1].Desktop.Agent.DisconnectedAt = 0, start.Add(58*time.Minute)
+			m.Seats[1].Desktop.Present = nil
+			m.Seats[0].Desktop.Present = append(m.Seats[0].Desktop.Present, greenroom.Connection{ID: "b2", Client: "198.51.100.23", Since: start.Add(55 * time.Minute), Role: "watch"})
 		}),
 		with("meeting-long-words", strings.Repeat("Donaudampfschifffahrt", 9), cannedNow, func(m *greenroom.Meeting) {
 			m.Seats[0].Name, m.Seats[1].Name = strings.Repeat("W", 100), strings.Repeat("שלום", 25)
@@ -208,6 +210,7 @@ func cannedDesktop(phase greenroom.Phase, start time.Time) greenroom.Desktop {
 	if phase == greenroom.InUse {
 		d.Agent = greenroom.AgentFacts{KeyHash: "5d41", Version: "1.4.0", Connections: 1, Licence: "licensed",
 			ReportedAt: start.Add(19 * time.Minute), ActiveAt: start.Add(18 * time.Minute)}
+		d.Present = []greenroom.Connection{{ID: "b1", Client: "203.0.113.7", Since: start.Add(2 * time.Minute), Role: "owner"}}
 	}
 	if phase == greenroom.Gone {
 		d.EndReason = greenroom.RemovalReason(greenroom.EndedByHost)

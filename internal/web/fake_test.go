@@ -166,8 +166,15 @@ func (f *fakeService) End(_ context.Context, id string) (greenroom.Meeting, erro
 	return f.change(id, 0, func(m *greenroom.Meeting) { m.EndReason, m.EndedAt = greenroom.EndedByHost, time.Now() })
 }
 
-func (f *fakeService) ReissueKey(_ context.Context, id, role string) (greenroom.Meeting, error) {
+func (f *fakeService) ReissueKey(_ context.Context, id, role, _ string) (greenroom.Meeting, error) {
 	return f.change(id, 0, func(m *greenroom.Meeting) { m.Seat(role).Key = greenroom.NewSecret() })
+}
+
+func (f *fakeService) Disconnect(_ context.Context, id, seat, connection string) (greenroom.Meeting, error) {
+	return f.change(id, 0, func(m *greenroom.Meeting) {
+		d := &m.Seat(seat).Desktop
+		d.Closing = append(d.Closing, connection)
+	})
 }
 
 func (f *fakeService) Standing(_ context.Context, id, role, key string) (meetings.Standing, error) {

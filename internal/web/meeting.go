@@ -69,6 +69,10 @@ type seatCard struct {
 	Form     seatForm // one about this seat that was sent and not taken
 	CanEdit  bool
 	Only     bool // the meeting has no other seat
+
+	Browsers      []browser
+	BrowserCount  string
+	CanDisconnect bool
 }
 
 // stage is one step of a desktop's start, as shown to people.
@@ -199,6 +203,8 @@ func newSeatCard(m *greenroom.Meeting, s *greenroom.Seat, link string, now time.
 	if c.Note = removal(m, &d); c.Note == "" {
 		c.Trouble = d.Error
 	}
+	c.Browsers, c.CanDisconnect = browsers(&d), m.EndReason == "" && m.Blueprint.Protocol != greenroom.DCV
+	c.BrowserCount = browserCount(c.Browsers)
 	c.Bar = shownStages(&d)
 	if d.Proof != nil {
 		c.ProofAt = d.Proof.At

@@ -20,7 +20,8 @@ type service interface {
 	EditSeat(ctx context.Context, id, seat string, in meetings.SeatEdit, ifMatch int64) (greenroom.Meeting, error)
 	RemoveSeat(ctx context.Context, id, seat string, force bool, ifMatch int64) (greenroom.Meeting, error)
 	ReplaceDesktop(ctx context.Context, id, seat, reason string, force bool, ifMatch int64) (greenroom.Meeting, error)
-	ReissueKey(ctx context.Context, id, seat string) (greenroom.Meeting, error)
+	ReissueKey(ctx context.Context, id, seat, inside string) (greenroom.Meeting, error)
+	Disconnect(ctx context.Context, id, seat, connection string) (greenroom.Meeting, error)
 	Standing(ctx context.Context, id, role, key string) (meetings.Standing, error)
 	Enter(ctx context.Context, id, role, key, clientAddr string) (meetings.Standing, error)
 	JoinURL(m greenroom.Meeting, seat greenroom.Seat) string

@@ -95,6 +95,7 @@ func (w *Web) Register(mux *http.ServeMux) {
 	mux.Handle("POST /meetings/{id}/cancel", w.page(w.cancel))
 	mux.Handle("POST /meetings/{id}/seats", w.page(w.addSeats))
 	mux.Handle("POST /meetings/{id}/seats/{seat}/key", w.page(w.reissue))
+	mux.Handle("POST /meetings/{id}/seats/{seat}/connections/{connection}/close", w.page(w.disconnect))
 	for _, what := range []string{"edit", "remove", "replace"} {
 		mux.Handle("POST /meetings/{id}/seats/{seat}/"+what, w.page(w.aboutSeat(what)))
 	}

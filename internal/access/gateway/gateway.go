@@ -32,9 +32,10 @@ type Desktops interface {
 // Options of a Gateway. Zero values stand for the defaults.
 type Options struct {
 	Desktops       Desktops
-	Zone           string                                               // names of one label below it are served
-	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error) // asked for names below the zone only
-	Port           int                                                  // of the desktops; 8443
+	Changes        func(ctx context.Context, meeting string) <-chan struct{} // tells that a meeting changed, so that sessions are cut at once; may be nil
+	Zone           string                                                    // names of one label below it are served
+	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)      // asked for names below the zone only
+	Port           int                                                       // of the desktops; 8443
 	Logger         *slog.Logger
 
 	MaxConns     int           // at once; 4096
@@ -71,6 +72,7 @@ type Gateway struct {
 	counts access.Counts
 
 	sockets access.Sessions // WebSockets
+	guard   *backend.Guard  // of them
 }
 
 // New returns a gateway.
@@ -84,6 +86,7 @@ func New(o Options) *Gateway {
 	g := &Gateway{o: o, checks: connlimit.NewTurns(maxChecks, maxWaiting), wrong: httpx.NewGuesses(time.Second/2, 30),
 		pool: connlimit.NewPool(connlimit.Limits{All: o.MaxConns, Each: o.MaxPerClient, PerProof: o.MaxPerClient, Reserve: o.MaxConns / 4})}
 	g.back = backend.Transport(backend.Options{Port: o.Port, DialTime: o.DialTime})
+	g.guard = &backend.Guard{Way: o.Desktops.Way, Changes: o.Changes}
 	g.proxy = g.newProxy()
 	return g
 }

@@ -32,6 +32,12 @@ func (g *Gateway) take(base context.Context, w http.ResponseWriter, resp *http.R
 	if err := errors.Join(resp.Write(buffered), buffered.Flush()); err != nil {
 		client.Close() // the session ends as it begins
 	}
-	backend.Relay(base, client, desktop, early, g.sockets.Leave)
+	session, cut := context.WithCancel(base)
+	left := g.guard.Watch(targetOf(resp.Request.Context()).Way, cut)
+	backend.Relay(session, client, desktop, early, func() {
+		left()
+		cut()
+		g.sockets.Leave()
+	})
 	return nil
 }

@@ -3,6 +3,7 @@
 package agentapi
 
 import (
+	"slices"
 	"time"
 
 	"greenroom"
@@ -32,6 +33,18 @@ const (
 	Host     = "host"     // sees and does everything
 	Observer = "observer" // sees and hears
 )
+
+// What a connection to a noVNC desktop may do. One of them owns the screen and its size; those that watch see it.
+const (
+	Owner   = "owner"
+	Watcher = "watch"
+)
+
+// LinksHeader goes with a verdict on a token: how often those inside had been cut off by a new link for the seat, as in Orders.
+const LinksHeader = "Greenroom-Links"
+
+// MaxClose bounds the connections that one answer asks to be closed.
+const MaxClose = 8
 
 // SessionCookie holds the id of a session with a noVNC desktop's agent. The prefix makes browsers insist on Secure, Path=/ and that
 // very host.
@@ -123,6 +136,7 @@ type Connection struct {
 	Client      string    `json:"client"` // address
 	ConnectedAt time.Time `json:"connected_at"`
 	User        string    `json:"user,omitempty"`     // of the session; empty where all are the participant
+	Role        string    `json:"role,omitempty"`     // Owner or Watcher; empty where the desktop knows no difference
 	ActiveAt    time.Time `json:"active_at,omitzero"` // last input
 }
 
@@ -131,11 +145,14 @@ type Orders struct {
 	Ending  string    `json:"ending,omitempty"`  // set when the desktop is about to go: a sentence for the participant
 	EndsAt  time.Time `json:"ends_at,omitzero"`  // when the meeting ends, for time-left notices
 	Retired bool      `json:"retired,omitempty"` // the desktop no longer belongs to anything: end yourself
+	Links   int       `json:"links,omitempty"`   // how often a new link has cut off those inside: who came in before the last time goes
+	Close   []string  `json:"close,omitempty"`   // ids of connections to be closed, whose browsers need a new token to come back
 }
 
 // Same reports whether two answers say the same.
 func (o Orders) Same(other Orders) bool {
-	return o.Ending == other.Ending && o.EndsAt.Equal(other.EndsAt) && o.Retired == other.Retired
+	return o.Ending == other.Ending && o.EndsAt.Equal(other.EndsAt) && o.Retired == other.Retired &&
+		o.Links == other.Links && slices.Equal(o.Close, other.Close)
 }
 
 // SessionData says that the seat's session is over and where its data lies.

@@ -98,12 +98,17 @@ func (b *Browser) Stream(ctx context.Context, path string) (io.ReadCloser, int, 
 
 // WebSocket opens the way to the screen as a page of origin would. It is nil unless the status is 101.
 func (b *Browser) WebSocket(ctx context.Context, origin string) (*websocket.Conn, int) {
+	return b.Screen(ctx, origin, "")
+}
+
+// Screen is WebSocket with a query: "?mode=watch".
+func (b *Browser) Screen(ctx context.Context, origin, query string) (*websocket.Conn, int) {
 	client := &http.Client{Jar: b.client.Jar, Transport: b.client.Transport}
 	header := http.Header{}
 	if origin != "" {
 		header.Set("Origin", origin)
 	}
-	conn, resp, err := websocket.Dial(ctx, b.Origin()+"/websockify", &websocket.DialOptions{HTTPClient: client, Subprotocols: []string{"binary"}, HTTPHeader: header})
+	conn, resp, err := websocket.Dial(ctx, b.Origin()+"/websockify"+query, &websocket.DialOptions{HTTPClient: client, Subprotocols: []string{"binary"}, HTTPHeader: header})
 	if err != nil {
 		if resp == nil {
 			return nil, 0
@@ -122,8 +127,13 @@ type Frame struct {
 
 // Look speaks RFB 3.8 over the connection until it has one full picture.
 func Look(ctx context.Context, conn *websocket.Conn) (Frame, error) {
-	rfb := &rfb{stream: websocket.NetConn(ctx, conn, websocket.MessageBinary)}
 	conn.SetReadLimit(-1)
+	return See(websocket.NetConn(ctx, conn, websocket.MessageBinary))
+}
+
+// See is Look over what a connection carries.
+func See(stream io.ReadWriter) (Frame, error) {
+	rfb := &rfb{stream: stream}
 	if version := rfb.take(12); !bytes.HasPrefix(version, []byte("RFB 003.")) {
 		return Frame{}, fmt.Errorf("version %q: %w", version, rfb.err)
 	}

@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -278,6 +279,7 @@ func (c *ControlPlane) verify(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	m.Tokens[q.Token] = q.ClientAddress
+	w.Header().Set(agentapi.LinksHeader, strconv.Itoa(m.Orders.Links))
 	_ = dcv.WriteVerdict(w, true, "participant", "")
 }
 

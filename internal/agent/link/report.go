@@ -32,6 +32,8 @@ type Reporter struct {
 	Report   *Watched[agentapi.Report]
 	Notice   *Watched[Notice]
 	Logger   *slog.Logger
+	// Obey is told every answer before the notice changes. It must not wait. It may be nil.
+	Obey func(agentapi.Orders)
 }
 
 // Run tells the control plane every change at once, and the present state at least every heartbeat. While nothing changes the
@@ -113,6 +115,9 @@ func (r *Reporter) say(ctx context.Context, report agentapi.Report, changed <-ch
 }
 
 func (r *Reporter) obey(o agentapi.Orders) error {
+	if r.Obey != nil {
+		r.Obey(o)
+	}
 	if n, _ := r.Notice.Get(); n.Ending != o.Ending || !n.EndsAt.Equal(o.EndsAt) {
 		r.Notice.Update(func(n *Notice) { *n = Notice{EndsAt: o.EndsAt, Ending: o.Ending} })
 	}

@@ -1,14 +1,14 @@
 package novncagent
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/netip"
 	"net/url"
-	"sync"
+	"strconv"
 	"time"
 
-	"greenroom"
 	"greenroom/internal/access/connlimit"
 	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/agent/link"
@@ -29,56 +29,6 @@ const proofOfSession = "session"
 // maxToken bounds what is handed to the verifier.
 const maxToken = 512
 
-// sessions are the browsers that came in with a good token. They live as long as the desktop.
-type sessions struct {
-	mu   sync.Mutex
-	used map[string]time.Time // by session id: when it was used last
-	last time.Time            // when the last one was made
-}
-
-// justAdded reports whether somebody came in with a good token a moment ago.
-func (s *sessions) justAdded() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return !s.last.IsZero() && time.Since(s.last) < justNow
-}
-
-// add makes a session; when there are too many, the one that was idle longest goes.
-func (s *sessions) add() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.used) >= maxSessions {
-		oldest := ""
-		for id, at := range s.used {
-			if oldest == "" || at.Before(s.used[oldest]) {
-				oldest = id
-			}
-		}
-		delete(s.used, oldest)
-	}
-	id := greenroom.NewSecret()
-	s.last = time.Now()
-	s.used[id] = s.last
-	return id
-}
-
-// of reports whether the request is of a session. The ids are random and long: looking one up tells nothing
-// about the others.
-func (s *sessions) of(r *http.Request) bool {
-	cookie, err := r.Cookie(agentapi.SessionCookie)
-	if err != nil {
-		return false
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, ok := s.used[cookie.Value]; !ok {
-		return false
-	}
-	s.used[cookie.Value] = time.Now()
-	connlimit.Prove(r.Context(), proofOfSession)
-	return true
-}
-
 // home is the desktop for whoever has a session, and the way to one for whoever has a token.
 func (s *server) home(w http.ResponseWriter, r *http.Request) {
 	if tokens, given := r.URL.Query()["authToken"]; given {
@@ -98,6 +48,10 @@ func (s *server) home(w http.ResponseWriter, r *http.Request) {
 	case !in:
 		s.refuse(w, http.StatusUnauthorized, "This desktop opens from the lobby",
 			"This page was opened without a token, and a token is what the lobby gives you. Go there and choose Enter.")
+		return
+	}
+	if n, _ := s.notice.Get(); n.Ending != "" {
+		s.refuse(w, http.StatusGone, "This desktop is closing", n.Ending)
 		return
 	}
 	if !static.Built() {
@@ -123,33 +77,34 @@ func (s *server) enter(w http.ResponseWriter, r *http.Request, token string) {
 		s.wait(w, r, "Many are coming at once", "Your token will be checked in a moment.")
 		return
 	}
-	ok, message, err := s.verify(ctx, token, from.Addr().Unmap().WithZone("").String())
+	verdict, err := s.verify(ctx, token, from.Addr().Unmap().WithZone("").String())
 	done()
 	if err != nil {
 		s.logger.Warn("token could not be checked", logkey.Err, err)
 		s.wait(w, r, "The control plane cannot be reached", "Your token could not be checked just now. The desktop is running, and nothing is lost.")
 		return
 	}
+	id, ok := "", verdict.OK
+	if ok {
+		links, _ := strconv.Atoi(verdict.Header.Get(agentapi.LinksHeader)) // 0 if it tells none
+		id, ok = s.sessions.add(links)
+	}
 	if !ok {
-		if message == "" {
-			message = "The token was not accepted."
-		}
-		s.refuse(w, http.StatusForbidden, "This link does not open the desktop", message)
+		s.refuse(w, http.StatusForbidden, "This link does not open the desktop", cmp.Or(verdict.Message, "The token was not accepted."))
 		return
 	}
 	connlimit.Prove(r.Context(), proofOfSession)
-	http.SetCookie(w, &http.Cookie{Name: agentapi.SessionCookie, Value: s.sessions.add(), Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	http.SetCookie(w, &http.Cookie{Name: agentapi.SessionCookie, Value: id, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
 	http.Redirect(w, r, "/?"+enteredQuery, http.StatusSeeOther)
 }
 
 // verify asks whether token is good for a participant at client, as a DCV server would.
-func (s *server) verify(ctx context.Context, token, client string) (ok bool, message string, err error) {
+func (s *server) verify(ctx context.Context, token, client string) (dcv.Verdict, error) {
 	e, err := s.control.Facts()
 	if err != nil {
-		return false, "", err
+		return dcv.Verdict{}, err
 	}
-	_, ok, message, err = dcv.Verify(ctx, s.control.HTTP, e.VerifyURL, agentapi.SessionID, token, client)
-	return ok, message, err
+	return dcv.Ask(ctx, s.control.HTTP, e.VerifyURL, agentapi.SessionID, token, client)
 }
 
 func (s *server) refuse(w http.ResponseWriter, status int, heading, message string) {

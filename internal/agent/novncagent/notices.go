@@ -40,7 +40,8 @@ func (s *server) status(w http.ResponseWriter, r *http.Request) {
 
 // streamNotices is the standing now and at every change, as server-sent events.
 func (s *server) streamNotices(w http.ResponseWriter, r *http.Request) {
-	if !s.sessions.of(r) {
+	_, ended := s.sessions.find(r)
+	if ended == nil {
 		http.Error(w, "this needs the session that the desktop's page has", http.StatusUnauthorized)
 		return
 	}
@@ -61,6 +62,8 @@ func (s *server) streamNotices(w http.ResponseWriter, r *http.Request) {
 		}
 		select {
 		case <-r.Context().Done():
+			return
+		case <-ended:
 			return
 		case <-s.closing: // the reason is noted before
 			last = true

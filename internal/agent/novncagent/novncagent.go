@@ -159,7 +159,7 @@ func environ(from []string, dir string) []string {
 
 // run does everything at once, until the first thing ends.
 func (d *desktop) run(ctx context.Context) error {
-	reporter := link.Reporter{Control: d.control, Identity: d.key, Report: d.report, Notice: d.notice, Logger: d.cfg.Logger}
+	reporter := link.Reporter{Control: d.control, Identity: d.key, Report: d.report, Notice: d.notice, Logger: d.cfg.Logger, Obey: d.server.obey}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return d.family.reap(ctx) })
 	g.Go(func() error { return d.screen.run(ctx) })

@@ -149,7 +149,7 @@ func TestWebSocket(t *testing.T) {
 		m.control.Await(t, m.handle, "no connection", func(k *agenttest.Machine) bool { return len(k.Report.Connections) == 0 })
 		var last int
 		for range 9 {
-			conn, status := b.WebSocket(t.Context(), b.Origin())
+			conn, status := b.Screen(t.Context(), b.Origin(), "?mode=watch")
 			if conn != nil {
 				defer conn.CloseNow()
 			}

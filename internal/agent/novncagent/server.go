@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pires/go-proxyproto"
@@ -46,8 +47,9 @@ type server struct {
 	version  string
 	logger   *slog.Logger
 	health   health
-	sessions sessions
+	sessions *sessions
 	sockets  sockets
+	ending   atomic.Bool   // the control plane said that the desktop is about to go
 	notices  chan struct{} // slots
 	verifies *connlimit.Turns
 	closing  chan struct{} // closed when open pages must go
@@ -57,10 +59,10 @@ type server struct {
 func newServer(d *desktop) *server {
 	s := &server{
 		control: d.control, report: d.report, notice: d.notice, title: d.data.Title, role: d.data.Role,
-		version: d.cfg.Version, logger: d.cfg.Logger, sessions: sessions{used: map[string]time.Time{}},
-		sockets: sockets{open: map[string]socket{}},
+		version: d.cfg.Version, logger: d.cfg.Logger, sessions: newSessions(),
 		notices: make(chan struct{}, maxNotices), verifies: connlimit.NewTurns(maxVerifies, maxWaiting), closing: make(chan struct{}),
 	}
+	s.sockets.told = s.present
 	conf := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: d.key.Serve, NextProtos: []string{"http/1.1"}}
 	proxied := &proxyproto.Listener{Listener: d.cfg.Listener, ConnPolicy: trustControlPlane, ReadHeaderTimeout: headerTime}
 	pool := connlimit.NewPool(connlimit.Limits{All: maxClients, Each: maxEach, Reserve: maxClients - maxStranger})

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
-	"maps"
 	"net"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -32,77 +30,10 @@ func dialRFB(ctx context.Context) (net.Conn, error) {
 	return d.DialContext(ctx, "unix", rfbSocket)
 }
 
-// socket is one participant's connection to the screen.
-type socket struct {
-	conn  *websocket.Conn
-	abort context.CancelFunc // ends it without a goodbye
-}
-
-// sockets are those that are open or being opened.
-type sockets struct {
-	mu     sync.Mutex
-	places int // taken
-	open   map[string]socket
-	reason string // why all are being closed; empty until then
-	all    sync.WaitGroup
-}
-
-// enter takes one of the few places, and reports whether there was one.
-func (s *sockets) enter() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.reason != "" || s.places >= maxSockets {
-		return false
-	}
-	s.places++
-	s.all.Add(1)
-	return true
-}
-
-// add puts a connection on its place. If all are being closed by now, it returns the reason.
-func (s *sockets) add(id string, sock socket) (reason string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.open[id] = sock
-	return s.reason
-}
-
-// leave gives the place back.
-func (s *sockets) leave(id string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.open, id)
-	s.places--
-	s.all.Done()
-}
-
-// closeAll says goodbye to all, lets no more in, and returns when they are gone. What is left when ctx ends
-// goes without a goodbye.
-func (s *sockets) closeAll(ctx context.Context, reason string) {
-	s.mu.Lock()
-	s.reason = reason
-	open := slices.Collect(maps.Values(s.open))
-	s.mu.Unlock()
-	var wg sync.WaitGroup
-	for _, sock := range open {
-		wg.Go(func() { sock.goodbye(ctx, reason) })
-	}
-	wg.Wait()
-	s.all.Wait()
-}
-
-// goodbye closes the connection with the reason, and at the latest when ctx ends.
-func (s socket) goodbye(ctx context.Context, reason string) {
-	stop := context.AfterFunc(ctx, s.abort)
-	defer stop()
-	short := strings.ToValidUTF8(reason[:min(len(reason), maxReason)], "")
-	_ = s.conn.Close(websocket.StatusGoingAway, short)
-	s.abort()
-}
-
 // websockify carries RFB between the page and the screen, for sessions and from this very host's pages only.
 func (s *server) websockify(w http.ResponseWriter, r *http.Request) {
-	if !s.sessions.of(r) {
+	session, ended := s.sessions.find(r)
+	if ended == nil {
 		http.Error(w, "this needs the session that the desktop's page has", http.StatusUnauthorized)
 		return
 	}
@@ -110,20 +41,61 @@ func (s *server) websockify(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "this is for the desktop's own page", http.StatusForbidden)
 		return
 	}
-	if !s.sockets.enter() {
-		http.Error(w, "this desktop has as many connections as it can serve", http.StatusServiceUnavailable)
+	m := mode(r.URL.Query().Get("mode"))
+	if !m.known() {
+		http.Error(w, "mode is ask, takeover or watch", http.StatusBadRequest)
 		return
 	}
-	id := greenroom.NewSecret()[:16]
-	defer s.sockets.leave(id)
+	sock := &socket{session: session, ended: ended,
+		Connection: agentapi.Connection{ID: greenroom.NewSecret()[:16], Client: clientOf(r.RemoteAddr), ConnectedAt: time.Now().UTC()}}
+	answer, other := s.sockets.enter(sock, m)
+	switch answer {
+	case isFull, isClosing:
+		http.Error(w, "this desktop has as many connections as it can serve", http.StatusServiceUnavailable)
+		return
+	case isOccupied:
+		s.occupied(w, r, m, other)
+		return
+	case isIn:
+	}
+	defer s.sockets.leave(sock)
+	if other != nil {
+		s.dismiss(other, closeTakenOver, place{Client: sock.Client, At: sock.ConnectedAt, Same: other.session == session}.reason())
+	}
+	s.carry(w, r, sock)
+}
+
+// occupied tells who comes second that the screen is another browser's: the page so that it can ask, everybody else at once.
+func (s *server) occupied(w http.ResponseWriter, r *http.Request, m mode, owner *socket) {
+	if m != modeAsk {
+		http.Error(w, "the desktop is open in another browser: ask with mode=takeover, or mode=watch", http.StatusConflict)
+		return
+	}
+	conn, err := accept(w, r)
+	if err != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), goodbyeTime)
+	defer cancel()
+	refused := &socket{conn: conn, abort: func() { cut(r.Context()) }}
+	refused.goodbye(ctx, closeOccupied, place{Client: owner.Client, At: owner.ConnectedAt}.reason())
+}
+
+// accept makes the connection a WebSocket; on an error the answer is written.
+func accept(w http.ResponseWriter, r *http.Request) (*websocket.Conn, error) {
+	return websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"binary"}, CompressionMode: websocket.CompressionDisabled})
+}
+
+// carry is the life of a connection that has a place.
+func (s *server) carry(w http.ResponseWriter, r *http.Request, sock *socket) {
 	rfb, err := dialRFB(r.Context())
 	if err != nil {
 		http.Error(w, "the screen is not up", http.StatusServiceUnavailable)
 		return
 	}
 	defer rfb.Close()
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"binary"}, CompressionMode: websocket.CompressionDisabled})
-	if err != nil { // the answer is written
+	conn, err := accept(w, r)
+	if err != nil {
 		return
 	}
 	defer func() { _ = conn.CloseNow() }()
@@ -131,34 +103,28 @@ func (s *server) websockify(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	// The library's own close waits for the peer's answer, for seconds and whatever its context says: the end of
 	// a desktop cuts the wire.
-	sock := socket{conn: conn, abort: func() { cancel(); cut(ctx) }}
-	if reason := s.sockets.add(id, sock); reason != "" {
+	if code, reason := s.sockets.begin(sock, conn, func() { cancel(); cut(ctx) }); code != 0 {
 		ctx, cancel := context.WithTimeout(ctx, goodbyeTime)
 		defer cancel()
-		sock.goodbye(ctx, reason)
+		sock.goodbye(ctx, code, reason)
 		return
 	}
-	client, _, _ := net.SplitHostPort(r.RemoteAddr)
-	s.connected(agentapi.Connection{ID: id, Client: client, ConnectedAt: time.Now().UTC()})
-	defer s.disconnected(id)
-	relay(ctx, conn, rfb)
+	s.logger.Info("participant connected", logkey.Connection, sock.ID, logkey.Client, sock.Client)
+	relay(ctx, conn, rfb, sock.Role == agentapi.Watcher)
+	s.logger.Info("participant disconnected", logkey.Connection, sock.ID)
 }
 
-func (s *server) connected(c agentapi.Connection) {
-	s.logger.Info("participant connected", logkey.Connection, c.ID, logkey.Client, c.Client)
-	s.report.Update(func(r *agentapi.Report) { r.Connections = append(slices.Clone(r.Connections), c) })
-}
-
-func (s *server) disconnected(id string) {
-	s.logger.Info("participant disconnected", logkey.Connection, id)
-	s.report.Update(func(r *agentapi.Report) {
-		r.Connections = slices.DeleteFunc(slices.Clone(r.Connections), func(c agentapi.Connection) bool { return c.ID == id })
-	})
+// present reports who is connected now.
+func (s *server) present(now []agentapi.Connection) {
+	if r, _ := s.report.Get(); slices.Equal(r.Connections, now) {
+		return
+	}
+	s.report.Update(func(r *agentapi.Report) { r.Connections = now })
 }
 
 // relay copies both ways until either side ends or the participant answers no ping any more. A side that
 // does not read stops the other: nothing is queued.
-func relay(ctx context.Context, conn *websocket.Conn, rfb net.Conn) {
+func relay(ctx context.Context, conn *websocket.Conn, rfb net.Conn, watching bool) {
 	ctx, cancel := context.WithCancel(ctx)
 	stream := websocket.NetConn(ctx, conn, websocket.MessageBinary)
 	conn.SetReadLimit(maxFrame)
@@ -166,6 +132,12 @@ func relay(ctx context.Context, conn *websocket.Conn, rfb net.Conn) {
 	ended := func() { cancel(); rfb.Close() }
 	wg.Go(func() {
 		defer ended()
+		if watching {
+			if watch(rfb, stream) != nil {
+				_ = conn.Close(websocket.StatusPolicyViolation, "who watches cannot say that")
+			}
+			return
+		}
 		_, _ = io.Copy(rfb, stream)
 	})
 	wg.Go(func() {

@@ -94,7 +94,7 @@ func (a *app) sweptRecords() dns.Zone {
 func (a *app) addAccess(group *rungroup.Group) {
 	switch {
 	case a.byGateway():
-		o := gateway.Options{Desktops: a.core.Service, Zone: a.Config.Zone, Logger: a.Logger}
+		o := gateway.Options{Desktops: a.core.Service, Changes: a.hub.Subscribe, Zone: a.Config.Zone, Logger: a.Logger}
 		if a.keeper != nil {
 			o.GetCertificate = a.keeper.Certificate
 			group.Add("certificate", a.keeper.Run)

@@ -130,8 +130,13 @@ func (c *Client) Stuck(ctx context.Context) (wire.StuckMeetings, error) {
 }
 
 // ReissueKey gives a seat a new link.
-func (c *Client) ReissueKey(ctx context.Context, id, seat string) (wire.Meeting, error) {
-	return call[wire.Meeting](ctx, c, http.MethodPost, seatOf(id, seat, "/key"), nil, nil)
+func (c *Client) ReissueKey(ctx context.Context, id, seat string, in wire.NewLink) (wire.Meeting, error) {
+	return call[wire.Meeting](ctx, c, http.MethodPost, seatOf(id, seat, "/key"), in, nil)
+}
+
+// Disconnect closes one connection to a seat's desktop.
+func (c *Client) Disconnect(ctx context.Context, id, seat, connection string) (wire.Meeting, error) {
+	return call[wire.Meeting](ctx, c, http.MethodDelete, seatOf(id, seat, "/connections/"+url.PathEscape(connection)), nil, nil)
 }
 
 // AddSeats adds seats to a meeting, of that version only if it is not 0.

@@ -51,6 +51,11 @@ type Replace struct {
 	Force  bool   `json:"force,omitempty" doc:"Also when the seat's participant is connected: they are cut off."`
 }
 
+// NewLink asks for a new link.
+type NewLink struct {
+	Connections string `json:"connections,omitempty" enum:"cut,keep" doc:"What becomes of those who are inside: cut, the default, ends their sessions and closes their connections; keep lets them stay and come back until the desktop ends."`
+}
+
 // Edit changes a meeting. What is absent stays.
 type Edit struct {
 	Title    *string     `json:"title,omitempty" doc:"A new title."`
@@ -122,19 +127,29 @@ type SessionDataReport struct {
 
 // Desktop is the seat's machine: the one that lives now, or the last one that did.
 type Desktop struct {
-	Phase      greenroom.Phase               `json:"phase" enum:"planned,launching,booting,naming,proving,ready,in_use,terminating,gone,failed"`
-	Attempt    int                           `json:"attempt" doc:"1 is the seat's first desktop."`
-	InstanceID string                        `json:"instance_id" doc:"Empty until the provider gave one." example:"i-0123456789abcdef0"`
-	Hostname   string                        `json:"hostname" doc:"Empty until there is one."`
-	Address    string                        `json:"address" doc:"Its main address, IPv4 if it has such a one; empty until there is one."`
-	Addresses  []string                      `json:"addresses" doc:"All addresses that its name has, the main one first."`
-	Connected  bool                          `json:"connected" doc:"Whether the participant is connected now."`
-	AwaySince  *time.Time                    `json:"away_since" doc:"Since when the participant of a desktop in use has not been connected; null while they are, and where nobody can know."`
-	Error      *string                       `json:"error" doc:"The last error: a sentence."`
-	EndReason  *greenroom.RemovalReason      `json:"end_reason" doc:"Why the desktop was or is being removed."`
-	Timings    map[greenroom.Phase]time.Time `json:"timings" doc:"When each phase was entered."`
-	Proof      *Proof                        `json:"proof" doc:"The last proof, from outside, that a participant can enter."`
-	Agent      *Agent                        `json:"agent" doc:"The agent's last report; null until it has enrolled, and if the desktop has no agent."`
+	Phase       greenroom.Phase               `json:"phase" enum:"planned,launching,booting,naming,proving,ready,in_use,terminating,gone,failed"`
+	Attempt     int                           `json:"attempt" doc:"1 is the seat's first desktop."`
+	InstanceID  string                        `json:"instance_id" doc:"Empty until the provider gave one." example:"i-0123456789abcdef0"`
+	Hostname    string                        `json:"hostname" doc:"Empty until there is one."`
+	Address     string                        `json:"address" doc:"Its main address, IPv4 if it has such a one; empty until there is one."`
+	Addresses   []string                      `json:"addresses" doc:"All addresses that its name has, the main one first."`
+	Connected   bool                          `json:"connected" doc:"Whether the participant is connected now."`
+	AwaySince   *time.Time                    `json:"away_since" doc:"Since when the participant of a desktop in use has not been connected; null while they are, and where nobody can know."`
+	Error       *string                       `json:"error" doc:"The last error: a sentence."`
+	EndReason   *greenroom.RemovalReason      `json:"end_reason" doc:"Why the desktop was or is being removed."`
+	Timings     map[greenroom.Phase]time.Time `json:"timings" doc:"When each phase was entered."`
+	Proof       *Proof                        `json:"proof" doc:"The last proof, from outside, that a participant can enter."`
+	Connections []Connection                  `json:"connections" nullable:"false" doc:"Those there are now, as the agent told; 8 at most. agent.connections counts those of the participant."`
+	Agent       *Agent                        `json:"agent" doc:"The agent's last report; null until it has enrolled, and if the desktop has no agent."`
+}
+
+// Connection is one browser's to a desktop.
+type Connection struct {
+	ID     string    `json:"id"`
+	Client string    `json:"client" doc:"Its address." example:"203.0.113.7"`
+	Since  time.Time `json:"since"`
+	Role   string    `json:"role" doc:"owner of the screen and its size, or watch; empty where the desktop knows no difference." example:"owner"`
+	User   string    `json:"user" doc:"host or observer for who came in by a visit; empty for the participant."`
 }
 
 // Agent is what a desktop's agent tells of it.

@@ -1,5 +1,5 @@
 // The desktop's page: the screen over the whole window, and a slim bar above it.
-import { connect, leave, screen } from "./connection.ts";
+import { connect, leave, screen, takeOver } from "./connection.ts";
 import { byId } from "./dom.ts";
 import { follow } from "./standing.ts";
 
@@ -7,12 +7,16 @@ const dialog = byId<HTMLDialogElement>("clipboard");
 const text = byId<HTMLTextAreaElement>("clipboard-text");
 const full = byId<HTMLButtonElement>("full");
 
-follow();
-connect((copied) => {
+const copiedThere = (copied: string): void => {
   text.value = copied;
   // Where the browser allows it, what is copied on the desktop can be pasted here at once.
   navigator.clipboard?.writeText(copied).catch(() => undefined);
-});
+};
+
+follow();
+connect(copiedThere);
+
+byId("own").addEventListener("click", () => takeOver(copiedThere));
 
 byId("clipboard-open").addEventListener("click", () => dialog.showModal());
 dialog.addEventListener("close", () => {
