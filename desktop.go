@@ -1,6 +1,9 @@
 package greenroom
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // Desktop is one machine for one seat: the attempt that lives now, or the last one that did.
 type Desktop struct {
@@ -8,9 +11,10 @@ type Desktop struct {
 	Attempt    int       `json:"attempt"` // 1 is the first; part of the provider's token
 	InstanceID string    `json:"instance_id,omitempty"`
 	Hostname   string    `json:"hostname,omitempty"`
-	Address    string    `json:"address,omitempty"`
-	KillAt     time.Time `json:"kill_at,omitzero"` // written on the machine at birth
-	Launch     Launch    `json:"launch,omitzero"`  // decided and saved before the provider is asked
+	Address    string    `json:"address,omitempty"`  // its main one: IPv4 if it has such a one
+	Address6   string    `json:"address6,omitempty"` // IPv6, beside an IPv4 address; empty if it has none, or is not reached there
+	KillAt     time.Time `json:"kill_at,omitzero"`   // written on the machine at birth
+	Launch     Launch    `json:"launch,omitzero"`    // decided and saved before the provider is asked
 
 	// Timings holds when each phase was entered, for this attempt.
 	Timings map[Phase]time.Time `json:"timings,omitempty"`
@@ -28,6 +32,7 @@ type Desktop struct {
 	MissingSince   time.Time `json:"missing_since,omitzero"`    // first look that did not find the instance
 	Unpublished    bool      `json:"unpublished,omitempty"`     // the record's removal is confirmed
 	RemovalAskedAt time.Time `json:"removal_asked_at,omitzero"` // the provider accepted the removal
+	Rename         bool      `json:"rename,omitempty"`          // the record is to be written anew: an address was taken out
 	Cleared        bool      `json:"cleared,omitempty"`         // record and instance are confirmed to be no more
 
 	Agent AgentFacts `json:"agent,omitzero"`
@@ -131,6 +136,17 @@ type Trust struct {
 	Denied   bool      `json:"denied,omitempty"`   // the last of them was answered, and wrongly; an answer that does not come may only be lost
 	Told     bool      `json:"told,omitempty"`     // the timeline says that the desktop does not answer
 	Times    int       `json:"times,omitempty"`    // how often that began
+	Narrow   int       `json:"narrow,omitempty"`   // looks in a row that saw the desktop answer at its first address alone
+}
+
+// Addresses are the desktop's, the main one first.
+func (d *Desktop) Addresses() (all []netip.Addr) {
+	for _, text := range []string{d.Address, d.Address6} {
+		if a, err := netip.ParseAddr(text); err == nil {
+			all = append(all, a)
+		}
+	}
+	return all
 }
 
 // LastProof is when a proof of the desktop held last; zero if none did.
@@ -143,13 +159,15 @@ func (d *Desktop) LastProof() time.Time {
 
 // Proof is evidence gathered from outside that a participant would get in.
 type Proof struct {
-	OK    bool        `json:"ok"`
-	Lost  bool        `json:"lost,omitempty"` // not OK because no answer came in time: that says little of the desktop
-	At    time.Time   `json:"at"`
-	Steps []ProofStep `json:"steps"`
+	OK      bool        `json:"ok"`
+	Lost    bool        `json:"lost,omitempty"` // not OK because no answer came in time: that says little of the desktop
+	At      time.Time   `json:"at"`
+	Steps   []ProofStep `json:"steps"`
+	Narrow  bool        `json:"narrow,omitempty"`  // OK at the desktop's main address, and not at its other one
+	Untried bool        `json:"untried,omitempty"` // OK as far as this machine can look: it has no route to the desktop
 }
 
-// ProofStep is one thing looked at: "dns", "tls" or "page".
+// ProofStep is one thing looked at: "dns", "tls" or "page", and "ipv6" for the second address of a desktop that has two.
 type ProofStep struct {
 	Name   string   `json:"name"`
 	OK     bool     `json:"ok"`

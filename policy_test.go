@@ -12,7 +12,7 @@ import (
 
 // Budgets: a larger root stops being readable in one sitting; a larger file is a question in review.
 const (
-	rootBudget = 1500
+	rootBudget = 1520
 	fileBudget = 800
 )
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"greenroom/internal/testenv/ipv6"
 	"greenroom/internal/testenv/locked"
 	"greenroom/internal/testenv/pgtest"
 )
@@ -44,6 +45,12 @@ func TestCommandLine(t *testing.T) {
 			env.Setenv("GREENROOM_SERVER", "http://127.0.0.1:1") // nobody, where the default may be a server that somebody uses
 			env.Values["server"] = &server{}
 			return nil
+		},
+		Condition: func(name string) (bool, error) {
+			if name != "ipv6" {
+				return false, fmt.Errorf("there is no condition %s", name)
+			}
+			return ipv6.Works(), nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"serve": serve, "stop": stop, "exits": exits, "until": until, "capture": capture, "taken": taken,

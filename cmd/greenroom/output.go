@@ -127,7 +127,7 @@ func printSeat(w io.Writer, s wire.Seat) {
 		fmt.Fprintf(w, "instance\t%s\n", clean(s.Desktop.InstanceID))
 	}
 	if s.Desktop.Hostname != "" {
-		fmt.Fprintf(w, "name\t%s\n", strings.TrimSpace(clean(s.Desktop.Hostname+" "+s.Desktop.Address)))
+		fmt.Fprintf(w, "name\t%s\n", strings.TrimSpace(clean(s.Desktop.Hostname+" "+strings.Join(s.Desktop.Addresses, " "))))
 	}
 	if s.Desktop.Error != nil {
 		fmt.Fprintf(w, "trouble\t%s\n", clean(*s.Desktop.Error))

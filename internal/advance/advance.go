@@ -23,7 +23,7 @@ import (
 
 // prober gathers proof from outside.
 type prober interface {
-	Probe(ctx context.Context, hostname string, address netip.Addr) greenroom.Proof
+	Probe(ctx context.Context, hostname string, addresses ...netip.Addr) greenroom.Proof
 }
 
 // Advancer moves meetings. All fields before PushEvents are required and are not changed once it is in use.

@@ -130,7 +130,7 @@ func (c *cloud) GetRecords(context.Context) ([]dns.Record, error) {
 	return out, nil
 }
 
-func (c *cloud) Probe(_ context.Context, hostname string, _ netip.Addr) greenroom.Proof {
+func (c *cloud) Probe(_ context.Context, hostname string, _ ...netip.Addr) greenroom.Proof {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	_, ok := c.names[hostname]

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"time"
 
 	"greenroom"
@@ -59,13 +58,12 @@ func (a *Advancer) perform(ctx context.Context, m greenroom.Meeting, e plan.Effe
 			o.Err, o.TurnAt = nil, p.Until
 		}
 	case plan.Prove:
-		address, _ := netip.ParseAddr(d.Address)
 		if d.Enterable() {
 			var cancel context.CancelFunc
 			ctx, cancel = context.WithTimeout(ctx, plan.ProofTimeout(&m))
 			defer cancel()
 		}
-		proof := a.Prober.Probe(ctx, d.Hostname, address)
+		proof := a.Prober.Probe(ctx, d.Hostname, d.Addresses()...)
 		o.Proof = &proof
 	case plan.Unpublish:
 		o.Err = dns.Explain(a.Records.DeleteRecords(ctx, []string{d.Hostname}))
@@ -88,11 +86,11 @@ func (a *Advancer) tell(o plan.Outcome, took time.Duration) {
 }
 
 func (a *Advancer) publish(ctx context.Context, d *greenroom.Desktop) error {
-	address, err := netip.ParseAddr(d.Address)
-	if err != nil {
+	addresses := d.Addresses()
+	if len(addresses) == 0 {
 		return fmt.Errorf("%w: the provider gave the address %q", greenroom.ErrPermanent, d.Address)
 	}
-	return dns.Explain(a.Records.SetRecords(ctx, []dns.Record{{Name: d.Hostname, Address: address}}))
+	return dns.Explain(a.Records.SetRecords(ctx, []dns.Record{dns.NewRecord(d.Hostname, addresses...)}))
 }
 
 func (a *Advancer) terminate(ctx context.Context, m greenroom.Meeting, instance string) error {
@@ -131,7 +129,7 @@ func (a *Advancer) launch(ctx context.Context, m greenroom.Meeting, effects []pl
 	}
 	outcomes := make([]plan.Outcome, len(effects))
 	for i, o := range answers {
-		outcomes[i] = plan.Outcome{Effect: effects[i], Err: errors.Join(err, o.Err), InstanceID: o.Instance.ID, Address: o.Instance.Address}
+		outcomes[i] = plan.Outcome{Effect: effects[i], Err: errors.Join(err, o.Err), InstanceID: o.Instance.ID, Address: o.Instance.Address, Address6: o.Instance.Address6}
 		if q, ok := errors.AsType[*compute.QueuedError](o.Err); ok {
 			outcomes[i].TurnAt = q.Until
 		}

@@ -162,7 +162,7 @@ func (a *Advancer) observe(ctx context.Context, m greenroom.Meeting, look bool) 
 	s.Observed, s.Instances = true, make([]plan.Instance, 0, len(list))
 	for _, i := range list {
 		s.Instances = append(s.Instances, plan.Instance{
-			ID: i.ID, Handle: i.Handle, Address: i.Address, Running: i.State == compute.Running,
+			ID: i.ID, Handle: i.Handle, Address: i.Address, Address6: i.Address6, Running: i.State == compute.Running,
 			Ending: i.State == compute.ShuttingDown || i.State == compute.Terminated, Dead: i.State == compute.Terminated,
 			End: i.End,
 		})

@@ -66,7 +66,8 @@ type Instance struct {
 	ID         string
 	Handle     greenroom.Handle
 	State      State
-	Address    string // where the desktop answers on port 8443; empty until known
+	Address    string // where the desktop answers on port 8443, IPv4 if it has such a one; empty until known
+	Address6   string // IPv6, beside an IPv4 Address; empty if it has none
 	LaunchedAt time.Time
 	End        error // why it is ShuttingDown or Terminated, as far as its provider says: of the kinds that Launch has, with a sentence for people
 }

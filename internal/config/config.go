@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,7 +28,7 @@ type Config struct {
 	DesktopPort      int      // of desktops' addresses as browsers use it; 0 is that of DesktopListen
 	Zone             string   // desktops are named below it
 	Access           string   // "direct", "gateway" or "single"
-	GatewayAddress   string   // IPv4 address that all desktops' names have with access by gateway; empty is that of DesktopListen
+	GatewayAddress   string   // addresses that all desktops' names have with access by gateway, one of each family at most, with a comma between; empty is that of DesktopListen
 	TrustedProxies   []string // networks whose forwarding headers and PROXY protocol are believed on Listen
 	ResolverNetworks []string // from where DCV connection gateways may ask for sessions; none: nobody may
 	MaxSeats         int      // of one meeting
@@ -129,18 +130,22 @@ func (c Config) Control(listen net.Addr) string {
 	return "http://" + listen.String()
 }
 
-// Gateway is the address that all desktops' names have with access by gateway: GatewayAddress, or else the address of
-// DesktopListen. It is not valid if that is every address.
-func (c Config) Gateway() netip.Addr {
-	if c.GatewayAddress != "" {
-		a, _ := netip.ParseAddr(c.GatewayAddress)
-		return a
+// Gateway are the addresses that all desktops' names have with access by gateway, IPv4 first: GatewayAddress, or else the address
+// of DesktopListen. There are none if that is every address.
+func (c Config) Gateway() []netip.Addr {
+	texts := strings.Split(c.GatewayAddress, ",")
+	if c.GatewayAddress == "" {
+		a, err := netip.ParseAddrPort(resolved(c.DesktopListen))
+		if err != nil {
+			return nil
+		}
+		texts = []string{a.Addr().String()}
 	}
-	a, err := netip.ParseAddrPort(resolved(c.DesktopListen))
-	if err != nil || a.Addr().IsUnspecified() {
-		return netip.Addr{}
+	four, six, err := pair(texts)
+	if err != nil {
+		return nil
 	}
-	return a.Addr()
+	return slices.DeleteFunc([]netip.Addr{four, six}, func(a netip.Addr) bool { return !a.IsValid() })
 }
 
 // Resolvers is ResolverNetworks as Validate has seen them.

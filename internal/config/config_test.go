@@ -196,7 +196,7 @@ func TestFaults(t *testing.T) {
 		{"EndpointInTheClear", "zone: a.example\ndns: {provider: route53, endpoint: \"http://192.0.2.1\"}\n", "dns.endpoint", "https://"},
 		{"EndpointOfNoAPI", "dns: {endpoint: \"https://api.example.com\"}\n", "dns.endpoint", "has no meaning with dns.provider embedded"},
 		{"NameServerWithoutAddress", "dns: {name_servers: [ns1.desk.example.com]}\n", "dns.name_servers[0]", "ns1.desk.example.com=192.0.2.1"},
-		{"NameServerTwice", "dns: {name_servers: [ns.a.example=192.0.2.1, ns.a.example=192.0.2.2]}\n", "dns.name_servers[1]", "a name for each"},
+		{"NameServerTwice", "dns: {name_servers: [ns.a.example=192.0.2.1, ns.a.example=192.0.2.2]}\n", "dns.name_servers[1]", "in one line"},
 		{"NameServerCalledAsTheZone", "dns: {name_servers: [desk.localhost=192.0.2.1]}\n", "dns.name_servers[0]", "ns1.desk.localhost"},
 		{"NameServersOfAnotherProvider", "zone: a.example\ndns: {provider: route53, name_servers: [ns.a.example=192.0.2.1]}\n", "dns.name_servers", "has no meaning with dns.provider route53"},
 		{"ShortTTL", "dns: {ttl: 5s}\n", "dns.ttl", "1m to 24h"},
@@ -208,8 +208,12 @@ func TestFaults(t *testing.T) {
 		{"SingleInTheClear", "access: single\npublic_url: http://lab.example.com\n", "public_url", "must begin with https:// with access single"},
 		{"SingleWithDesktopPort", "access: single\ndesktop_port: 443\n", "desktop_port", "not used with access single"},
 		{"SingleWithGatewayAddress", "access: single\ngateway_address: 192.0.2.1\n", "gateway_address", "is for access: gateway only"},
-		{"GatewayOnEveryAddress", "access: gateway\ndesktop_listen: 0.0.0.0:8443\n", "gateway_address", "must be the IPv4 address under which browsers reach"},
-		{"GatewayAddressIsAName", "access: gateway\ngateway_address: gate.example.com\n", "gateway_address", "must be the IPv4 address"},
+		{"GatewayOnEveryAddress", "access: gateway\ndesktop_listen: 0.0.0.0:8443\n", "gateway_address", "must be the address under which browsers reach"},
+		{"GatewayAddressIsAName", "access: gateway\ngateway_address: gate.example.com\n", "gateway_address", "must be the address"},
+		{"GatewayAddressesOfOneFamily", "access: gateway\ngateway_address: [192.0.2.1, 192.0.2.2]\n", "gateway_address", "an IPv4 and an IPv6 address"},
+		{"GatewayOnEveryAddressOfIPv6", "access: gateway\ndesktop_listen: \"[::]:8443\"\n", "gateway_address", "must be the address"},
+		{"ListenOnEveryAddressOfIPv6", "listen: \"[::]:8080\"\npublic_url: http://a.example\n", "listen", "api_token_file"},
+		{"NameServerWithTwoAddressesOfOneFamily", "zone: a.example\ndns: {name_servers: [ns.a.example=192.0.2.1+192.0.2.2]}\n", "dns.name_servers[0]", "2001:db8::1"},
 		{"GatewayAddressWithoutGateway", "gateway_address: 192.0.2.1\n", "gateway_address", "is for access: gateway only"},
 		{"ResolverNetworkIsAName", "resolver_networks: [10.0.0.0/8, gate]\n", "resolver_networks[1]", "must be an address or a network"},
 		{"OtherProvider", "blueprints:\n  default:\n    provider: gcp\n", "blueprints.default.provider", "must be one of local, ec2"},
@@ -354,15 +358,18 @@ func FuzzLoad(f *testing.F) {
 func TestGateway(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"access: gateway\n": "127.0.0.1",
-		"access: gateway\ngateway_address: 192.0.2.1\ndesktop_listen: 0.0.0.0:443\n": "192.0.2.1",
-		"access: gateway\ndesktop_listen: 192.0.2.7:443\n":                           "192.0.2.7",
+		"access: gateway\n": "[127.0.0.1]",
+		"access: gateway\ngateway_address: [\"2001:db8::1\", 192.0.2.1]\n":           "[192.0.2.1 2001:db8::1]",
+		"access: gateway\ngateway_address: 192.0.2.1, 2001:db8::1\n":                 "[192.0.2.1 2001:db8::1]",
+		"access: gateway\ndesktop_listen: \"[::1]:8443\"\n":                          "[::1]",
+		"access: gateway\ngateway_address: 192.0.2.1\ndesktop_listen: 0.0.0.0:443\n": "[192.0.2.1]",
+		"access: gateway\ndesktop_listen: 192.0.2.7:443\n":                           "[192.0.2.7]",
 	} {
 		c, err := config.Load(file(t, text+"resolver_networks: [10.1.2.3/8, 192.0.2.9]\n"), env(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := c.Gateway().String(); got != want {
+		if got := fmt.Sprint(c.Gateway()); got != want {
 			t.Errorf("%q: the gateway is %s, want %s", text, got, want)
 		}
 		if got := fmt.Sprint(c.Resolvers()); got != "[10.0.0.0/8 192.0.2.9/32]" {

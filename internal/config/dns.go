@@ -99,9 +99,9 @@ func (c Config) judgeNameServers(bad *greenroom.InvalidError) {
 		s, err := nameServer(text)
 		switch {
 		case err != nil:
-			bad.Add(key, "must be a name in lower case and its IPv4 address, such as ns1.desk.example.com=192.0.2.1, and is %q", text)
+			bad.Add(key, "must be a name in lower case and its address, such as ns1.desk.example.com=192.0.2.1, or two, such as …=192.0.2.1+2001:db8::1, and is %q", text)
 		case seen[s.Name]:
-			bad.Add(key, "duplicate name: a server with several addresses needs a name for each")
+			bad.Add(key, "duplicate name: give both addresses of a server in one line, as name=192.0.2.1+2001:db8::1")
 		case s.Name == c.Zone:
 			bad.Add(key, "must not be the zone itself, but for instance ns1.%s", c.Zone)
 		}
@@ -111,17 +111,18 @@ func (c Config) judgeNameServers(bad *greenroom.InvalidError) {
 
 // NameServer is one of the servers that the embedded zone is delegated to.
 type NameServer struct {
-	Name    string
-	Address netip.Addr
+	Name     string
+	Address  netip.Addr // IPv4; not valid if it has none
+	Address6 netip.Addr // IPv6; not valid if it has none
 }
 
 func nameServer(text string) (NameServer, error) {
-	name, address, _ := strings.Cut(text, "=")
-	a, err := netip.ParseAddr(address)
-	if err != nil || !a.Is4() || a.IsUnspecified() || !validName(name) {
-		return NameServer{}, errors.New("not a name and an IPv4 address")
+	name, addresses, _ := strings.Cut(text, "=")
+	four, six, err := pair(strings.Split(addresses, "+"))
+	if err != nil || !validName(name) {
+		return NameServer{}, errors.New("not a name and its addresses")
 	}
-	return NameServer{name, a}, nil
+	return NameServer{name, four, six}, nil
 }
 
 // validName wants two labels at least: one alone is no name that can be delegated.

@@ -190,6 +190,8 @@ func (c *Config) applyEntry(known map[string]key, e entry) error {
 		return nil
 	case isList:
 		return errors.New("must be a list, such as [teacher, student]")
+	case e.kind == yaml.SequenceNode && e.name == "gateway_address": // one address was one value before there could be two
+		return k.put(strings.Join(e.list, ", "))
 	case e.kind != yaml.ScalarNode:
 		return errors.New("must be one value")
 	}

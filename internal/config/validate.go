@@ -151,8 +151,8 @@ func (c Config) judgeAccess(bad *greenroom.InvalidError) {
 	}
 	if c.GatewayAddress != "" && c.Access != AccessGateway {
 		bad.Add("gateway_address", "is for access: gateway only, and access is %s", c.Access)
-	} else if c.Access == AccessGateway && !c.Gateway().Is4() {
-		bad.Add("gateway_address", "must be the IPv4 address under which browsers reach desktop_listen (%s), and is %q", c.DesktopListen, c.GatewayAddress)
+	} else if c.Access == AccessGateway && len(c.Gateway()) == 0 {
+		bad.Add("gateway_address", "must be the address under which browsers reach desktop_listen (%s), or an IPv4 and an IPv6 address, and is %q", c.DesktopListen, c.GatewayAddress)
 	}
 	for _, k := range []struct {
 		key  string

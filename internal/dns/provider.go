@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -57,23 +56,27 @@ func Fits(zone string, r Record) error {
 	switch {
 	case r.Name != Wildcard(zone) && (!greenroom.ValidHostname(r.Name) || !strings.HasSuffix(r.Name, "."+zone)):
 		return fmt.Errorf("not a name in lower case below %s: %w", zone, greenroom.ErrPermanent)
-	case !r.Address.Is4():
+	case !r.Address.IsValid() && !r.Address6.IsValid():
+		return fmt.Errorf("the record has no address: %w", greenroom.ErrPermanent)
+	case r.Address.IsValid() && !r.Address.Is4():
 		return fmt.Errorf("%v is not an IPv4 address: %w", r.Address, greenroom.ErrPermanent)
+	case r.Address6.IsValid() && (!r.Address6.Is6() || r.Address6.Is4In6() || r.Address6.Zone() != ""):
+		return fmt.Errorf("%v is not an IPv6 address that a record can have: %w", r.Address6, greenroom.ErrPermanent)
 	}
 	return nil
 }
 
 // Wanted is what a list of records asks for, by name: the last of a name counts. Those that the zone cannot hold
 // are left out, with one RecordError each.
-func Wanted(zone string, records []Record) (map[string]netip.Addr, []error) {
-	wanted := make(map[string]netip.Addr, len(records))
+func Wanted(zone string, records []Record) (map[string]Record, []error) {
+	wanted := make(map[string]Record, len(records))
 	var errs []error
 	for _, r := range records {
 		if err := Fits(zone, r); err != nil {
 			errs = append(errs, &RecordError{Name: r.Name, Err: err})
 			continue
 		}
-		wanted[r.Name] = r.Address
+		wanted[r.Name] = r
 	}
 	return wanted, errs
 }

@@ -50,8 +50,8 @@ func (n Names) delegation(ctx context.Context, facts dns.Facts) ([]string, []Fin
 		f.OK, f.Detail = true, fmt.Sprintf("%s delegates %s to %s", above.name, facts.Apex, strings.Join(above.ns, ", "))
 	}
 	for _, s := range n.Servers {
-		if got := above.glue[s.Name]; f.OK && dns.Below(facts.Apex, s.Name) && !slices.Equal(got, []netip.Addr{s.Address}) {
-			f.OK, f.Detail, f.Fix = false, fmt.Sprintf("%s has the glue %v for %s, not %s", above.name, got, s.Name, s.Address), fix
+		if got := above.glue[s.Name]; f.OK && dns.Below(facts.Apex, s.Name) && !sameAddresses(got, s.addresses()) {
+			f.OK, f.Detail, f.Fix = false, fmt.Sprintf("%s has the glue %v for %s, not %s", above.name, got, s.Name, addressList(s.addresses())), fix
 		}
 	}
 	servers, answers := n.authoritative(ctx, facts.Apex, above)
@@ -79,7 +79,9 @@ func (n Names) lines(facts dns.Facts) []string {
 	}
 	for _, s := range n.Servers {
 		if dns.Below(facts.Apex, s.Name) {
-			lines = append(lines, fmt.Sprintf("%s. A %s", s.Name, s.Address))
+			for _, a := range s.addresses() {
+				lines = append(lines, fmt.Sprintf("%s. %s %s", s.Name, miekg.TypeToString[probe.TypeOf(a)], a))
+			}
 		}
 	}
 	return lines
@@ -135,25 +137,28 @@ func (p *parent) learn(apex string, m *miekg.Msg) {
 	}
 	slices.Sort(p.ns)
 	for _, rr := range m.Extra {
-		if a, ok := rr.(*miekg.A); ok {
+		if address, ok := probe.AddressOf(rr); ok {
 			name := strings.TrimSuffix(strings.ToLower(rr.Header().Name), ".")
-			address, _ := netip.AddrFromSlice(a.A.To4()) // an A record holds four bytes
 			p.glue[name] = append(p.glue[name], address)
 		}
 	}
 }
 
+// addresses are a server's, those of IPv4 first.
 func (n Names) addresses(ctx context.Context, name string) []netip.Addr {
-	m, err := n.resolve(ctx, name, miekg.TypeA)
-	if err != nil {
-		return nil
+	var all []netip.Addr
+	for _, kind := range []uint16{miekg.TypeA, miekg.TypeAAAA} {
+		if m, err := n.resolve(ctx, name, kind); err == nil {
+			all = append(all, probe.Addresses(m)...)
+		}
 	}
-	return probe.Addresses(m)
+	return all
 }
 
 // authoritative asks every server that the zone is delegated to whether it speaks for the zone.
 func (n Names) authoritative(ctx context.Context, apex string, above parent) (servers []string, f Finding) {
 	var faults []string
+	var untried []netip.Addr
 	for _, name := range above.ns {
 		addresses := above.glue[name]
 		if len(addresses) == 0 {
@@ -163,6 +168,10 @@ func (n Names) authoritative(ctx context.Context, apex string, above parent) (se
 			faults = append(faults, name+" has no address")
 		}
 		for _, address := range addresses {
+			if !probe.HasRoute(address) {
+				untried = append(untried, address)
+				continue
+			}
 			server := n.at(address)
 			m, err := probe.Ask(ctx, server, apex, miekg.TypeSOA, false)
 			switch {
@@ -176,6 +185,9 @@ func (n Names) authoritative(ctx context.Context, apex string, above parent) (se
 		}
 	}
 	f = Finding{Check: "name servers", OK: len(faults) == 0, Detail: fmt.Sprintf("all %d speak for %s", len(servers), apex)}
+	if len(untried) > 0 {
+		f.Detail += "; not asked at " + addressList(untried) + ": this machine has no IPv6 route"
+	}
 	if !f.OK {
 		f.Detail, f.Fix = strings.Join(faults, "; "), "fix those servers, let UDP and TCP of port 53 through to them, or take them out of the delegation"
 	}

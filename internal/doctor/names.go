@@ -23,7 +23,7 @@ type Names struct {
 	Inspect  func(ctx context.Context) (dns.Facts, []error)  // what the provider says; nil: greenroom serves the zone itself
 	Open     func(ctx context.Context) (dns.Provider, error) // to write a test record with; nil: none is written
 	Servers  []Server                                        // that greenroom serves the zone with, where it does
-	Edge     netip.Addr                                      // where every name has to lead with access by gateway; not valid: nowhere
+	Edge     []netip.Addr                                    // where every name has to lead with access by gateway; empty: nowhere
 	Proxied  bool                                            // browsers come through Cloudflare's edge,
 	Port     int                                             // to this port,
 	Advanced bool                                            // and the edge has a certificate for deeper names
@@ -33,8 +33,9 @@ type Names struct {
 
 // Server is one of a zone's name servers.
 type Server struct {
-	Name    string // without the final dot
-	Address netip.Addr
+	Name     string     // without the final dot
+	Address  netip.Addr // IPv4; not valid if it has none
+	Address6 netip.Addr // IPv6; not valid if it has none
 }
 
 // Bounds of the parts: all of it is over within 50 s.
@@ -54,7 +55,7 @@ func (n Names) check(ctx context.Context) []Finding {
 	facts, out := n.provider(ctx)
 	servers, found := n.delegation(ctx, facts)
 	out = append(out, found...)
-	if n.Edge.IsValid() && len(servers) > 0 {
+	if len(n.Edge) > 0 && len(servers) > 0 {
 		out = append(out, n.wildcard(ctx, servers))
 	}
 	if n.Open != nil {
@@ -126,36 +127,36 @@ func (n Names) rules(facts dns.Facts) []Finding {
 func (n Names) wildcard(ctx context.Context, servers []string) Finding {
 	ctx, cancel := context.WithTimeout(ctx, 2*lookTimeout)
 	defer cancel()
-	f := Finding{Check: "wildcard record", OK: true, Detail: fmt.Sprintf("*.%s leads to %s at every server", n.Zone, n.Edge)}
+	f := Finding{Check: "wildcard record", OK: true, Detail: fmt.Sprintf("*.%s leads to %s at every server", n.Zone, addressList(n.Edge))}
 	for _, server := range servers {
-		if detail := n.leads(ctx, server, "greenroom-doctor-edge."+n.Zone, n.Edge); detail != "" {
+		if detail := n.leads(ctx, server, dns.NewRecord("greenroom-doctor-edge."+n.Zone, n.Edge...)); detail != "" {
 			return Finding{Check: f.Check, Note: true, Detail: detail, Fix: "start the server, which writes *." + n.Zone + "; if somebody else's record is in the way, its log says so: remove that record"}
 		}
 	}
 	return f
 }
 
-// leads says why a server does not answer with the address for the name, or nothing.
-func (n Names) leads(ctx context.Context, server, name string, want netip.Addr) string {
-	m, err := probe.Ask(ctx, server, name, miekg.TypeA, false)
-	if err != nil {
-		return fmt.Sprintf("%s gives no answer: %v", server, err)
-	}
-	for _, rr := range m.Answer {
-		if a, ok := rr.(*miekg.A); ok && (n.Proxied || a.A.Equal(want.AsSlice())) {
-			return ""
+// leads says why a server does not answer with each of the record's addresses for its name, or nothing. Behind a proxy any will do.
+func (n Names) leads(ctx context.Context, server string, want dns.Record) string {
+	for _, address := range want.Addresses() {
+		m, err := probe.Ask(ctx, server, want.Name, probe.TypeOf(address), false)
+		if err != nil {
+			return fmt.Sprintf("%s gives no answer: %v", server, err)
+		}
+		if got := probe.Addresses(m); !slices.Contains(got, address) && (!n.Proxied || len(got) == 0) {
+			return fmt.Sprintf("%s answers %s for %s, without %s", server, miekg.RcodeToString[m.Rcode], want.Name, address)
 		}
 	}
-	return fmt.Sprintf("%s answers %s for %s, without %s", server, miekg.RcodeToString[m.Rcode], name, want)
+	return ""
 }
 
-// testAddress leads nowhere: it is for documentation.
-var testAddress = netip.AddrFrom4([4]byte{192, 0, 2, 1})
+// testAddresses lead nowhere: they are for documentation.
+var testAddresses = []netip.Addr{netip.AddrFrom4([4]byte{192, 0, 2, 1}), netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, 15: 1})}
 
 // testRecord writes a record as a desktop's is written, waits until every server has it, and removes it, whatever came before.
 func (n Names) testRecord(ctx context.Context, servers []string) []Finding {
 	f := Finding{Check: "test record"}
-	record := dns.Record{Name: "greenroom-doctor-" + strings.ToLower(greenroom.NewMeetingID()) + "." + n.Zone, Address: testAddress}
+	record := dns.NewRecord("greenroom-doctor-"+strings.ToLower(greenroom.NewMeetingID())+"."+n.Zone, testAddresses...)
 	zone, err := n.Open(ctx)
 	if err == nil {
 		began, cancel := context.WithTimeout(ctx, writeTime)
@@ -195,7 +196,7 @@ func (n Names) seen(ctx context.Context, servers []string, record dns.Record) Fi
 	defer cancel()
 	for _, server := range servers {
 		for {
-			detail := n.leads(ctx, server, record.Name, record.Address)
+			detail := n.leads(ctx, server, record)
 			if detail == "" {
 				break
 			}

@@ -15,6 +15,7 @@ import (
 
 	"greenroom"
 	"greenroom/internal/dns"
+	"greenroom/internal/testenv/ipv6"
 )
 
 // world is a resolver, the servers of example.com and two of desk.example.com, all on one port of addresses of their own.
@@ -58,11 +59,7 @@ func newWorld(t *testing.T) *world {
 	}
 	for _, s := range sockets {
 		at, _, _ := net.SplitHostPort(s.LocalAddr().String())
-		started := make(chan struct{})
-		server := &miekg.Server{PacketConn: s, NotifyStartedFunc: func() { close(started) }, Handler: miekg.HandlerFunc(func(rw miekg.ResponseWriter, q *miekg.Msg) { _ = rw.WriteMsg(w.answer(at, q)) })}
-		go func() { _ = server.ActivateAndServe() }()
-		<-started
-		t.Cleanup(func() { _ = server.Shutdown() })
+		w.serve(t, s, at)
 	}
 	w.put(t, resolver, "example.com. 60 IN NS ns.example.com.", "ns.example.com. 60 IN A "+above)
 	w.put(t, above, "desk.example.com. 60 IN NS ns1.desk.example.com.", "desk.example.com. 60 IN NS ns2.desk.example.com.", "ns1.desk.example.com. 60 IN A "+first, "ns2.desk.example.com. 60 IN A "+second)
@@ -74,6 +71,16 @@ func newWorld(t *testing.T) *world {
 	w.Inspect = func(context.Context) (dns.Facts, []error) { return w.facts, w.errs }
 	w.Open = func(context.Context) (dns.Provider, error) { return &writer{w}, nil }
 	return w
+}
+
+// serve answers on s as the server at does.
+func (w *world) serve(t *testing.T, s net.PacketConn, at string) {
+	t.Helper()
+	started := make(chan struct{})
+	server := &miekg.Server{PacketConn: s, NotifyStartedFunc: func() { close(started) }, Handler: miekg.HandlerFunc(func(rw miekg.ResponseWriter, q *miekg.Msg) { _ = rw.WriteMsg(w.answer(at, q)) })}
+	go func() { _ = server.ActivateAndServe() }()
+	<-started
+	t.Cleanup(func() { _ = server.Shutdown() })
 }
 
 func (w *world) put(t *testing.T, server string, lines ...string) {
@@ -101,7 +108,7 @@ func (w *world) answer(server string, q *miekg.Msg) *miekg.Msg {
 			m.Ns = append(m.Ns, rr)
 		case same:
 			m.Answer = append(m.Answer, rr)
-		case server == above && rr.Header().Rrtype == miekg.TypeA && q.Question[0].Qtype == miekg.TypeNS:
+		case server == above && slices.Contains([]uint16{miekg.TypeA, miekg.TypeAAAA}, rr.Header().Rrtype) && q.Question[0].Qtype == miekg.TypeNS:
 			m.Extra = append(m.Extra, rr)
 		}
 	}
@@ -119,7 +126,8 @@ func (w *writer) SetRecords(_ context.Context, records []dns.Record) error {
 	defer w.mu.Unlock()
 	for _, server := range []string{first, second} {
 		for _, r := range records {
-			w.records[server] = append(w.records[server], &miekg.A{Hdr: miekg.RR_Header{Name: r.Name + ".", Rrtype: miekg.TypeA, Class: miekg.ClassINET, Ttl: 60}, A: r.Address.AsSlice()})
+			w.records[server] = append(w.records[server], &miekg.AAAA{Hdr: miekg.RR_Header{Name: r.Name + ".", Rrtype: miekg.TypeAAAA, Class: miekg.ClassINET, Ttl: 60}, AAAA: r.Address6.AsSlice()},
+				&miekg.A{Hdr: miekg.RR_Header{Name: r.Name + ".", Rrtype: miekg.TypeA, Class: miekg.ClassINET, Ttl: 60}, A: r.Address.AsSlice()})
 		}
 	}
 	return nil
@@ -141,7 +149,7 @@ func (w *writer) Settle(context.Context) error                     { return nil 
 
 func TestNames(t *testing.T) {
 	t.Parallel()
-	ours := []Server{{"ns1.desk.example.com", netip.MustParseAddr(first)}, {"ns2.desk.example.com", netip.MustParseAddr(second)}}
+	ours := []Server{{Name: "ns1.desk.example.com", Address: netip.MustParseAddr(first)}, {Name: "ns2.desk.example.com", Address: netip.MustParseAddr(second)}}
 	for name, c := range map[string]struct {
 		spoil func(t *testing.T, w *world)
 		want  map[string]string // what is not well, and what it says or what to do
@@ -167,14 +175,33 @@ func TestNames(t *testing.T) {
 			w.Proxied, w.Port, w.facts.Apex = true, 9443, "example.com"
 			w.facts.NameServers = nil
 		}, map[string]string{"port behind Cloudflare's edge": "2053", "names behind Cloudflare's edge": "set zone to example.com", "delegation": "knows nobody who serves it", "test record": "no server of the zone"}},
-		"no wildcard": {func(_ *testing.T, w *world) { w.Edge = netip.MustParseAddr("192.0.2.80") }, map[string]string{"wildcard record": "*.desk.example.com"}},
+		"no wildcard": {func(_ *testing.T, w *world) { w.Edge = []netip.Addr{netip.MustParseAddr("192.0.2.80")} }, map[string]string{"wildcard record": "*.desk.example.com"}},
 		"our own, well": {func(_ *testing.T, w *world) {
 			w.Inspect, w.Open, w.Servers = nil, nil, ours
 		}, nil},
 		"our own, wrong glue and signed above": {func(t *testing.T, w *world) {
-			w.Inspect, w.Open, w.Servers = nil, nil, []Server{ours[0], {"ns2.desk.example.com", netip.MustParseAddr("192.0.2.53")}}
+			w.Inspect, w.Open, w.Servers = nil, nil, []Server{ours[0], {Name: "ns2.desk.example.com", Address: netip.MustParseAddr("192.0.2.53")}}
 			w.put(t, above, "desk.example.com. 60 IN DS 1 13 2 00000000000000000000000000000000000000000000000000000000000000AA")
 		}, map[string]string{"delegation": "ns2.desk.example.com. A 192.0.2.53", "DNSSEC": "remove the DS record"}},
+		"our own, no glue for IPv6": {func(_ *testing.T, w *world) {
+			six := Server{Name: ours[1].Name, Address: ours[1].Address, Address6: netip.MustParseAddr("2001:db8::53")}
+			w.Inspect, w.Open, w.Servers = nil, nil, []Server{ours[0], six}
+		}, map[string]string{"delegation": "ns2.desk.example.com. AAAA 2001:db8::53"}},
+		"our own, glue for IPv6": {func(t *testing.T, w *world) {
+			ipv6.Loopback(t)
+			w.Inspect, w.Open, w.Servers = nil, nil, []Server{ours[0], {Name: ours[1].Name, Address: ours[1].Address, Address6: netip.IPv6Loopback()}}
+			w.put(t, above, "ns2.desk.example.com. 60 IN AAAA ::1")
+			s, err := net.ListenPacket("udp", net.JoinHostPort("::1", w.DNSPort))
+			if err != nil {
+				t.Skipf("the port is not free on ::1: %v", err)
+			}
+			w.serve(t, s, second)
+		}, nil},
+		"our own, silent over IPv6": {func(t *testing.T, w *world) {
+			ipv6.Loopback(t)
+			w.Inspect, w.Open, w.Servers = nil, nil, []Server{ours[0], {Name: ours[1].Name, Address: ours[1].Address, Address6: netip.IPv6Loopback()}}
+			w.put(t, above, "ns2.desk.example.com. 60 IN AAAA ::1")
+		}, map[string]string{"name servers": "ns2.desk.example.com (::1) gives no answer"}},
 		"our own, without names": {func(_ *testing.T, w *world) {
 			w.Inspect, w.Open, w.records[above] = nil, nil, nil
 		}, map[string]string{"delegation": "set dns.name_servers"}},

@@ -51,7 +51,7 @@ func TestSchedule(t *testing.T) {
 		}{
 			"meeting": {m, []string{"blueprint", "created_at", "end_reason", "ended_at", "ends_at", "id", "parked_reason", "parked_until", "seats", "starts_at", "state", "time_zone", "title", "version", "video_url"}},
 			"seat":    {seat, []string{"desktop", "email", "id", "join_url", "name", "role", "session_data"}},
-			"desktop": {desktop, []string{"address", "agent", "attempt", "away_since", "connected", "connections", "end_reason", "error", "hostname", "instance_id", "phase", "proof", "timings"}},
+			"desktop": {desktop, []string{"address", "addresses", "agent", "attempt", "away_since", "connected", "connections", "end_reason", "error", "hostname", "instance_id", "phase", "proof", "timings"}},
 		} {
 			if diff := cmp.Diff(c.want, slices.Sorted(maps.Keys(c.of))); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", name, diff)

@@ -41,6 +41,6 @@ func (a *api) resolveSession(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		a.problem(r, err).Write(w)
 	default:
-		send(w, http.StatusOK, dcv.Resolved(q, way.Address.String()))
+		send(w, http.StatusOK, dcv.Resolved(q, way.Addresses[0].String()))
 	}
 }

@@ -31,8 +31,11 @@ func (a *api) meeting(m greenroom.Meeting) wire.Meeting {
 
 func desktop(d *greenroom.Desktop) wire.Desktop {
 	out := wire.Desktop{
-		Phase: d.Phase, Attempt: d.Attempt, InstanceID: d.InstanceID, Hostname: d.Hostname, Address: d.Address,
+		Phase: d.Phase, Attempt: d.Attempt, InstanceID: d.InstanceID, Hostname: d.Hostname, Address: d.Address, Addresses: []string{},
 		Connected: d.Connected(), AwaySince: instant(d.AwaySince()), Error: known(d.Error), EndReason: known(d.EndReason), Timings: d.Timings,
+	}
+	for _, a := range d.Addresses() {
+		out.Addresses = append(out.Addresses, a.String())
 	}
 	if a := d.Agent; a.KeyHash != "" {
 		out.Agent = &wire.Agent{Version: a.Version, EnrolledAt: instant(a.EnrolledAt), ReportedAt: instant(a.ReportedAt), Connections: a.Connections,

@@ -17,11 +17,11 @@ import (
 type Way struct {
 	Hostname   string
 	InstanceID string
-	Address    netip.Addr
-	KeyHash    string // SHA-256 of the public key that enrolled, in hex: whoever has another key is not this desktop
-	Open       bool   // participants may be in it
-	Proving    bool   // it may be looked at, and nobody be let in yet
-	Title      string // of the meeting
+	Addresses  []netip.Addr // the one to be tried first comes first; one at least
+	KeyHash    string       // SHA-256 of the public key that enrolled, in hex: whoever has another key is not this desktop
+	Open       bool         // participants may be in it
+	Proving    bool         // it may be looked at, and nobody be let in yet
+	Title      string       // of the meeting
 	Role       string
 	LobbyURL   string // without its key
 
@@ -45,12 +45,12 @@ func (s *Service) Way(ctx context.Context, hostname string) (Way, error) {
 		return Way{}, err
 	}
 	d := &seat.Desktop
-	address, err := netip.ParseAddr(d.Address)
-	if err != nil {
+	addresses := d.Addresses()
+	if len(addresses) == 0 {
 		return Way{}, fmt.Errorf("desktop's address: %w", greenroom.ErrNotFound)
 	}
 	return Way{
-		Hostname: hostname, InstanceID: d.InstanceID, Address: address, KeyHash: d.Agent.KeyHash,
+		Hostname: hostname, InstanceID: d.InstanceID, Addresses: addresses, KeyHash: d.Agent.KeyHash,
 		Open: d.Enterable() && !seat.Removed && m.EndReason == "", Proving: d.Phase == greenroom.Naming || d.Phase == greenroom.Proving,
 		Title: m.Title, Role: seat.Role, LobbyURL: s.lobbyURL(m.ID, seat.ID),
 		handle: m.Handle(seat), until: d.KillAt, rekeyed: seat.Rekeyed,

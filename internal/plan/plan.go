@@ -23,13 +23,14 @@ type Snapshot struct {
 
 // Instance is one machine as its provider sees it.
 type Instance struct {
-	ID      string
-	Handle  greenroom.Handle
-	Address string
-	Running bool  // it runs
-	Ending  bool  // it is shutting down, or has
-	Dead    bool  // it has: nothing of it remains at the provider
-	End     error // why, as far as the provider says: of the kinds that a launch's error has
+	ID       string
+	Handle   greenroom.Handle
+	Address  string
+	Address6 string // beside Address
+	Running  bool   // it runs
+	Ending   bool   // it is shutting down, or has
+	Dead     bool   // it has: nothing of it remains at the provider
+	End      error  // why, as far as the provider says: of the kinds that a launch's error has
 }
 
 // Decision is what should happen now.

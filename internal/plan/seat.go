@@ -43,6 +43,7 @@ func (p *planner) seat(s *greenroom.Seat) {
 		p.gone(s)
 	case greenroom.InUse: // beside this its rules are those of the meeting's end and of the machine's age
 		p.prove(s)
+		p.rename(s)
 		p.unproved(s)
 	}
 }
@@ -128,7 +129,7 @@ func (p *planner) look(s *greenroom.Seat) {
 		p.moved = true
 	}
 	if d.Address == "" && inst.Running && inst.Address != "" && d.Phase.Live() {
-		d.Address = inst.Address
+		d.Address, d.Address6 = inst.Address, inst.Address6
 		p.moved = true
 	}
 	if inst.Ending && d.Phase.Live() {
@@ -222,6 +223,8 @@ func (p *planner) proving(s *greenroom.Seat) {
 	case !p.inTime(s):
 	case p.m.Blueprint.Reports() && d.Agent.ReadyAt.IsZero():
 		// the agent's report wakes the meeting; the stage's deadline bounds the wait
+	case d.Rename:
+		p.rename(s)
 	default:
 		p.effectAt(d.RetryAt, Prove, s, "name and machine are there", "another proof")
 	}
@@ -232,6 +235,7 @@ func (p *planner) ready(s *greenroom.Seat) {
 	if !p.due(at) {
 		p.wait(at, "somebody to come to seat "+s.ID)
 		p.prove(s)
+		p.rename(s)
 		p.unproved(s)
 		return
 	}

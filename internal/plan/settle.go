@@ -16,6 +16,7 @@ type Outcome struct {
 	TurnAt     time.Time // launch: nothing was asked for, and the turn comes then; publish: accepted, and to be asked again then
 	InstanceID string
 	Address    string // empty until known
+	Address6   string // beside Address
 	// Prove
 	Proof *greenroom.Proof
 }
@@ -63,10 +64,13 @@ func settle(m *greenroom.Meeting, s *greenroom.Seat, zone string, o Outcome, now
 			return launchFailed(s, o.Err, now)
 		}
 		if d.Address == "" {
-			d.Address = o.Address
+			d.Address, d.Address6 = o.Address, o.Address6
 		}
 		return advance(s, greenroom.Booting, "The machine "+d.InstanceID+" was accepted by its provider.", now)
 	case Publish:
+		if d.Rename && (d.Phase == greenroom.Proving || d.Enterable()) {
+			return renamed(s, o.Err, now), nil
+		}
 		if d.Phase != greenroom.Naming {
 			return nil, nil
 		}
@@ -86,7 +90,7 @@ func settle(m *greenroom.Meeting, s *greenroom.Seat, zone string, o Outcome, now
 		case d.Phase != greenroom.Proving:
 			return nil, nil
 		}
-		return proved(s, *o.Proof, now)
+		return proved(s, believed(m, *o.Proof), now)
 	case Unpublish, Terminate:
 		return removing(s, o, now), nil
 	}
@@ -176,6 +180,12 @@ func proved(s *greenroom.Seat, proof greenroom.Proof, now time.Time) (*greenroom
 		last := proof.Steps[max(len(proof.Steps)-1, 0)]
 		return retry(s, "The desktop does not answer from outside yet ("+last.Name+": "+last.Detail+").", nil, now), nil
 	}
+	if proof.Narrow {
+		if e := narrow(s, proof, now); e != nil {
+			return e, nil
+		}
+		return retry(s, "The desktop does not answer over IPv6 yet; over IPv4 it does.", nil, now), nil
+	}
 	data := map[string]string{}
 	for _, step := range proof.Steps {
 		data["proof_"+step.Name] = step.Took.String()
@@ -196,7 +206,7 @@ func proved(s *greenroom.Seat, proof greenroom.Proof, now time.Time) (*greenroom
 	d.Trust = greenroom.Trust{ProvedAt: proof.At, LookedAt: proof.At}
 	return &greenroom.Event{
 		At: now, Kind: greenroom.EventReady, Seat: s.ID, Attempt: d.Attempt, Data: data,
-		Message: "The desktop is ready: its name, certificate and page were proved from outside.",
+		Message: readyWords(proof),
 	}, nil
 }
 

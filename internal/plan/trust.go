@@ -164,12 +164,14 @@ func reproved(m *greenroom.Meeting, s *greenroom.Seat, proof greenroom.Proof, no
 	if proof.At.Sub(t.LookedAt) > forgotten*proofPause(m) {
 		t.Failed = 0
 	}
+	proof = believed(m, proof)
 	t.LookedAt, d.Proof = proof.At, &proof
 	if proof.OK {
+		narrowed := narrow(s, proof, now)
 		told := t.Told
 		t.ProvedAt, t.Failed, t.Since, t.Denied, t.Told = proof.At, 0, time.Time{}, false, false
 		if !told {
-			return nil
+			return narrowed
 		}
 		return trustEvent(s, greenroom.EventProblemOver, "The desktop answers again.", now)
 	}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -48,9 +50,13 @@ func (d *Delegation) Servers(ctx context.Context) ([]string, error) {
 		}
 		var servers []string
 		for _, ns := range names {
-			addresses, err := resolver.LookupNetIP(ctx, "ip4", ns.Host)
+			addresses, err := resolver.LookupNetIP(ctx, "ip", ns.Host)
 			if err != nil {
 				return nil, err
+			}
+			// A server is asked over IPv4 where it can be: what it says over IPv6 is the same, and fewer machines have a way there.
+			if isIPv4 := func(a netip.Addr) bool { return a.Unmap().Is4() }; slices.ContainsFunc(addresses, isIPv4) {
+				addresses = slices.DeleteFunc(addresses, func(a netip.Addr) bool { return !isIPv4(a) })
 			}
 			for _, address := range addresses {
 				servers = append(servers, net.JoinHostPort(address.Unmap().String(), port))

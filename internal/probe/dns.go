@@ -26,8 +26,10 @@ func (a *attempt) dns(ctx context.Context) (string, bool) {
 		return "no server of the zone is known to ask", false
 	}
 	for _, server := range servers {
-		if detail, ok := a.askOne(ctx, server); !ok {
-			return detail, false
+		for _, want := range a.wanted() {
+			if detail, ok := a.askOne(ctx, server, want); !ok {
+				return detail, false
+			}
 		}
 	}
 	if a.o.Resolver != "" {
@@ -55,29 +57,31 @@ func (a *attempt) servers(ctx context.Context) ([]string, error) {
 
 // askResolver reports whether a public resolver knows the name, now that every server of the zone does.
 func (a *attempt) askResolver(ctx context.Context) (string, bool) {
-	m, err := Ask(ctx, a.o.Resolver, a.hostname, miekg.TypeA, true)
-	if err != nil {
-		return fmt.Sprintf("resolver %s gave no answer: %s", a.o.Resolver, a.unanswered(err)), false
-	}
-	if got := Addresses(m); m.Rcode != miekg.RcodeSuccess || !a.right(got) {
-		a.lost = true // the zone's servers know better
-		return fmt.Sprintf("resolver %s answers %s, %v for %s", a.o.Resolver, miekg.RcodeToString[m.Rcode], got, a.hostname), false
+	for _, want := range a.wanted() {
+		m, err := Ask(ctx, a.o.Resolver, a.hostname, TypeOf(want), true)
+		if err != nil {
+			return fmt.Sprintf("resolver %s gave no answer: %s", a.o.Resolver, a.unanswered(err)), false
+		}
+		if got := Addresses(m); m.Rcode != miekg.RcodeSuccess || !a.right(got, want) {
+			a.lost = true // the zone's servers know better
+			return fmt.Sprintf("resolver %s answers %s, %v for %s", a.o.Resolver, miekg.RcodeToString[m.Rcode], got, a.hostname), false
+		}
 	}
 	return "", true
 }
 
-// right reports whether the addresses are the desktop's, or, behind a proxy, some. The proxy's are where the connection ends.
-func (a *attempt) right(got []netip.Addr) bool {
+// right reports whether the address is the wanted one, or, behind a proxy, some. The proxy's are where the connection ends.
+func (a *attempt) right(got []netip.Addr, want netip.Addr) bool {
 	if a.o.Proxied && len(got) > 0 {
 		a.proxy = got[0]
 		return true
 	}
-	return len(got) == 1 && got[0] == a.expected()
+	return len(got) == 1 && got[0] == want
 }
 
-// askOne reports whether that server answers with exactly the desktop's address, and if not, what it did.
-func (a *attempt) askOne(ctx context.Context, server string) (string, bool) {
-	m, err := Ask(ctx, server, a.hostname, miekg.TypeA, false)
+// askOne reports whether that server answers with exactly the desktop's address of a family, and if not, what it did.
+func (a *attempt) askOne(ctx context.Context, server string, want netip.Addr) (string, bool) {
+	m, err := Ask(ctx, server, a.hostname, TypeOf(want), false)
 	switch {
 	case err != nil:
 		return fmt.Sprintf("name server %s gave no answer: %s", server, a.unanswered(err)), false
@@ -90,18 +94,31 @@ func (a *attempt) askOne(ctx context.Context, server string) (string, bool) {
 		a.lost = true
 		return fmt.Sprintf("name server %s does not speak for the zone of %s", server, a.hostname), false
 	}
-	if got := Addresses(m); !a.right(got) {
-		return fmt.Sprintf("name server %s says that %s is %v, not %s", server, a.hostname, got, a.expected()), false
+	if got := Addresses(m); !a.right(got, want) {
+		return fmt.Sprintf("name server %s says that %s is %v, not %s", server, a.hostname, got, want), false
 	}
 	return "", true
 }
 
-// expected is the address that the name must have.
-func (a *attempt) expected() netip.Addr {
-	if a.o.NameAddress.IsValid() {
-		return a.o.NameAddress
+// wanted are the addresses that the name must have. Of a proxy, which has both whatever the desktop has, one family is enough.
+func (a *attempt) wanted() []netip.Addr {
+	all := a.addresses
+	if len(a.o.NameAddresses) > 0 {
+		all = a.o.NameAddresses
 	}
-	return a.address
+	if a.o.Proxied {
+		all = all[:min(len(all), 1)]
+	}
+	return all
+}
+
+// expected are they in words.
+func (a *attempt) expected() string {
+	var texts []string
+	for _, address := range a.wanted() {
+		texts = append(texts, address.String())
+	}
+	return strings.Join(texts, " and ")
 }
 
 // Ask asks one server over UDP, twice if need be, and over TCP if the answer is cut.
@@ -121,16 +138,4 @@ func Ask(ctx context.Context, server, name string, kind uint16, recurse bool) (m
 		}
 	}
 	return m, err
-}
-
-// Addresses are those of an answer.
-func Addresses(m *miekg.Msg) []netip.Addr {
-	var all []netip.Addr
-	for _, rr := range m.Answer {
-		if a, ok := rr.(*miekg.A); ok {
-			address, _ := netip.AddrFromSlice(a.A.To4()) // an A record holds four bytes
-			all = append(all, address)
-		}
-	}
-	return all
 }

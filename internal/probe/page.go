@@ -25,13 +25,14 @@ const (
 // attempt is one probe, and the connection that its steps share.
 type attempt struct {
 	*Prober
-	hostname string
-	address  netip.Addr
-	proxy    netip.Addr // where the name leads if that is not the desktop
-	lost     bool       // an answer did not come in time
-	conn     *tls.Conn
-	instance string   // id of the desktop
-	front    net.Conn // to the Front
+	hostname  string
+	addresses []netip.Addr // the one that has to answer first
+	proxy     netip.Addr   // where the name leads if that is not the desktop
+	lost      bool         // an answer did not come in time
+	untried   bool         // this machine has no way to the desktop's only address
+	conn      *tls.Conn
+	instance  string   // id of the desktop
+	front     net.Conn // to the Front
 }
 
 func (a *attempt) close() {
@@ -45,6 +46,10 @@ func (a *attempt) close() {
 
 // tls connects as a browser would and checks the certificate as a browser would.
 func (a *attempt) tls(ctx context.Context) (string, bool) {
+	if a.direct() && !HasRoute(a.addresses[0]) {
+		a.untried = true
+		return noRoute(a.addresses[0]), true
+	}
 	var d net.Dialer
 	raw, err := d.DialContext(ctx, "tcp", a.target())
 	if err != nil {
@@ -91,6 +96,9 @@ func outOfTime(cert *x509.Certificate) string {
 
 // page asks the desktop for its version on the connection that was checked.
 func (a *attempt) page(ctx context.Context) (string, bool) {
+	if a.untried {
+		return noRoute(a.addresses[0]), true
+	}
 	defer context.AfterFunc(ctx, func() { a.conn.NetConn().Close() })()
 	url := "https://" + net.JoinHostPort(a.hostname, strconv.Itoa(a.o.Port)) + "/version"
 	status, _, err := ask(ctx, a.conn, url)

@@ -17,16 +17,16 @@ import (
 
 // Options of a Prober.
 type Options struct {
-	DNSServers  []string                                    // host:port of every authoritative server; each is asked
-	Servers     func(ctx context.Context) ([]string, error) // finds them instead; nil: DNSServers
-	Resolver    string                                      // host:port; asked after all servers of the zone have the name; empty: none
-	Proxied     bool                                        // the name leads to a proxy's addresses, and connections end there
-	NameAddress netip.Addr                                  // what every desktop's name must be, where all share one record; not given: the desktop's own address
-	DesktopAddr string                                      // host:port where connections to desktops' names end; empty: the desktop's own address
-	Port        int                                         // in desktops' URLs, and of their own addresses; 8443
-	Roots       func() *x509.CertPool                       // whom a browser trusts, asked each time; nil, or a nil pool: the system's store
-	Front       *Front                                      // of desktops below one address; nil: desktops have names
-	Timeout     time.Duration                               // of a whole probe; 10 s
+	DNSServers    []string                                    // host:port of every authoritative server; each is asked
+	Servers       func(ctx context.Context) ([]string, error) // finds them instead; nil: DNSServers
+	Resolver      string                                      // host:port; asked after all servers of the zone have the name; empty: none
+	Proxied       bool                                        // the name leads to a proxy's addresses, and connections end there
+	NameAddresses []netip.Addr                                // what every desktop's name must be, where all share one record; not given: the desktop's own addresses
+	DesktopAddr   string                                      // host:port where connections to desktops' names end; empty: the desktop's own address
+	Port          int                                         // in desktops' URLs, and of their own addresses; 8443
+	Roots         func() *x509.CertPool                       // whom a browser trusts, asked each time; nil, or a nil pool: the system's store
+	Front         *Front                                      // of desktops below one address; nil: desktops have names
+	Timeout       time.Duration                               // of a whole probe; 10 s
 }
 
 // Prober takes proofs. It may be used by many at once.
@@ -39,12 +39,17 @@ func New(o Options) *Prober {
 	return &Prober{o: o}
 }
 
-// Probe looks whether a browser would reach the desktop of that name, which is at address, within the prober's
-// timeout. The steps are "dns", "tls" and "page", and with a Front "tls", if it speaks TLS, and "page"; the first that fails is the last. The proof is lost if no answer came in time.
-func (p *Prober) Probe(ctx context.Context, hostname string, address netip.Addr) greenroom.Proof {
+// Probe looks whether a browser would reach the desktop of that name, which has these addresses, one or one of each family, within
+// the prober's timeout. The steps are "dns", "tls" and "page", and with a Front "tls", if it speaks TLS, and "page"; the first that fails is the last. The proof is lost if no answer
+// came in time. The name must have all the addresses, and the first must answer. Of a second one the step "ipv6" tells: the proof
+// holds without it, and is Narrow.
+func (p *Prober) Probe(ctx context.Context, hostname string, addresses ...netip.Addr) greenroom.Proof {
+	if len(addresses) == 0 {
+		addresses = []netip.Addr{{}}
+	}
 	ctx, cancel := context.WithTimeout(ctx, p.o.Timeout)
 	defer cancel()
-	a := attempt{Prober: p, hostname: hostname, address: address}
+	a := attempt{Prober: p, hostname: hostname, addresses: addresses}
 	a.instance, _, _ = strings.Cut(hostname, ".")
 	defer a.close()
 
@@ -57,6 +62,13 @@ func (p *Prober) Probe(ctx context.Context, hostname string, address netip.Addr)
 			proof.OK, proof.Lost = false, a.lost
 			break
 		}
+	}
+	proof.Untried = proof.OK && a.untried
+	if proof.OK && a.direct() && len(addresses) > 1 {
+		began := time.Now()
+		detail, ok := a.second(ctx, addresses[1])
+		proof.Steps = append(proof.Steps, greenroom.ProofStep{Name: "ipv6", OK: ok, Took: greenroom.Duration(time.Since(began)), Detail: detail})
+		proof.Narrow = !ok
 	}
 	proof.At = time.Now().UTC()
 	return proof
@@ -89,5 +101,5 @@ func (a *attempt) target() string {
 	if a.proxy.IsValid() {
 		return net.JoinHostPort(a.proxy.String(), strconv.Itoa(a.o.Port))
 	}
-	return cmp.Or(a.o.DesktopAddr, net.JoinHostPort(a.address.String(), strconv.Itoa(a.o.Port)))
+	return cmp.Or(a.o.DesktopAddr, net.JoinHostPort(a.addresses[0].String(), strconv.Itoa(a.o.Port)))
 }

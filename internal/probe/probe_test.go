@@ -346,7 +346,7 @@ func TestNamesThatShareOneAddress(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	private := netip.MustParseAddr("10.0.0.7") // the desktop's own, which nobody outside is told
-	w.options.NameAddress = loopback
+	w.options.NameAddresses = []netip.Addr{loopback}
 	if proof := probe.New(w.options).Probe(t.Context(), host, private); !proof.OK {
 		t.Errorf("got %+v", proof)
 	}

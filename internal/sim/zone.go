@@ -110,7 +110,7 @@ func (l *life) left(name string) bool {
 type prober life
 
 // Probe is good only while name, machine and desktop are there.
-func (p *prober) Probe(_ context.Context, hostname string, address netip.Addr) greenroom.Proof {
+func (p *prober) Probe(_ context.Context, hostname string, addresses ...netip.Addr) greenroom.Proof {
 	l := (*life)(p)
 	l.call()
 	l.ask("proof of " + hostname)
@@ -120,7 +120,7 @@ func (p *prober) Probe(_ context.Context, hostname string, address netip.Addr) g
 	switch {
 	case m == nil:
 		detail = "the name leads nowhere"
-	case m.address != address.String():
+	case m.address != addresses[0].String():
 		detail = "another address was expected"
 	case m.agent != nil && m.agent.serves && m.agent.sick == torpid:
 		detail = "the screen does not answer"

@@ -120,7 +120,8 @@ type Wake struct {
 
 // Record is one name of the embedded zone.
 type Record struct {
-	Name    string // without the final dot
-	Address netip.Addr
-	Owner   string // the owner mark
+	Name     string     // without the final dot
+	Address  netip.Addr // IPv4; not valid if there is none
+	Address6 netip.Addr // IPv6; not valid if there is none
+	Owner    string     // the owner mark
 }

@@ -77,8 +77,7 @@ func Host(hostname, client string) string {
 func (o Options) dial(ctx context.Context, t Target) (net.Conn, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, o.DialTime, errors.New("the desktop did not accept in time"))
 	defer cancel()
-	var d net.Dialer
-	raw, err := d.DialContext(ctx, "tcp", netip.AddrPortFrom(t.Way.Address, uint16(o.Port)).String())
+	raw, err := access.Dial(ctx, t.Way.Addresses, o.Port)
 	if err != nil {
 		return nil, err
 	}

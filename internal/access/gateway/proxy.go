@@ -140,7 +140,7 @@ func (g *Gateway) unanswered(w http.ResponseWriter, r *http.Request, err error) 
 		return
 	}
 	g.counts.Refuse(access.Unreachable)
-	g.o.Logger.WarnContext(r.Context(), "desktop did not answer", logkey.Name, t.Way.Hostname, logkey.Address, t.Way.Address, logkey.Err, err)
+	g.o.Logger.WarnContext(r.Context(), "desktop did not answer", logkey.Name, t.Way.Hostname, logkey.Address, t.Way.Addresses, logkey.Err, err)
 	m := message{Heading: "Your desktop does not answer", Text: "It may be starting, or ending.", Way: t.Way, Retry: true}
 	if errors.Is(err, backend.ErrOtherKey) {
 		m = message{Heading: "Something else answers in your desktop's place", Text: "You were kept away from it, and nothing of yours was sent there. Tell the organiser.", Way: t.Way}

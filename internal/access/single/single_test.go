@@ -109,7 +109,7 @@ func newRig(t *testing.T, agent http.HandlerFunc) *rig {
 	at := netip.MustParseAddrPort(backend.Listener.Addr().String())
 	sum := sha256.Sum256(backend.Certificate().RawSubjectPublicKeyInfo)
 	for id, key := range map[string]string{mine: hex.EncodeToString(sum[:]), theirs: strings.Repeat("0", 64)} {
-		r.desktops.ways[id] = meetings.Way{InstanceID: id, Hostname: id + ".desk.localhost", Address: at.Addr(), KeyHash: key, Open: true, Title: "Algebra <b>", Role: "teacher", LobbyURL: "https://lab.example/join/m/teacher"}
+		r.desktops.ways[id] = meetings.Way{InstanceID: id, Hostname: id + ".desk.localhost", Addresses: []netip.Addr{at.Addr()}, KeyHash: key, Open: true, Title: "Algebra <b>", Role: "teacher", LobbyURL: "https://lab.example/join/m/teacher"}
 	}
 	mux := http.NewServeMux()
 	r.front = httptest.NewServer(mux)

@@ -18,6 +18,7 @@ import (
 	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/agent/novncagent/static"
 	"greenroom/internal/httpx"
+	"greenroom/internal/logkey"
 	"greenroom/internal/meetings"
 )
 
@@ -70,7 +71,7 @@ func (h *Handler) websockify(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) unanswered(w http.ResponseWriter, r *http.Request, way meetings.Way, err error) {
 	if r.Context().Err() == nil { // the participant is there
 		h.counts.Refuse(access.Unreachable)
-		h.o.Logger.WarnContext(r.Context(), "desktop did not answer", "instance", way.InstanceID, "address", way.Address, "err", err)
+		h.o.Logger.WarnContext(r.Context(), "desktop did not answer", logkey.Instance, way.InstanceID, logkey.Address, way.Addresses, logkey.Err, err)
 	}
 	why := "the desktop does not answer"
 	if errors.Is(err, backend.ErrOtherKey) {

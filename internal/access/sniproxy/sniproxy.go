@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"strconv"
 	"strings"
 	"time"
 
@@ -23,9 +22,9 @@ import (
 
 // Options of a Proxy. Zero values stand for the defaults.
 type Options struct {
-	Lookup func(name string) (netip.Addr, bool) // the zone's records; the name is lower case, without the final dot
-	Zone   string                               // only names below it are looked up
-	Port   int                                  // of the desktops; 8443
+	Lookup func(name string) []netip.Addr // the zone's records, the first to be tried first; the name is lower case, without the final dot
+	Zone   string                         // only names below it are looked up
+	Port   int                            // of the desktops; 8443
 	Logger *slog.Logger
 
 	MaxConns     int           // at once; 4096. A quarter is kept for those that asked for a desktop
@@ -124,18 +123,18 @@ func (p *Proxy) handle(ctx context.Context, client *connlimit.Conn) {
 		p.counts.Refuse(access.Unreadable)
 		return
 	}
-	address, ok := p.find(name)
-	if !ok {
+	addresses := p.find(name)
+	if len(addresses) == 0 {
 		p.counts.Refuse(access.Unknown)
 		p.o.Logger.DebugContext(ctx, "desktop name refused", logkey.Name, name)
 		refuse(client, p.o.DialTimeout)
 		return
 	}
 	client.Place().Know()
-	desktop, err := p.dial(ctx, client, netip.AddrPortFrom(address, uint16(p.o.Port)), hello)
+	desktop, err := p.dial(ctx, client, addresses, hello)
 	if err != nil {
 		p.counts.Refuse(access.Unreachable)
-		p.o.Logger.WarnContext(ctx, "desktop not reached", logkey.Name, name, logkey.Address, address, logkey.Err, err)
+		p.o.Logger.WarnContext(ctx, "desktop not reached", logkey.Name, name, logkey.Address, addresses, logkey.Err, err)
 		return
 	}
 	defer desktop.Close()
@@ -146,19 +145,20 @@ func (p *Proxy) handle(ctx context.Context, client *connlimit.Conn) {
 	join(client.TCP(), desktop)
 }
 
-// find returns the desktop's address; a name that is not below the zone has none.
-func (p *Proxy) find(name string) (netip.Addr, bool) {
+// find returns the desktop's addresses; a name that is not below the zone has none.
+func (p *Proxy) find(name string) []netip.Addr {
 	name = strings.TrimSuffix(strings.ToLower(name), ".")
 	if !strings.HasSuffix(name, "."+p.o.Zone) {
-		return netip.Addr{}, false
+		return nil
 	}
 	return p.o.Lookup(name)
 }
 
 // dial connects to the desktop, tells it whom it is for (PROXY protocol, version 2) and says what the client said.
-func (p *Proxy) dial(ctx context.Context, client net.Conn, to netip.AddrPort, hello []byte) (*net.TCPConn, error) {
-	d := net.Dialer{Timeout: p.o.DialTimeout}
-	conn, err := d.DialContext(ctx, "tcp", net.JoinHostPort(to.Addr().String(), strconv.Itoa(int(to.Port()))))
+func (p *Proxy) dial(ctx context.Context, client net.Conn, to []netip.Addr, hello []byte) (*net.TCPConn, error) {
+	ctx, cancel := context.WithTimeout(ctx, p.o.DialTimeout)
+	defer cancel()
+	conn, err := access.Dial(ctx, to, p.o.Port)
 	if err != nil {
 		return nil, err
 	}

@@ -62,8 +62,11 @@ func (d *desktop) next(tb testing.TB) *proxyproto.Conn {
 func start(tb testing.TB, o sniproxy.Options) (g *sniproxy.Proxy, address string, stop func()) {
 	tb.Helper()
 	if o.Lookup == nil {
-		o.Lookup = func(n string) (netip.Addr, bool) {
-			return netip.AddrFrom4([4]byte{127, 0, 0, 1}), n == name
+		o.Lookup = func(n string) []netip.Addr {
+			if n != name {
+				return nil
+			}
+			return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}
 		}
 	}
 	o.Zone = zone

@@ -36,10 +36,10 @@ func (a *app) front() *probe.Front {
 	return f
 }
 
-// gatewayAddress is the address that all desktops' names have; not valid if each has its own.
-func (a *app) gatewayAddress() netip.Addr {
+// gatewayAddresses are those that all desktops' names have; none if each has its own.
+func (a *app) gatewayAddresses() []netip.Addr {
 	if !a.byGateway() {
-		return netip.Addr{}
+		return nil
 	}
 	return a.Config.Gateway()
 }
@@ -58,7 +58,7 @@ func (a *app) desktopPort() int {
 
 func (a *app) zoneOptions(owner string) embeddeddns.Options {
 	o := embeddeddns.Options{
-		Zone: a.Config.Zone, Owner: owner, Records: zoneRecords{a.store, a.replicas.named}, Shared: a.replicas != nil, Wildcard: a.gatewayAddress(),
+		Zone: a.Config.Zone, Owner: owner, Records: zoneRecords{a.store, a.replicas.named}, Shared: a.replicas != nil, Wildcard: a.gatewayAddresses(),
 	}
 	if a.replicas != nil {
 		o.Texts = a.store
@@ -78,7 +78,7 @@ func (a *app) openAccess(ctx context.Context) error {
 		return nil
 	}
 	if a.zone == nil {
-		a.wildcard = &wildcard{zone: a.core.Zone, record: dns.Record{Name: dns.Wildcard(a.Config.Zone), Address: a.gatewayAddress()}, logger: a.Logger}
+		a.wildcard = &wildcard{zone: a.core.Zone, record: dns.NewRecord(dns.Wildcard(a.Config.Zone), a.gatewayAddresses()...), logger: a.Logger}
 	}
 	a.core.Advancer.Records = unnamed{a.core.Zone, a.way}
 	if a.core.Certificates.Edge != nil {

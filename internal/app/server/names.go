@@ -20,7 +20,7 @@ func (a *app) openZone(ctx context.Context, owner string) (components.OwnZone, e
 
 // probing is the way to desktops as far as it leads through our listeners.
 func (a *app) probing() probe.Options {
-	o := probe.Options{NameAddress: a.gatewayAddress(), Port: a.desktopPort()}
+	o := probe.Options{NameAddresses: a.gatewayAddresses(), Port: a.desktopPort()}
 	if a.listensForDesktops() {
 		o.DesktopAddr = a.listeners.desktops.Addr().String()
 	}

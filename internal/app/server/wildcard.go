@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -39,7 +41,7 @@ func (w *wildcard) keep(ctx context.Context) error {
 	err := dns.Await(ctx, func(ctx context.Context) error { return w.zone.SetRecords(ctx, []dns.Record{w.record}) })
 	if errors.Is(err, greenroom.ErrConflict) {
 		err = &greenroom.UserError{
-			Message: fmt.Sprintf("A DNS record that greenroom did not make has the name %s and was left alone: remove it, so that greenroom can lead that name to %s.", w.record.Name, w.record.Address),
+			Message: fmt.Sprintf("A DNS record that greenroom did not make has the name %s and was left alone: remove it, so that greenroom can lead that name to %s.", w.record.Name, joined(w.record.Addresses())),
 			Cause:   errors.New(err.Error()), // not a conflict of the desktop that asks: no other name would do better
 		}
 	}
@@ -50,12 +52,21 @@ func (w *wildcard) keep(ctx context.Context) error {
 	defer w.mu.Unlock()
 	switch {
 	case err == nil && (w.err != nil || w.at.IsZero()):
-		w.logger.Info("wildcard record leads to the gateway", logkey.Name, w.record.Name, logkey.Address, w.record.Address.String())
+		w.logger.Info("wildcard record leads to the gateway", logkey.Name, w.record.Name, logkey.Address, joined(w.record.Addresses()))
 	case err != nil && (w.err == nil || w.err.Error() != err.Error()):
 		w.logger.Error("wildcard record could not be written; desktops wait for it", logkey.Name, w.record.Name, logkey.Err, err)
 	}
 	w.at, w.err = time.Now(), err
 	return err
+}
+
+// joined is a list of addresses for people.
+func joined(addresses []netip.Addr) string {
+	texts := make([]string, len(addresses))
+	for i, a := range addresses {
+		texts[i] = a.String()
+	}
+	return strings.Join(texts, " and ")
 }
 
 // there is keep, unless what was found out lately still holds.

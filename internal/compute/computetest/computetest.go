@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -183,10 +184,18 @@ func listByMeeting(t *testing.T, p compute.Provider) {
 func comeToRun(t *testing.T, p compute.Provider) {
 	m := greenroom.NewMeetingID()
 	i := launch(t, p, Request(m, "teacher", 1))[0]
+	var now compute.Instance
 	eventually(t, "running with an address", func() bool {
-		now := live(t, p, m)[i.ID]
+		now = live(t, p, m)[i.ID]
 		return now.State == compute.Running && now.Address != ""
 	})
+	main, err := netip.ParseAddr(now.Address)
+	if err != nil {
+		t.Errorf("address %q: %v", now.Address, err)
+	}
+	if six, err := netip.ParseAddr(now.Address6); now.Address6 != "" && (err != nil || !six.Is6() || !main.Is4()) {
+		t.Errorf("beside %q it has %q", now.Address, now.Address6)
+	}
 }
 
 func goneAfterTerminate(t *testing.T, p compute.Provider) {

@@ -169,7 +169,29 @@ func (p *Provider) seen(i *types.Instance) compute.Instance {
 	default:
 		m.Address = aws.ToString(i.PrivateIpAddress)
 	}
+	if m.State == compute.Running {
+		m.Address, m.Address6 = families(i, m.Address)
+	}
 	return m
+}
+
+// families adds a machine's IPv6 address to its IPv4 address. It is the main one only of a machine in a subnet without IPv4: a
+// public IPv4 address that is still to come is waited for.
+func families(i *types.Instance, four string) (main, six string) {
+	for _, n := range i.NetworkInterfaces {
+		for _, a := range n.Ipv6Addresses {
+			if six == "" {
+				six = aws.ToString(a.Ipv6Address)
+			}
+		}
+	}
+	switch {
+	case four != "":
+		return four, six
+	case aws.ToString(i.PrivateIpAddress) != "":
+		return "", ""
+	}
+	return six, ""
 }
 
 // state counts a machine that somebody stopped as one that is being removed: nobody can use it.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,39 +23,59 @@ type ops struct {
 	moved   map[string]string // names by id
 }
 
-func (o ops) none() bool { return len(o.deletes)+len(o.patches)+len(o.posts) == 0 }
+func (o ops) none() bool { return o.size() == 0 }
+
+func (o ops) size() int { return len(o.deletes) + len(o.patches) + len(o.posts) }
 
 // toSet is what makes the names so; an error is ErrConflict.
-func (z *Zone) toSet(names []string, wanted map[string]netip.Addr) (ops, error) {
+func (z *Zone) toSet(names []string, wanted map[string]dns.Record) (ops, error) {
 	o := ops{deletes: map[string]string{}, moved: map[string]string{}}
 	for _, name := range names {
 		if err := z.foreign(name); err != nil {
 			return o, err
 		}
-		record, there := z.address(name, wanted[name]), false
+		missing := z.addresses(wanted[name])
 		for _, r := range z.records[name] {
+			record, still := missing[r.kind]
 			switch {
-			case there || r.kind != "A": // a second one can only be what is left of a failure
+			case !still: // of a family that the name has no more, or a second one, which can only be what is left of a failure
 				o.deletes[r.id] = name
-			case r.content != wanted[name].String():
-				patch := record
-				patch.ID = r.id
-				o.patches = append(o.patches, patch)
+			case !sameAddress(r.content, record.Content):
+				record.ID = r.id
+				o.patches = append(o.patches, record)
 				o.moved[r.id] = name
-				there = true
-			default:
-				there = true
 			}
+			delete(missing, r.kind)
 		}
-		if !there {
-			o.posts = append(o.posts, record)
+		for _, kind := range slices.Sorted(maps.Keys(missing)) {
+			o.posts = append(o.posts, missing[kind])
 		}
 	}
 	return o, nil
 }
 
-func (z *Zone) address(name string, address netip.Addr) cloudflare.Record {
-	r := cloudflare.Record{Name: name, Type: "A", Content: address.String(), TTL: ttl(z.o.TTL), Proxied: z.o.Proxied, Comment: dns.Mark(z.o.Owner)}
+// sameAddress compares addresses and not how they are written: IPv6 has several ways.
+func sameAddress(a, b string) bool {
+	x, errX := netip.ParseAddr(a)
+	y, errY := netip.ParseAddr(b)
+	return errX == nil && errY == nil && x == y
+}
+
+// addresses are the records of the name, by type.
+func (z *Zone) addresses(r dns.Record) map[string]cloudflare.Record {
+	all := map[string]cloudflare.Record{}
+	for _, a := range r.Addresses() {
+		kind := "A"
+		if a.Is6() {
+			kind = "AAAA"
+		}
+		all[kind] = z.address(r.Name, kind, a)
+	}
+	return all
+}
+
+func (z *Zone) address(name, kind string, address netip.Addr) cloudflare.Record {
+	r := cloudflare.Record{Name: name, Type: kind, Content: address.String(), TTL: ttl(z.o.TTL), Proxied: z.o.Proxied, Comment: dns.Mark(z.o.Owner)}
 	if z.BatchSize() == largeBatch { // a paid plan
 		r.Tags = []string{"greenroom:" + z.o.Owner}
 	}
@@ -91,11 +113,22 @@ type changes struct {
 func (c *changes) do(ctx context.Context, names []string) []error {
 	var errs []error
 	for size := c.BatchSize(); len(names) > 0; {
-		n := min(size, len(names))
+		n := c.first(names, size)
 		errs = append(errs, dns.Apart(names[:n], func(some []string) error { return c.some(ctx, some) })...)
 		names = names[n:]
 	}
 	return errs
+}
+
+// first is how many of the names, one at least, one batch takes: a name with addresses of both families takes two operations.
+func (c *changes) first(names []string, size int) int {
+	for n, name := range names {
+		o, _ := c.plan([]string{name}) // what is in its way is seen when it is made
+		if size -= max(o.size(), 1); size < 0 && n > 0 {
+			return n
+		}
+	}
+	return len(names)
 }
 
 func (c *changes) some(ctx context.Context, names []string) error {

@@ -166,10 +166,14 @@ func (z *Zone) GetRecords(ctx context.Context) ([]dns.Record, error) {
 	}
 	var all []dns.Record
 	for name, records := range z.records {
+		var addresses []netip.Addr
 		for _, r := range records {
-			if address, err := netip.ParseAddr(r.content); err == nil && r.ours && r.kind == "A" {
-				all = append(all, dns.Record{Name: name, Address: address})
+			if address, err := netip.ParseAddr(r.content); err == nil && r.ours && (r.kind == "A" || r.kind == "AAAA") {
+				addresses = append(addresses, address)
 			}
+		}
+		if len(addresses) > 0 {
+			all = append(all, dns.NewRecord(name, addresses...))
 		}
 	}
 	return all, nil

@@ -42,11 +42,15 @@ func TestConformance(t *testing.T) {
 				return dnstest.Harness{
 					Zone: open(s, "us"), Domain: domain,
 					Plant: func(_ *testing.T, r dns.Record) {
-						s.Plant(cloudflare.Record{Name: r.Name, Type: "A", Content: r.Address.String(), TTL: 300, Comment: "the printer"})
+						for kind, a := range map[string]netip.Addr{"A": r.Address, "AAAA": r.Address6} {
+							if a.IsValid() {
+								s.Plant(cloudflare.Record{Name: r.Name, Type: kind, Content: a.String(), TTL: 300, Comment: "the printer"})
+							}
+						}
 					},
 					Reopen:    func(*testing.T) dns.Zone { return open(s, "us") },
 					Other:     func(*testing.T) dns.Zone { return open(s, "them") },
-					Published: func(t *testing.T, name string) (netip.Addr, bool) { return published(t, s, name) },
+					Published: func(t *testing.T, name string) dns.Record { return published(t, s, name) },
 				}
 			}
 			dnstest.Run(t, harness)
@@ -55,21 +59,19 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-func published(t *testing.T, s *cloudflare.Server, name string) (netip.Addr, bool) {
+func published(t *testing.T, s *cloudflare.Server, name string) dns.Record {
 	t.Helper()
 	var found []netip.Addr
 	for _, r := range s.Records() {
-		if r.Name == name && r.Type == "A" {
+		if r.Name == name && (r.Type == "A" || r.Type == "AAAA") {
 			found = append(found, netip.MustParseAddr(r.Content))
 		}
 	}
-	if len(found) > 1 {
+	r := dns.NewRecord(name, found...)
+	if len(found) != len(r.Addresses()) {
 		t.Errorf("%s has %v", name, found)
 	}
-	if len(found) == 0 {
-		return netip.Addr{}, false
-	}
-	return found[0], true
+	return r
 }
 
 func TestTexts(t *testing.T) {
@@ -262,14 +264,14 @@ func TestFaults(t *testing.T) {
 		if err := here.SetRecords(t.Context(), []dns.Record{b}); err != nil {
 			t.Error(err)
 		}
-		if got, ok := published(t, s, b.Name); !ok || got != b.Address {
-			t.Errorf("%v, %v", got, ok)
+		if got := published(t, s, b.Name); got.Address != b.Address {
+			t.Errorf("%v", got)
 		}
 		s.Plant(cloudflare.Record{Name: "d." + domain, Type: "CNAME", Content: "elsewhere.example"})
 		if err := set(here, t, "d", "e"); !errors.Is(err, greenroom.ErrConflict) {
 			t.Errorf("%v", err)
 		}
-		if _, ok := published(t, s, "e."+domain); !ok {
+		if got := published(t, s, "e."+domain); !got.Address.IsValid() {
 			t.Error("e is missing")
 		}
 	})
@@ -296,7 +298,7 @@ func TestFaults(t *testing.T) {
 		if err := set(z, t, "b"); err != nil {
 			t.Error(err)
 		}
-		if _, ok := published(t, s, "b."+domain); !ok {
+		if got := published(t, s, "b."+domain); !got.Address.IsValid() {
 			t.Error("b is missing")
 		}
 	})

@@ -33,8 +33,8 @@ type Harness struct {
 	// Other opens the same zone with another owner mark.
 	Other func(t *testing.T) dns.Zone
 
-	// Published is what a client is told about the name now.
-	Published func(t *testing.T, name string) (netip.Addr, bool)
+	// Published is what a client is told about the name now, in both families; a record without addresses if nothing.
+	Published func(t *testing.T, name string) dns.Record
 }
 
 // Run runs the suite; open is called once for each case.
@@ -55,6 +55,10 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"BadRecordDoesNotFailOthers", badRecord},
 		{"ForeignAmongManyFailsAlone", foreignAmongMany},
 		{"SurvivesReopen", reopen},
+		{"BothFamiliesAreOneRecord", bothFamilies},
+		{"FamiliesComeAndGo", familiesChange},
+		{"ForeignOfTheOtherFamilyIsLeftAlone", foreignFamily},
+		{"AddressesOfTheWrongFamilyAreRefused", wrongFamily},
 		{"ManyAtOnce", many},
 		{"CancelledContextIsAnErrorOrDone", cancelled},
 	} {
@@ -290,14 +294,14 @@ func (h Harness) wantOurs(t *testing.T, want ...dns.Record) {
 
 func (h Harness) wantPublished(t *testing.T, want dns.Record) {
 	t.Helper()
-	if got, ok := h.Published(t, want.Name); !ok || got != want.Address {
-		t.Errorf("clients are told %v, %v of %s, want %v", got, ok, want.Name, want.Address)
+	if got := h.Published(t, want.Name); got.Address != want.Address || got.Address6 != want.Address6 {
+		t.Errorf("clients are told %v of %s, want %v", got.Addresses(), want.Name, want.Addresses())
 	}
 }
 
 func (h Harness) wantNothing(t *testing.T, name string) {
 	t.Helper()
-	if got, ok := h.Published(t, name); ok {
+	if got := h.Published(t, name).Addresses(); len(got) > 0 {
 		t.Errorf("clients are told %v of %s, want nothing", got, name)
 	}
 }

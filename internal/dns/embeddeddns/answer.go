@@ -82,12 +82,12 @@ func (z *Zone) refuses(q miekg.Question) bool {
 func (z *Zone) fill(m *miekg.Msg, q miekg.Question) {
 	name := canonical(q.Name)
 	z.mu.RLock()
-	address, exists := z.find(name)
+	found, exists := z.find(name)
 	texts := textRecords(q.Name, z.texts[name])
 	serial := z.serial
 	z.mu.RUnlock()
-	if z.wildcard.IsValid() && name != z.apex && !z.server(name).IsValid() {
-		address, exists = z.wildcard, true
+	if _, server := z.server(name); len(z.wildcard.Addresses()) > 0 && name != z.apex && !server {
+		found, exists = z.wildcard, true
 	}
 	if z.keptTexts != nil && strings.HasPrefix(name, challengeLabel) {
 		values, err := z.lookTexts(name)
@@ -103,14 +103,16 @@ func (z *Zone) fill(m *miekg.Msg, q miekg.Question) {
 			m.Rcode, m.Authoritative = miekg.RcodeServerFailure, false // resolvers would remember "no such name"
 			return
 		}
-		address, exists = r.Address, err == nil
+		found, exists = r.plain(), err == nil
 	}
 
 	switch {
 	case !exists:
 		m.Rcode = miekg.RcodeNameError
-	case q.Qtype == miekg.TypeA && address.IsValid():
-		m.Answer = []miekg.RR{addressRecord(q.Name, address)}
+	case q.Qtype == miekg.TypeA && found.Address.IsValid():
+		m.Answer = []miekg.RR{addressRecord(q.Name, found.Address)}
+	case q.Qtype == miekg.TypeAAAA && found.Address6.IsValid():
+		m.Answer = []miekg.RR{addressRecord(q.Name, found.Address6)}
 	case q.Qtype == miekg.TypeTXT && len(texts) > 0:
 		m.Answer = texts
 	case q.Qtype == miekg.TypeSOA && name == z.apex:
@@ -132,20 +134,22 @@ func (z *Zone) fillServers(m *miekg.Msg, owner string) {
 		name := miekg.Fqdn(s.Name)
 		m.Answer = append(m.Answer, &miekg.NS{Hdr: header(owner, miekg.TypeNS, recordTTL), Ns: name})
 		if dns.Below(z.apex, s.Name) {
-			m.Extra = append([]miekg.RR{addressRecord(name, s.Address)}, m.Extra...)
+			for _, address := range s.record().Addresses() {
+				m.Extra = append([]miekg.RR{addressRecord(name, address)}, m.Extra...)
+			}
 		}
 	}
 }
 
-// find reports whether the name exists, if only because of names below it, and its address if it has one; z.mu is held.
-func (z *Zone) find(name string) (netip.Addr, bool) {
+// find reports whether the name exists, if only because of names below it, and its addresses if it has any; z.mu is held.
+func (z *Zone) find(name string) (dns.Record, bool) {
 	if r, ok := z.names[name]; ok {
-		return r.Address, true
+		return r.plain(), true
 	}
-	if address := z.server(name); address.IsValid() {
-		return address, true
+	if r, ok := z.server(name); ok {
+		return r, true
 	}
-	return netip.Addr{}, name == z.apex || z.above[name] > 0 || len(z.texts[name]) > 0
+	return dns.Record{}, name == z.apex || z.above[name] > 0 || len(z.texts[name]) > 0
 }
 
 func (z *Zone) soa(owner string, serial uint32) miekg.RR {
@@ -157,6 +161,9 @@ func (z *Zone) soa(owner string, serial uint32) miekg.RR {
 }
 
 func addressRecord(owner string, address netip.Addr) miekg.RR {
+	if address.Is6() {
+		return &miekg.AAAA{Hdr: header(owner, miekg.TypeAAAA, recordTTL), AAAA: address.AsSlice()}
+	}
 	return &miekg.A{Hdr: header(owner, miekg.TypeA, recordTTL), A: address.AsSlice()}
 }
 

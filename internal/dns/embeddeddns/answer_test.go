@@ -125,7 +125,7 @@ func TestAnswers(t *testing.T) {
 func TestWildcardStandsForAllDesktops(t *testing.T) {
 	t.Parallel()
 	m := &memory{}
-	z, err := embeddeddns.Open(t.Context(), embeddeddns.Options{Zone: domain, Owner: "us", Records: m, Wildcard: netip.MustParseAddr("192.0.2.1")})
+	z, err := embeddeddns.Open(t.Context(), embeddeddns.Options{Zone: domain, Owner: "us", Records: m, Wildcard: []netip.Addr{netip.MustParseAddr("192.0.2.1")}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,8 +143,8 @@ func TestWildcardStandsForAllDesktops(t *testing.T) {
 	if got := ask(t, z, question("i-2."+domain, miekg.TypeAAAA), overUDP); got.Rcode != miekg.RcodeSuccess || len(got.Answer) != 0 || len(got.Ns) != 1 {
 		t.Errorf("no address of another kind: %v", got)
 	}
-	if address, ok := z.Lookup("i-1." + domain); !ok || address.String() != "127.0.1.1" {
-		t.Errorf("the desktop's own address is %v", address)
+	if got := fmt.Sprint(z.Lookup("i-1." + domain)); got != "[127.0.1.1]" {
+		t.Errorf("the desktop's own address is %s", got)
 	}
 }
 
@@ -401,10 +401,10 @@ func BenchmarkOverUDP(b *testing.B) {
 // TestDelegatedZoneNamesItsServers: what the parent delegates to is what the zone says of itself.
 func TestDelegatedZoneNamesItsServers(t *testing.T) {
 	t.Parallel()
-	inside, outside := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("198.51.100.1")
+	inside, outside, inside6 := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("198.51.100.1"), netip.MustParseAddr("2001:db8::1")
 	z, err := embeddeddns.Open(t.Context(), embeddeddns.Options{
-		Zone: domain, Owner: "us", Records: &memory{}, Wildcard: netip.MustParseAddr("192.0.2.80"),
-		NameServers: []embeddeddns.NameServer{{Name: "ns1.net." + domain, Address: inside}, {Name: "ns2.elsewhere.example", Address: outside}},
+		Zone: domain, Owner: "us", Records: &memory{}, Wildcard: []netip.Addr{netip.MustParseAddr("192.0.2.80"), netip.MustParseAddr("2001:db8::80")},
+		NameServers: []embeddeddns.NameServer{{Name: "ns1.net." + domain, Address: inside}, {Name: "ns2.elsewhere.example", Address: outside}, {Name: "ns3." + domain, Address6: inside6}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -415,14 +415,20 @@ func TestDelegatedZoneNamesItsServers(t *testing.T) {
 	for _, rr := range m.Answer {
 		servers = append(servers, rr.(*miekg.NS).Ns)
 	}
-	if !slices.Equal(servers, []string{"ns1.net." + domain + ".", "ns2.elsewhere.example."}) {
+	if !slices.Equal(servers, []string{"ns1.net." + domain + ".", "ns2.elsewhere.example.", "ns3." + domain + "."}) {
 		t.Errorf("the servers are %q", servers)
 	}
-	if len(m.Extra) != 1 || m.Extra[0].Header().Name != "ns1.net."+domain+"." || !m.Extra[0].(*miekg.A).A.Equal(inside.AsSlice()) {
+	if got := data(m.Extra); got != "AAAA 2001:db8::1; A 192.0.2.1" || m.Extra[1].Header().Name != "ns1.net."+domain+"." {
 		t.Errorf("the glue is %v", m.Extra)
 	}
 	if m := ask(t, z, question("ns1.net."+domain, miekg.TypeA), tcp); len(m.Answer) != 1 || !m.Answer[0].(*miekg.A).A.Equal(inside.AsSlice()) {
 		t.Errorf("its own server has %v", m.Answer)
+	}
+	if got := data(ask(t, z, question("i-1."+domain, miekg.TypeAAAA), tcp).Answer); got != "AAAA 2001:db8::80" {
+		t.Errorf("the wildcard is %s", got)
+	}
+	if got := data(ask(t, z, question("ns3."+domain, miekg.TypeAAAA), tcp).Answer); got != "AAAA 2001:db8::1" {
+		t.Errorf("the server's own address is %s", got)
 	}
 	if m := ask(t, z, question(domain, miekg.TypeSOA), tcp); len(m.Answer) != 1 || m.Answer[0].(*miekg.SOA).Ns != "ns1.net."+domain+"." {
 		t.Errorf("the primary is in %v", m.Answer)

@@ -36,17 +36,17 @@ func newLooks() *looks {
 	return &looks{rate: rate.NewLimiter(looksPerSecond, looksPerSecond), slots: make(chan struct{}, looksAtOnce)}
 }
 
-// Lookup returns the address of a name's record, as a client would get it. The zone's own server has none here.
-func (z *Zone) Lookup(name string) (netip.Addr, bool) {
+// Lookup returns the addresses of a name's record, as a client would get them, IPv4 first. The zone's own server has none here.
+func (z *Zone) Lookup(name string) []netip.Addr {
 	name = canonical(name)
 	z.mu.RLock()
 	r, ok := z.names[name]
 	z.mu.RUnlock()
 	if ok || z.looks == nil || !z.mayBeKept(name) {
-		return r.Address, ok
+		return r.plain().Addresses()
 	}
-	r, err := z.look(name)
-	return r.Address, err == nil
+	r, _ = z.look(name) // one that was not found has no address
+	return r.plain().Addresses()
 }
 
 // Reload serves what is kept now, whoever wrote it. It leaves the zone as it is if one of the records cannot be
@@ -59,7 +59,7 @@ func (z *Zone) Reload(ctx context.Context) error {
 	}
 	kept := make(map[string]Record, len(all))
 	for _, r := range all {
-		if err := z.fits(r.Name, r.Address); err != nil {
+		if err := z.fits(r.plain()); err != nil {
 			return fmt.Errorf("load the zone's records: %w", &dns.RecordError{Name: r.Name, Err: err})
 		}
 		kept[r.Name] = r
@@ -146,7 +146,8 @@ func (z *Zone) unlearn(name string) {
 
 // mayBeKept reports whether a record can have the name.
 func (z *Zone) mayBeKept(name string) bool {
-	return z.fits(name, netip.IPv4Unspecified()) == nil && !z.server(name).IsValid()
+	_, server := z.server(name)
+	return !server && z.fits(dns.Record{Name: name, Address: netip.IPv4Unspecified()}) == nil
 }
 
 // look asks the store for a name that is not known here, within bounds: errBusy beyond them. ErrNotFound if
@@ -198,7 +199,7 @@ func (z *Zone) lookNow(ctx context.Context, name string) (Record, error) {
 func (z *Zone) read(ctx context.Context, name string) (Record, error) {
 	r, err := z.kept.Record(ctx, name)
 	if err == nil {
-		err = z.fits(r.Name, r.Address)
+		err = z.fits(r.plain())
 	}
 	return r, err
 }

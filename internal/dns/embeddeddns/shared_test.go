@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -58,8 +59,8 @@ func TestTwoZonesOnOneStore(t *testing.T) {
 			t.Errorf("a known name was looked up %d times", n)
 		}
 		set(t, a, "y", "127.0.1.2")
-		if address, ok := b.Lookup("Y." + domain + "."); !ok || address.String() != "127.0.1.2" {
-			t.Errorf("the gateway is told %v, %v", address, ok)
+		if got := fmt.Sprint(b.Lookup("Y." + domain + ".")); got != "[127.0.1.2]" {
+			t.Errorf("the gateway is told %s", got)
 		}
 		wantTold(t, b, "z", "NXDOMAIN")
 	})
@@ -293,8 +294,8 @@ func TestNothingOldComesBack(t *testing.T) {
 			for label := range 4 {
 				name := fmt.Sprint("x", label, ".", domain)
 				want, err := m.record(name)
-				if got, ok := z.Lookup(name); ok != (err == nil) || got != want.Address {
-					t.Errorf("%s is %v, %v, and the store has %v", name, got, ok, want)
+				if got := z.Lookup(name); !slices.Equal(got, dns.NewRecord(name, want.Address).Addresses()) {
+					t.Errorf("%s is %v, and the store has %v, %v", name, got, want, err)
 				}
 			}
 		}

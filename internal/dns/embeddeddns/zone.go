@@ -18,12 +18,17 @@ import (
 
 // Record is one name of the zone, as it is kept.
 type Record struct {
-	Name    string // without the final dot
-	Address netip.Addr
-	Owner   string // the owner mark
+	Name     string     // without the final dot
+	Address  netip.Addr // IPv4; not valid if there is none
+	Address6 netip.Addr // IPv6; not valid if there is none
+	Owner    string     // the owner mark
 }
 
-// records is what keeps the zone, one address per name.
+func (r Record) plain() dns.Record {
+	return dns.Record{Name: r.Name, Address: r.Address, Address6: r.Address6}
+}
+
+// records is what keeps the zone, one record per name.
 type records interface {
 	PutRecords(ctx context.Context, records []Record) error
 	DeleteRecords(ctx context.Context, names []string) error
@@ -40,8 +45,13 @@ type texts interface {
 
 // NameServer is one of the zone's servers.
 type NameServer struct {
-	Name    string     // without the final dot; below the zone or not
-	Address netip.Addr // IPv4
+	Name     string     // without the final dot; below the zone or not
+	Address  netip.Addr // IPv4; not valid if it has none
+	Address6 netip.Addr // IPv6; not valid if it has none
+}
+
+func (s NameServer) record() dns.Record {
+	return dns.Record{Name: s.Name, Address: s.Address, Address6: s.Address6}
 }
 
 // Options of a Zone.
@@ -52,7 +62,7 @@ type Options struct {
 	Shared      bool         // others write to Records, too: what is not known here is looked up there
 	Texts       texts        // where proofs of control are kept; nil: in memory, for this process alone
 	NameServers []NameServer // that the zone is delegated to, the first the primary; ns.<zone> at 127.0.0.1 if not given
-	Wildcard    netip.Addr   // IPv4 address that every name below the zone is answered with, whatever is kept; none if not given
+	Wildcard    []netip.Addr // addresses that every name below the zone is answered with, whatever is kept: one of each family at most; none if not given
 }
 
 // Zone is a zone and the server that answers for it.
@@ -60,7 +70,7 @@ type Zone struct {
 	apex      string // lower case, without the final dot
 	owner     string
 	servers   []NameServer
-	wildcard  netip.Addr
+	wildcard  dns.Record // without a name; it has no address if there is none
 	kept      records
 	keptTexts texts  // nil: z.texts is all there is
 	looks     *looks // nil if nobody else writes to kept
@@ -87,7 +97,7 @@ func Open(ctx context.Context, o Options) (*Zone, error) {
 		return nil, fmt.Errorf("zone %q is not a domain name in lower case: %w", o.Zone, greenroom.ErrPermanent)
 	}
 	z := &Zone{
-		apex: o.Zone, owner: o.Owner, servers: o.NameServers, wildcard: o.Wildcard, kept: o.Records, keptTexts: o.Texts,
+		apex: o.Zone, owner: o.Owner, servers: o.NameServers, wildcard: dns.NewRecord("", o.Wildcard...), kept: o.Records, keptTexts: o.Texts,
 		names: map[string]Record{}, above: map[string]int{}, texts: map[string][]string{},
 		// Nobody may transfer the zone, so the serial need not be kept: the time is above all earlier ones.
 		serial: uint32(time.Now().Unix()),
@@ -96,7 +106,7 @@ func Open(ctx context.Context, o Options) (*Zone, error) {
 		z.looks = newLooks()
 	}
 	if len(z.servers) == 0 {
-		z.servers = []NameServer{{"ns." + z.apex, netip.AddrFrom4([4]byte{127, 0, 0, 1})}}
+		z.servers = []NameServer{{Name: "ns." + z.apex, Address: netip.AddrFrom4([4]byte{127, 0, 0, 1})}}
 	}
 	for _, s := range z.servers {
 		if strings.HasSuffix(s.Name, "."+z.apex) {
@@ -127,7 +137,7 @@ func (z *Zone) SetRecords(ctx context.Context, records []dns.Record) error {
 			errs = append(errs, &dns.RecordError{Name: r.Name, Err: err})
 			continue
 		}
-		wanted[r.Name] = Record{Name: r.Name, Address: r.Address, Owner: z.owner}
+		wanted[r.Name] = Record{Name: r.Name, Address: r.Address, Address6: r.Address6, Owner: z.owner}
 	}
 	changed := z.changes(wanted)
 	if len(changed) == 0 {
@@ -185,7 +195,7 @@ func (z *Zone) GetRecords(ctx context.Context) ([]dns.Record, error) {
 	var all []dns.Record
 	for _, r := range z.names {
 		if r.Owner == z.owner {
-			all = append(all, dns.Record{Name: r.Name, Address: r.Address})
+			all = append(all, r.plain())
 		}
 	}
 	return all, nil
@@ -193,10 +203,10 @@ func (z *Zone) GetRecords(ctx context.Context) ([]dns.Record, error) {
 
 // mayWrite says why r cannot be made so, or nil.
 func (z *Zone) mayWrite(r dns.Record) error {
-	if err := z.fits(r.Name, r.Address); err != nil {
+	if err := z.fits(r); err != nil {
 		return err
 	}
-	if z.server(r.Name).IsValid() {
+	if _, ok := z.server(r.Name); ok {
 		return fmt.Errorf("the zone's own server has this name: %w", greenroom.ErrConflict)
 	}
 	z.mu.RLock()
@@ -207,11 +217,11 @@ func (z *Zone) mayWrite(r dns.Record) error {
 	return nil
 }
 
-func (z *Zone) fits(name string, address netip.Addr) error {
-	if name == dns.Wildcard(z.apex) { // that is Options.Wildcard
+func (z *Zone) fits(r dns.Record) error {
+	if r.Name == dns.Wildcard(z.apex) { // that is Options.Wildcard
 		return fmt.Errorf("the embedded zone keeps no wildcard: %w", greenroom.ErrPermanent)
 	}
-	return dns.Fits(z.apex, dns.Record{Name: name, Address: address})
+	return dns.Fits(z.apex, r)
 }
 
 // changes returns the wanted records that are not served so already.
@@ -280,14 +290,14 @@ func (z *Zone) touch() {
 	z.serial = max(z.serial+1, uint32(time.Now().Unix()))
 }
 
-// server is the address of the zone's server of that name, not valid if it has none such.
-func (z *Zone) server(name string) netip.Addr {
+// server returns the zone's server of that name, if it has such a one.
+func (z *Zone) server(name string) (dns.Record, bool) {
 	for _, s := range z.servers {
 		if s.Name == name {
-			return s.Address
+			return s.record(), true
 		}
 	}
-	return netip.Addr{}
+	return dns.Record{}, false
 }
 
 // canonical is the form in which names are compared.

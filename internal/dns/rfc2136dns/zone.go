@@ -79,7 +79,7 @@ func (z *Zone) SetRecords(ctx context.Context, records []dns.Record) error {
 	wanted, errs := dns.Wanted(z.o.Zone, records)
 	return errors.Join(append(errs, z.change(ctx, slices.Sorted(maps.Keys(wanted)), change{
 		likely: absent,
-		add:    func(m *miekg.Msg, name string) { m.Insert(z.records(name, wanted[name])) },
+		add:    func(m *miekg.Msg, name string) { m.Insert(z.records(wanted[name])) },
 	})...)...)
 }
 
@@ -170,8 +170,10 @@ func (z *Zone) update(ctx context.Context, c change, states map[string]state, na
 			continue
 		}
 		m.Used([]miekg.RR{z.text(name, z.mark, 0)})
-		header.Rrtype = miekg.TypeA
-		m.RemoveRRset([]miekg.RR{&miekg.A{Hdr: header}})
+		for _, kind := range []uint16{miekg.TypeA, miekg.TypeAAAA} {
+			header.Rrtype = kind
+			m.RemoveRRset([]miekg.RR{&miekg.ANY{Hdr: header}})
+		}
 		if c.deletes {
 			m.Remove([]miekg.RR{z.text(name, z.mark, 0)})
 		}
@@ -192,9 +194,18 @@ func (z *Zone) update(ctx context.Context, c change, states map[string]state, na
 	return z.refusal(answer)
 }
 
-func (z *Zone) records(name string, address netip.Addr) []miekg.RR {
-	header := miekg.RR_Header{Name: miekg.Fqdn(name), Rrtype: miekg.TypeA, Class: miekg.ClassINET, Ttl: uint32(z.o.TTL.Seconds())}
-	return []miekg.RR{&miekg.A{Hdr: header, A: address.AsSlice()}, z.text(name, z.mark, z.o.TTL)}
+func (z *Zone) records(r dns.Record) []miekg.RR {
+	header := func(kind uint16) miekg.RR_Header {
+		return miekg.RR_Header{Name: miekg.Fqdn(r.Name), Rrtype: kind, Class: miekg.ClassINET, Ttl: uint32(z.o.TTL.Seconds())}
+	}
+	all := []miekg.RR{z.text(r.Name, z.mark, z.o.TTL)}
+	if r.Address.IsValid() {
+		all = append(all, &miekg.A{Hdr: header(miekg.TypeA), A: r.Address.AsSlice()})
+	}
+	if r.Address6.IsValid() {
+		all = append(all, &miekg.AAAA{Hdr: header(miekg.TypeAAAA), AAAA: r.Address6.AsSlice()})
+	}
+	return all
 }
 
 func (z *Zone) text(name, text string, ttl time.Duration) miekg.RR {
@@ -204,7 +215,7 @@ func (z *Zone) text(name, text string, ttl time.Duration) miekg.RR {
 // GetRecords transfers the zone and returns the addresses of names that carry our mark; see dns.Zone. The key must be
 // allowed to transfer: the names cannot be asked for one by one, since what is looked for is what nobody knows of.
 func (z *Zone) GetRecords(ctx context.Context) ([]dns.Record, error) {
-	marked, addresses := map[string]bool{}, map[string]netip.Addr{}
+	marked, found := map[string]bool{}, map[string]dns.Record{}
 	n := 0
 	err := z.transfer(ctx, func(rr miekg.RR) error {
 		if n++; n > maxRecords {
@@ -213,7 +224,11 @@ func (z *Zone) GetRecords(ctx context.Context) ([]dns.Record, error) {
 		name := strings.TrimSuffix(miekg.CanonicalName(rr.Header().Name), ".")
 		switch rr := rr.(type) {
 		case *miekg.A:
-			addresses[name], _ = netip.AddrFromSlice(rr.A.To4()) // an A record holds four bytes
+			a, _ := netip.AddrFromSlice(rr.A.To4()) // an A record holds four bytes
+			found[name] = dns.NewRecord(name, a, found[name].Address6)
+		case *miekg.AAAA:
+			a, _ := netip.AddrFromSlice(rr.AAAA) // an AAAA record holds sixteen bytes
+			found[name] = dns.NewRecord(name, found[name].Address, a)
 		case *miekg.TXT:
 			marked[name] = marked[name] || strings.Join(rr.Txt, "") == z.mark
 		}
@@ -223,9 +238,9 @@ func (z *Zone) GetRecords(ctx context.Context) ([]dns.Record, error) {
 		return nil, fmt.Errorf("transfer %s: %w", z.apex, err)
 	}
 	var all []dns.Record
-	for name, address := range addresses {
+	for name, r := range found {
 		if marked[name] && strings.HasSuffix(name, "."+z.o.Zone) {
-			all = append(all, dns.Record{Name: name, Address: address})
+			all = append(all, r)
 		}
 	}
 	return all, nil

@@ -36,17 +36,29 @@ func options(server, owner string) rfc2136dns.Options {
 func harness(server string, plant func(t *testing.T, rr miekg.RR)) dnstest.Harness {
 	return dnstest.Harness{
 		Zone: open(server, "us"), Domain: domain,
-		Plant:  func(t *testing.T, r dns.Record) { plant(t, parse(t, r.Name+". 60 IN A "+r.Address.String())) },
+		Plant: func(t *testing.T, r dns.Record) {
+			if r.Address.IsValid() {
+				plant(t, parse(t, r.Name+". 60 IN A "+r.Address.String()))
+			}
+			if r.Address6.IsValid() {
+				plant(t, parse(t, r.Name+". 60 IN AAAA "+r.Address6.String()))
+			}
+		},
 		Reopen: func(*testing.T) dns.Zone { return open(server, "us") },
 		Other:  func(*testing.T) dns.Zone { return open(server, "them") },
-		Published: func(t *testing.T, name string) (netip.Addr, bool) {
-			for _, rr := range ask(t, server, name, miekg.TypeA) {
-				if a, ok := rr.(*miekg.A); ok {
-					address, _ := netip.AddrFromSlice(a.A.To4())
-					return address, true
+		Published: func(t *testing.T, name string) dns.Record {
+			var told []netip.Addr
+			for _, rr := range append(ask(t, server, name, miekg.TypeA), ask(t, server, name, miekg.TypeAAAA)...) {
+				switch rr := rr.(type) {
+				case *miekg.A:
+					address, _ := netip.AddrFromSlice(rr.A.To4())
+					told = append(told, address)
+				case *miekg.AAAA:
+					address, _ := netip.AddrFromSlice(rr.AAAA)
+					told = append(told, address)
 				}
 			}
-			return netip.Addr{}, false
+			return dns.NewRecord(name, told...)
 		},
 	}
 }

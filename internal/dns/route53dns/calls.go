@@ -191,7 +191,7 @@ func (z *Zone) list(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	found := map[string][]types.ResourceRecordSet{}
+	found, began := map[string][]types.ResourceRecordSet{}, time.Now()
 	in := &route53.ListResourceRecordSetsInput{HostedZoneId: aws.String(id), MaxItems: aws.Int32(perPage)}
 	for range maxPages {
 		out, err := call(ctx, z, func() (*route53.ListResourceRecordSetsOutput, error) { return z.api.ListResourceRecordSets(ctx, in) })
@@ -209,9 +209,9 @@ func (z *Zone) list(ctx context.Context) error {
 		}
 		in.StartRecordName, in.StartRecordType, in.StartRecordIdentifier = out.NextRecordName, out.NextRecordType, out.NextRecordIdentifier
 	}
-	z.names = make(map[string]name, len(found))
+	z.names, z.listed = make(map[string]name, len(found)), began
 	for n, sets := range found {
-		z.names[n] = z.judge(sets)
+		z.names[n] = z.judge(n, sets)
 	}
 	return nil
 }
@@ -221,10 +221,10 @@ func plainName(n string) string {
 	return strings.Replace(strings.TrimSuffix(strings.ToLower(n), "."), `\052.`, "*.", 1)
 }
 
-// judge tells whether a name is ours: an address and our mark and nothing else.
-func (z *Zone) judge(sets []types.ResourceRecordSet) name {
+// judge tells whether a name is ours: an address of one family or of each, our mark, and nothing else.
+func (z *Zone) judge(named string, sets []types.ResourceRecordSet) name {
 	var n name
-	marked, addressed := false, false
+	marked := false
 	for _, s := range sets {
 		value := ""
 		if len(s.ResourceRecords) == 1 && s.SetIdentifier == nil && s.AliasTarget == nil {
@@ -235,12 +235,14 @@ func (z *Zone) judge(sets []types.ResourceRecordSet) name {
 		case s.Type == types.RRTypeTxt && unquoted(value) == z.mark:
 			marked, n.markTTL = true, aws.ToInt64(s.TTL)
 		case s.Type == types.RRTypeA && err == nil:
-			addressed, n.address, n.ttl = true, address, aws.ToInt64(s.TTL)
+			n.record, n.ttl = dns.NewRecord(named, address, n.record.Address6), aws.ToInt64(s.TTL)
+		case s.Type == types.RRTypeAaaa && err == nil:
+			n.record, n.ttl6 = dns.NewRecord(named, n.record.Address, address), aws.ToInt64(s.TTL)
 		default:
 			return name{}
 		}
 	}
-	n.ours = marked && addressed
+	n.ours = marked && len(n.record.Addresses()) > 0
 	return n
 }
 

@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -51,6 +50,9 @@ const (
 	maxPages   = 4000
 )
 
+// knownFor is how long a list of the zone serves to see names that are somebody else's: a little longer than from sweep to sweep.
+const knownFor = 2 * time.Minute
+
 // silence is how long Route 53 is not asked after it said that it was asked too often; it does not say how long.
 var silence = backoff.Schedule{First: time.Second, Most: 30 * time.Second}
 
@@ -63,6 +65,7 @@ type Zone struct {
 
 	changing sync.Mutex // one change follows the other, as Route 53 wants it
 	names    map[string]name
+	listed   time.Time // when names were read last
 
 	polling chan struct{} // holds a token while somebody asks how far a change is
 
@@ -78,8 +81,9 @@ type Zone struct {
 // name is what a name was when last seen: ours, with its records, or somebody else's.
 type name struct {
 	ours    bool
-	address netip.Addr
-	ttl     int64
+	record  dns.Record // its addresses
+	ttl     int64      // of the IPv4 address
+	ttl6    int64      // of the IPv6 address
 	markTTL int64
 }
 
@@ -103,7 +107,7 @@ func New(o Options) *Zone {
 	return z
 }
 
-// BatchSize is how many new names, each with its mark, one call takes.
+// BatchSize is how many new names, each with an IPv4 address and its mark, one call takes. Of names with more they are more calls.
 func (z *Zone) BatchSize() int {
 	return min(maxChanges/2, maxChars/(longestA+len(z.mark)+2))
 }
@@ -115,7 +119,7 @@ func (z *Zone) NextCall() time.Time { return z.pacer.Next() }
 func (z *Zone) SetRecords(ctx context.Context, records []dns.Record) error {
 	wanted, errs := dns.Wanted(z.o.Zone, records)
 	c := change{Zone: z, plan: func(n string) ([]types.Change, error) { return z.toSet(n, wanted[n]) }, then: func(n string) {
-		z.names[n] = name{ours: true, address: wanted[n], ttl: z.ttl(), markTTL: z.ttl()}
+		z.names[n] = name{ours: true, record: wanted[n], ttl: z.ttl(), ttl6: z.ttl(), markTTL: z.ttl()}
 	}}
 	return errors.Join(append(errs, c.do(ctx, slices.Sorted(maps.Keys(wanted)))...)...)
 }
@@ -134,9 +138,9 @@ func (z *Zone) GetRecords(ctx context.Context) ([]dns.Record, error) {
 		return nil, err
 	}
 	var all []dns.Record
-	for n, r := range z.names {
+	for _, r := range z.names {
 		if r.ours {
-			all = append(all, dns.Record{Name: n, Address: r.address})
+			all = append(all, r.record)
 		}
 	}
 	return all, nil
@@ -145,18 +149,21 @@ func (z *Zone) GetRecords(ctx context.Context) ([]dns.Record, error) {
 func (z *Zone) ttl() int64 { return int64(z.o.TTL.Seconds()) }
 
 // toSet is what makes the name so, or ErrConflict; z.changing is held.
-func (z *Zone) toSet(n string, address netip.Addr) ([]types.Change, error) {
+func (z *Zone) toSet(n string, wanted dns.Record) ([]types.Change, error) {
 	there, known := z.names[n]
-	mark := set(n, types.RRTypeTxt, z.ttl(), quoted(z.mark))
+	var creation []types.Change
+	for _, s := range z.sets(n, name{record: wanted, ttl: z.ttl(), ttl6: z.ttl(), markTTL: z.ttl()}) {
+		creation = append(creation, create(s))
+	}
 	switch {
 	case !known:
-		return []types.Change{create(set(n, types.RRTypeA, z.ttl(), address.String())), create(mark)}, nil
+		return creation, nil
 	case !there.ours:
 		return nil, errNotOurs
-	case there.address == address:
+	case there.record == wanted:
 		return nil, nil
 	}
-	return append(z.removal(n, there), create(set(n, types.RRTypeA, z.ttl(), address.String())), create(mark)), nil
+	return append(z.removal(n, there), creation...), nil
 }
 
 func (z *Zone) toDelete(n string) ([]types.Change, error) {
@@ -167,10 +174,23 @@ func (z *Zone) toDelete(n string) ([]types.Change, error) {
 }
 
 func (z *Zone) removal(n string, there name) []types.Change {
-	return []types.Change{
-		remove(set(n, types.RRTypeA, there.ttl, there.address.String())),
-		remove(set(n, types.RRTypeTxt, there.markTTL, quoted(z.mark))),
+	var all []types.Change
+	for _, s := range z.sets(n, there) {
+		all = append(all, remove(s))
 	}
+	return all
+}
+
+// sets are the sets of a name of ours: its addresses and its mark.
+func (z *Zone) sets(n string, is name) []types.ResourceRecordSet {
+	var all []types.ResourceRecordSet
+	if is.record.Address.IsValid() {
+		all = append(all, set(n, types.RRTypeA, is.ttl, is.record.Address.String()))
+	}
+	if is.record.Address6.IsValid() {
+		all = append(all, set(n, types.RRTypeAaaa, is.ttl6, is.record.Address6.String()))
+	}
+	return append(all, set(n, types.RRTypeTxt, is.markTTL, quoted(z.mark)))
 }
 
 func set(n string, kind types.RRType, ttl int64, values ...string) types.ResourceRecordSet {
@@ -220,8 +240,11 @@ func (c *change) do(ctx context.Context, names []string) []error {
 	}
 	c.changing.Lock()
 	defer c.changing.Unlock()
+	// A CREATE fails where a record of the same type is: somebody else's address of the other family is only seen in the list. The
+	// sweep keeps it fresh.
+	stale := !c.deletes && time.Since(c.listed) > knownFor
 	// Somebody else may have made the names that are to be deleted.
-	if c.deletes && slices.ContainsFunc(names, func(n string) bool { return !c.names[n].ours }) {
+	if stale || c.deletes && slices.ContainsFunc(names, func(n string) bool { return !c.names[n].ours }) {
 		if err := c.list(ctx); err != nil {
 			return dns.All(names, err)
 		}

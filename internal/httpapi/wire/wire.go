@@ -140,7 +140,8 @@ type Desktop struct {
 	Attempt     int                           `json:"attempt" doc:"1 is the seat's first desktop."`
 	InstanceID  string                        `json:"instance_id" doc:"Empty until the provider gave one." example:"i-0123456789abcdef0"`
 	Hostname    string                        `json:"hostname" doc:"Empty until there is one."`
-	Address     string                        `json:"address" doc:"Empty until there is one."`
+	Address     string                        `json:"address" doc:"Its main address, IPv4 if it has such a one; empty until there is one."`
+	Addresses   []string                      `json:"addresses" doc:"All addresses that its name has, the main one first."`
 	Connected   bool                          `json:"connected" doc:"Whether the participant is connected now."`
 	AwaySince   *time.Time                    `json:"away_since" doc:"Since when the participant of a desktop in use has not been connected; null while they are, and where nobody can know."`
 	Error       *string                       `json:"error" doc:"The last error: a sentence."`

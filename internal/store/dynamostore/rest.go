@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -22,7 +21,7 @@ func (s *Store) PutRecords(ctx context.Context, records []store.Record) error {
 	byName := map[string]types.WriteRequest{} // a batch may name an item once
 	for _, r := range records {
 		i := key(ofRecords, r.Name)
-		i["address"], i["owner"] = text(r.Address.String()), text(r.Owner)
+		i["address"], i["owner"] = text(r.AddressText()), text(r.Owner)
 		byName[r.Name] = types.WriteRequest{PutRequest: &types.PutRequest{Item: i}}
 	}
 	return s.writeRecords(ctx, byName)
@@ -88,11 +87,11 @@ func (s *Store) Record(ctx context.Context, name string) (store.Record, error) {
 }
 
 func recordOf(i item) (store.Record, error) {
-	address, err := netip.ParseAddr(textOf(i, "address"))
-	if err != nil {
+	r := store.Record{Name: textOf(i, sorting), Owner: textOf(i, "owner")}
+	if err := r.SetAddressText(textOf(i, "address")); err != nil {
 		return store.Record{}, fmt.Errorf("record %s: %w", textOf(i, sorting), err)
 	}
-	return store.Record{Name: textOf(i, sorting), Address: address, Owner: textOf(i, "owner")}, nil
+	return r, nil
 }
 
 // Forget implements store.Store. It notes the time; what was kept before that expires by itself.

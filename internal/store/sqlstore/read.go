@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/netip"
 	"time"
 
 	"greenroom"
@@ -214,7 +213,5 @@ func scanRecord(row interface{ Scan(...any) error }) (store.Record, error) {
 	} else if err != nil {
 		return r, err
 	}
-	var err error
-	r.Address, err = netip.ParseAddr(address)
-	return r, err
+	return r, r.SetAddressText(address)
 }

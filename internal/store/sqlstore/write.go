@@ -175,7 +175,7 @@ func (s *Store) Setting(ctx context.Context, name, initial string) (string, erro
 func (s *Store) PutRecords(ctx context.Context, records []store.Record) error {
 	err := s.submit(ctx, "record", func(ctx context.Context, t *turn) error {
 		for _, r := range records {
-			if _, err := t.exec(ctx, upsertRecord, r.Name, r.Address.String(), r.Owner); err != nil {
+			if _, err := t.exec(ctx, upsertRecord, r.Name, r.AddressText(), r.Owner); err != nil {
 				return fmt.Errorf("put record %s: %w", r.Name, err)
 			}
 		}

@@ -35,7 +35,7 @@ func settingIsFirstWriterWins(t *testing.T, s store.Store) {
 
 func recordsRoundTrip(t *testing.T, s store.Store) {
 	a := store.Record{Name: "a.desk.localhost", Address: netip.MustParseAddr("127.0.1.1"), Owner: "greenroom/x"}
-	b := store.Record{Name: "b.desk.localhost", Address: netip.MustParseAddr("2001:db8::1"), Owner: "greenroom/x"}
+	b := store.Record{Name: "b.desk.localhost", Address6: netip.MustParseAddr("2001:db8::1"), Owner: "greenroom/x"}
 	read := func() []store.Record {
 		t.Helper()
 		got, err := s.Records(t.Context())
@@ -53,7 +53,7 @@ func recordsRoundTrip(t *testing.T, s store.Store) {
 	}
 	put(a, b)
 	sameRecords(t, []store.Record{a, b}, read())
-	a.Address = netip.MustParseAddr("127.0.1.2")
+	a.Address, a.Address6 = netip.MustParseAddr("127.0.1.2"), netip.MustParseAddr("2001:db8::2")
 	put(a)
 	sameRecords(t, []store.Record{a, b}, read())
 	if err := s.DeleteRecords(t.Context(), []string{a.Name, "unknown.example"}); err != nil {
@@ -72,7 +72,7 @@ func recordIsAsItIsNow(t *testing.T, s store.Store) {
 	if err := s.PutRecords(t.Context(), []store.Record{a, b}); err != nil {
 		t.Fatal(err)
 	}
-	a.Address, a.Owner = netip.MustParseAddr("2001:db8::1"), "greenroom/y"
+	a.Address6, a.Owner = netip.MustParseAddr("2001:db8::1"), "greenroom/y"
 	if err := s.PutRecords(t.Context(), []store.Record{a}); err != nil {
 		t.Fatal(err)
 	}

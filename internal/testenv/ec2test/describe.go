@@ -126,9 +126,16 @@ func (s *Server) item(i *instance, at time.Time) string {
 	state := s.state(i, at)
 	var b strings.Builder
 	fmt.Fprintf(&b, "<item><instanceId>%s</instanceId><imageId>%s</imageId><instanceState><code>%d</code><name>%s</name></instanceState><amiLaunchIndex>%d</amiLaunchIndex><clientToken>%s</clientToken>"+
-		"<instanceType>%s</instanceType><launchTime>%s</launchTime><privateIpAddress>10.%d.%d.%d</privateIpAddress>",
-		i.id, i.image, codes[state], state, i.index, i.token, i.kind, i.launched.UTC().Format("2006-01-02T15:04:05.000Z"), i.number>>16&255, i.number>>8&255, i.number&255)
-	if i.public && state == "running" {
+		"<instanceType>%s</instanceType><launchTime>%s</launchTime>",
+		i.id, i.image, codes[state], state, i.index, i.token, i.kind, i.launched.UTC().Format("2006-01-02T15:04:05.000Z"))
+	six := s.IPv6[i.subnet]
+	if six != "only" {
+		fmt.Fprintf(&b, "<privateIpAddress>10.%d.%d.%d</privateIpAddress>", i.number>>16&255, i.number>>8&255, i.number&255)
+	}
+	if six != "" {
+		fmt.Fprintf(&b, "<networkInterfaceSet><item><ipv6AddressesSet><item><ipv6Address>2001:db8::%x</ipv6Address></item></ipv6AddressesSet></item></networkInterfaceSet>", i.number)
+	}
+	if six != "only" && i.public && state == "running" {
 		fmt.Fprintf(&b, "<ipAddress>%s</ipAddress>", s.address(i))
 	}
 	if state == "shutting-down" || state == "terminated" {

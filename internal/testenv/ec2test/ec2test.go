@@ -52,6 +52,7 @@ type Server struct {
 	Quotas  map[string]int           // virtual CPUs of machines that live, by family of types (see Family); without one there is no bound
 	Guarded bool                     // the launch template protects machines against termination
 	Fault   func(Call) (Fault, bool) // asked before every call; nil: no faults
+	IPv6    map[string]string        // by subnet, what its machines have: "beside" IPv4, or "only"; the others have none
 	Public  func(number int) string  // public address of the machine with that number, from 1; nil is one that nobody has
 
 	mu        sync.Mutex
