@@ -121,5 +121,5 @@ var Rare = []Mutation{
 	{"who came and left between two looks was never there", "internal/plan/park.go", "a.Connections == 0 && a.ConnectedAt.IsZero()", "a.Connections == 0"},
 	{"the kill time is ignored", planSeat, "case p.due(d.KillAt):", "case false:"},
 	{"failures are retried at once", planSettle, "return min(250*time.Millisecond<<min(tries, 10), 10*time.Second)", "return 0 * time.Duration(tries)"},
-	{"a token opens a desktop that goes", desktops, "if !known || !d.Enterable() || seat.Removed", "if !known || seat.Removed"},
+	{"a token opens a desktop that goes", desktops, `if !known || !d.Enterable() || seat.Removed || m.EndReason != "" {`, "if !known {"},
 }
