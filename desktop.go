@@ -21,6 +21,7 @@ type Desktop struct {
 	Tries     int           `json:"tries,omitempty"`      // failed tries of the current stage's effect
 	RetryAt   time.Time     `json:"retry_at,omitzero"`    // no effect of the current stage before this
 	TurnAt    time.Time     `json:"turn_at,omitzero"`     // when the launch's turn at the provider comes, as last told: waiting for it is no failure
+	Blocked   Blocked       `json:"blocked,omitzero"`     // the launch is refused for a reason that may pass
 	Tried     []string      `json:"tried,omitempty"`      // places without capacity for this attempt and those right before it
 
 	Released       bool      `json:"released,omitempty"`        // the organiser moved the meeting knowing that somebody is in
@@ -47,6 +48,13 @@ type Desktop struct {
 type Launch struct {
 	Seats []string `json:"seats,omitempty"` // "seat.attempt" of each desktop of the call, in the order of its machines; empty: the desktop is alone
 	Place string   `json:"place,omitempty"` // which of the provider's places: it decides what an idempotency token means
+}
+
+// Blocked says that the provider refuses to launch for now (ErrBlocked). It is kept from attempt to attempt, until one is launched or
+// fails otherwise.
+type Blocked struct {
+	Since time.Time `json:"since,omitzero"` // the first refusal; zero: there is none
+	At    time.Time `json:"at,omitzero"`    // the last one
 }
 
 // MaxLaunchText bounds the seats of one launch, joined by spaces, in bytes: they fit in the value of a tag.
@@ -185,5 +193,5 @@ func (d *Desktop) MayExist() bool {
 
 // NextAttempt is a fresh desktop, planned as the attempt after d.
 func (d *Desktop) NextAttempt(now time.Time) Desktop {
-	return Desktop{Phase: Planned, Attempt: d.Attempt + 1, Timings: map[Phase]time.Time{Planned: now}, Tried: d.Tried}
+	return Desktop{Phase: Planned, Attempt: d.Attempt + 1, Timings: map[Phase]time.Time{Planned: now}, Tried: d.Tried, Blocked: d.Blocked}
 }

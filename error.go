@@ -17,6 +17,9 @@ var (
 	ErrThrottled = errors.New("too many requests")
 	// ErrUnavailable marks a store that cannot be written or read at the moment, whatever is asked of it.
 	ErrUnavailable = errors.New("unavailable")
+	// ErrBlocked marks what the same request may get later although it is refused now: a full quota, an account that is still verified,
+	// rights that are not there yet. Nothing was done.
+	ErrBlocked = errors.New("blocked")
 	// ErrPermanent marks what no retry can fix: a missing package, a wrong image, a refused permission.
 	ErrPermanent = errors.New("permanent")
 )

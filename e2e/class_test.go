@@ -56,7 +56,7 @@ func TestClass(t *testing.T) {
 	if len(changed.Seats) != 4 {
 		t.Errorf("%d seats after the removal", len(changed.Seats))
 	}
-	if n := s.said(m.ID, "student-4", "The organiser took the seat student 4"); n != 1 {
+	if n := s.said(m.ID, "student-4", "took the seat student-4"); n != 1 {
 		t.Errorf("the timeline says %d times that student-4 was taken off", n)
 	}
 	for _, id := range []string{m.ID, later.ID} {

@@ -127,7 +127,7 @@ func newProxied(t *testing.T) *proxied {
 	p := &proxied{token: strings.TrimSpace(string(out))}
 	_, port, _ := net.SplitHostPort(keptAddress(t))
 	p.url = "https://" + net.JoinHostPort(proxiedName, port)
-	write(t, filepath.Join(dir, "greenroom.yaml"), "api_token_file: "+dir+"/tokens\npublic_url: "+p.url+"\ntrusted_proxies: [127.0.0.1]\n")
+	write(t, filepath.Join(dir, "greenroom.yaml"), "api_token_file: "+dir+"/tokens\npublic_url: "+p.url+"\ntrusted_proxies: [127.0.0.1]\naccess: single\n")
 	p.instance = newReplica(t, "serve", t.TempDir(), "--config", filepath.Join(dir, "greenroom.yaml"))
 	if p.api, err = client.New("http://"+p.ports[0], p.token); err != nil {
 		t.Fatal(err)
@@ -342,6 +342,33 @@ func (p *proxied) works(t *testing.T) {
 		if _, got, err := conn.Read(t.Context()); err != nil || string(got) != "echo" {
 			t.Errorf("%q, %v", got, err)
 		}
+	})
+	t.Run("Desktop", func(t *testing.T) {
+		live := p.live("A desktop behind a proxy")
+		seat := live.Seats[0]
+		if live.Seats[0].Desktop.Proof == nil || seat.Desktop.Hostname != proxiedName {
+			t.Fatalf("the desktop is %+v", seat.Desktop)
+		}
+		person := newPerson(t, p.url, p.at(), "127.66.0.8", p.roots)
+		home := person.enters(seat)
+		person.sees(home)
+		title := `"ends_at":"` + live.EndsAt.Add(time.Hour).UTC().Format(time.RFC3339)
+		person.hears(home, title, func() {
+			must(p.ask(t.Context(), "127.0.0.1", http.MethodPatch, "/api/v1/meetings/"+live.ID, `{"duration": "1h30m"}`, "Authorization", bearer))
+		})
+		stranger := newPerson(t, p.url, p.at(), "127.66.0.9", p.roots)
+		if _, status := stranger.socket(home); status != http.StatusForbidden {
+			t.Errorf("a stranger's stream: status %d", status)
+		}
+		m, _ := p.meeting(t.Context(), live.ID)
+		if m.Seats[0].Desktop.Agent == nil {
+			t.Fatal("no agent")
+		}
+		log, err := os.ReadFile(p.log())
+		if err != nil || !bytes.Contains(log, []byte("msg=connected meeting="+live.ID)) || !bytes.Contains(log, []byte("evidence.client=127.66.0.8 evidence.connections=1")) {
+			t.Errorf("the desktop was not told of the participant's own address (%v)", err)
+		}
+		p.endsWithoutTrace(live.ID)
 	})
 	t.Run("PagesAreWhole", func(t *testing.T) {
 		r := must(p.ask(t.Context(), "127.0.0.1", http.MethodGet, "/", "", "Accept", "text/html", "Cookie", "greenroom_token="+p.token))

@@ -48,13 +48,14 @@ func (p *program) doctor() *cobra.Command {
 			o := doctor.Options{
 				DataDir: cfg.DataDir, Zone: cfg.Zone, Listen: cfg.Listen,
 				Names:        server.Names(cfg, !noWrite),
+				Front:        server.Front(cfg),
 				Server:       c.Server,
 				Stuck:        stuckFindings(c),
 				Certificates: server.Certificates(cfg),
 				Lasting:      server.Lasting(cfg),
 			}
 			o.Desktops, o.DNS = server.Listens(cfg)
-			if cfg.Certificates.Issuer == config.IssuerLocal {
+			if cfg.Certificates.Issuer == config.IssuerLocal && cfg.Access != config.AccessSingle {
 				o.Trusted = func(ctx context.Context) (bool, error) { return server.Trusted(ctx, cfg, p.getenv("HOME")) }
 			}
 			for _, b := range cfg.Blueprints {

@@ -28,14 +28,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	lives := flags.Uint64("lives", 10_000, "how many meetings' lives to lead, some in one world")
 	seed := flags.Uint64("seed", 1, "seed of the first world; the others follow")
-	climate := flags.String("climate", "", "calm, rough, storm or fog; the seed picks if none is given")
+	climate := flags.String("climate", "", "calm, rough, storm, fog, busy or scarce; the seed picks if none is given")
 	procs := flags.Int("procs", 0, "worlds at once; 0 is one for each processor")
 	verbose := flags.Bool("v", false, "with -lives 1: print everything that happened")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
 	if _, known := sim.Climates[*climate]; *climate != "" && !known || flags.NArg() > 0 || *lives == 0 {
-		fmt.Fprintln(stderr, "simulate: give -climate calm, rough, storm or fog, at least one life, and no arguments")
+		fmt.Fprintln(stderr, "simulate: give -climate calm, rough, storm, fog, busy or scarce, at least one life, and no arguments")
 		return 2
 	}
 	if *verbose && *lives == 1 {

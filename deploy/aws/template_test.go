@@ -127,8 +127,8 @@ func TestTable(t *testing.T) {
 	if life := table["TimeToLiveSpecification"].(object); life["AttributeName"] != "ttl" || life["Enabled"] != true {
 		t.Errorf("expiry is %v", life)
 	}
-	for _, policy := range []string{"DeletionPolicy", "UpdateReplacePolicy"} {
-		if p := template(t)["Resources"].(object)["Table"].(object)[policy]; p != "Retain" {
+	for policy, want := range map[string]string{"DeletionPolicy": "RetainExceptOnCreate", "UpdateReplacePolicy": "Retain"} {
+		if p := template(t)["Resources"].(object)["Table"].(object)[policy]; p != want {
 			t.Errorf("%s of the table is %v: deleting the stack would delete everybody's meetings", policy, p)
 		}
 	}

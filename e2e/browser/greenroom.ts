@@ -99,7 +99,7 @@ export function running(data: string): string[] {
 
 export const test = base.extend<
   { people: (name: string, options?: Parameters<typeof chromium.launch>[0] & { phone?: boolean; dark?: boolean }) => Promise<Page> },
-  { greenroom: Greenroom; access: "direct" | "gateway"; issuer: "local" | "acme" }
+  { greenroom: Greenroom; access: "direct" | "gateway" | "single"; issuer: "local" | "acme" }
 >({
   // access is how desktops are reached; a spec says test.use({ access: "gateway" }) for the other way.
   access: ["direct", { option: true, scope: "worker" }],
@@ -112,28 +112,29 @@ export const test = base.extend<
       const data = mkdtempSync(path.join(tmpdir(), "greenroom-browser-"));
       const home = path.join(data, "home");
       const [http, desktops, dns] = await Promise.all([freePort(), freePort(), freePort()]);
-      const url = `http://127.0.0.1:${http}`;
+      const api = `http://127.0.0.1:${http}`; // which this machine may use beside TLS
+      const url = access === "single" ? `https://127.0.0.1:${http}` : api;
       const log = openSync(path.join(data, "serve.log"), "a");
       const acme = issuer === "acme" ? await startPebble(data, `127.0.0.1:${dns}`) : undefined;
       const server: ChildProcess = spawn(
         binary,
         ["serve", "--data-dir", data, "--listen", `127.0.0.1:${http}`, "--desktop-listen", `127.0.0.1:${desktops}`, "--dns-listen", `127.0.0.1:${dns}`],
-        { stdio: ["ignore", log, log], env: { ...process.env, GREENROOM_PUBLIC_URL: url, GREENROOM_ACCESS: access, ...acme?.env } },
+        { stdio: ["ignore", log, log], env: { ...process.env, GREENROOM_PUBLIC_URL: url, GREENROOM_ACCESS: access, ...(access === "single" ? { GREENROOM_TLS_ISSUER: "local" } : {}), ...acme?.env } },
       );
       try {
         await until("the server", () => {
           if (server.exitCode !== null) throw new Error(readFileSync(path.join(data, "serve.log"), "utf8"));
-          return answers(`${url}/readyz`);
+          return answers(`${api}/readyz`);
         });
         const store = path.join(home, ".pki", "nssdb");
         mkdirSync(store, { recursive: true });
         const authority = path.join(data, "authority.pem");
-        writeFileSync(authority, acme ? acme.root : await (await fetch(`${url}/ca.pem`)).text());
+        writeFileSync(authority, acme ? acme.root : await (await fetch(`${api}/ca.pem`)).text());
         execFileSync("certutil", ["-N", "-d", `sql:${store}`, "--empty-password"]);
         execFileSync("certutil", ["-A", "-d", `sql:${store}`, "-t", "C,,", "-n", "greenroom test", "-i", authority]);
         await use({ url, data, home });
       } finally {
-        if (server.exitCode === null) await endAll(url); // desktops outlive their server, as they should
+        if (server.exitCode === null) await endAll(api); // desktops outlive their server, as they should
         const ended = new Promise((r) => server.once("exit", r));
         server.kill("SIGTERM");
         await ended;

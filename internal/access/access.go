@@ -5,9 +5,12 @@ package access
 import (
 	"context"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/pires/go-proxyproto"
 
@@ -122,4 +125,13 @@ func (s *Sessions) Drain(d time.Duration, cut context.CancelFunc) {
 	end := time.AfterFunc(d, cut)
 	defer end.Stop()
 	s.all.Wait()
+}
+
+// Sentence gives a verdict's words the form of one.
+func Sentence(words string) string {
+	if words == "" {
+		return "The token was not accepted."
+	}
+	first, size := utf8.DecodeRuneInString(words)
+	return string(unicode.ToUpper(first)) + strings.TrimSuffix(words[size:], ".") + "."
 }

@@ -46,6 +46,9 @@ type Advancer struct {
 	// Lease is how long a process that is busy with a meeting's effects is left alone; 0 is five seconds. It renews
 	// it; if it dies, the meeting's wake comes when the lease is over.
 	Lease time.Duration
+	// Live lists the meetings that may have desktops, as store.Store does: those whose launches are blocked are asked for again when a
+	// machine has gone. nil: they wait for their next turn, within a minute.
+	Live func(ctx context.Context, cursor string) ([]greenroom.Meeting, string, error)
 	// Measure is told how long each effect took and whether it worked.
 	Measure func(do plan.Verb, took time.Duration, err error)
 	// Observe is told of each change that was saved, with the meeting before and after; nil: nobody is.

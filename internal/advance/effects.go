@@ -55,6 +55,9 @@ func (a *Advancer) perform(ctx context.Context, m greenroom.Meeting, e plan.Effe
 	switch e.Do {
 	case plan.Publish:
 		o.Err = a.publish(ctx, d)
+		if p, ok := errors.AsType[*dns.PendingError](o.Err); ok {
+			o.Err, o.TurnAt = nil, p.Until
+		}
 	case plan.Prove:
 		address, _ := netip.ParseAddr(d.Address)
 		if d.Enterable() {

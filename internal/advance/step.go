@@ -164,12 +164,14 @@ func (a *Advancer) observe(ctx context.Context, m greenroom.Meeting, look bool) 
 		s.Instances = append(s.Instances, plan.Instance{
 			ID: i.ID, Handle: i.Handle, Address: i.Address, Running: i.State == compute.Running,
 			Ending: i.State == compute.ShuttingDown || i.State == compute.Terminated, Dead: i.State == compute.Terminated,
+			End: i.End,
 		})
 	}
 	return s, nil
 }
 
 func (a *Advancer) observed(ctx context.Context, before, after *greenroom.Meeting, events []greenroom.Event) {
+	a.freed(ctx, before, after)
 	if a.Observe != nil {
 		a.Observe(ctx, before, after, events)
 	}

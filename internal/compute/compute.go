@@ -15,14 +15,14 @@ type Provider interface {
 	// Launch makes one instance per request; all requests are of one meeting and one blueprint, so that a
 	// provider may make one call of them. Outcome i answers request i. The token makes it idempotent: for a
 	// token seen before it returns the instance of the first call, which may be terminated by now, and launches nothing. Errors wrap
-	// greenroom.ErrCapacity, ErrThrottled or ErrPermanent where that is known; any other error says nothing
+	// greenroom.ErrCapacity, ErrBlocked, ErrThrottled or ErrPermanent where that is known; any other error says nothing
 	// about whether the instance exists, and the same token will find out. A launch whose ctx has ended takes no
 	// hold afterwards: right before it does, the deadline is compared with the clock, for a process that was
 	// stopped goes on before ctx notices.
 	Launch(ctx context.Context, requests []Request) []Outcome
 
-	// Places are where machines of the blueprint can be had, the best first, without those that had no capacity a
-	// moment ago as long as there are others. One of them is saved with a launch and given back in the request. A
+	// Places are where machines of the blueprint can be had, the best first, without those that refused a
+	// moment ago (ErrCapacity, or ErrBlocked where another place may not) as long as there are others. One of them is saved with a launch and given back in the request. A
 	// provider without places has none.
 	Places(b greenroom.Blueprint) []string
 
@@ -68,6 +68,7 @@ type Instance struct {
 	State      State
 	Address    string // where the desktop answers on port 8443; empty until known
 	LaunchedAt time.Time
+	End        error // why it is ShuttingDown or Terminated, as far as its provider says: of the kinds that Launch has, with a sentence for people
 }
 
 // State of an instance, in EC2's words.

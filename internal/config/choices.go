@@ -4,6 +4,7 @@ package config
 const (
 	AccessDirect  = "direct"
 	AccessGateway = "gateway"
+	AccessSingle  = "single"
 )
 
 // Certificates.Issuer and TLS.Issuer: who signs.

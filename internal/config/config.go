@@ -26,7 +26,7 @@ type Config struct {
 	ControlURL       string   // of the API as desktops reach it; empty is http:// and the listen address
 	DesktopPort      int      // of desktops' addresses as browsers use it; 0 is that of DesktopListen
 	Zone             string   // desktops are named below it
-	Access           string   // "direct" or "gateway"
+	Access           string   // "direct", "gateway" or "single"
 	GatewayAddress   string   // IPv4 address that all desktops' names have with access by gateway; empty is that of DesktopListen
 	TrustedProxies   []string // networks whose forwarding headers and PROXY protocol are believed on Listen
 	ResolverNetworks []string // from where DCV connection gateways may ask for sessions; none: nobody may

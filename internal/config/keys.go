@@ -34,7 +34,7 @@ func (c *Config) keys() []key {
 		{"control_url", "Address of the API as desktops reach it: with several replicas, one that leads to any of them. Empty means `http://` and the address of listen.", &c.ControlURL},
 		{"desktop_port", "Port of desktops' addresses as browsers use it, if a proxy is in front of desktop_listen. 0 means the port of desktop_listen.", &c.DesktopPort},
 		{"zone", "DNS zone below which desktops are named.", &c.Zone},
-		{"access", "How desktops are reached: `direct`, one address record and one key per desktop; `gateway`, one wildcard record, and greenroom ends TLS itself.", &c.Access},
+		{"access", "How desktops are reached: `direct`, one address record and one key per desktop; `gateway`, one wildcard record, and greenroom ends TLS itself; `single`, below public_url, without names or ports of their own. See [access](access.md).", &c.Access},
 		{"gateway_address", "With access `gateway`: the IPv4 address that the wildcard record leads to. Empty means the address of desktop_listen.", &c.GatewayAddress},
 		{"resolver_networks", "Networks or addresses from which Amazon DCV connection gateways may ask where a session is (`POST /resolveSession`); empty means none.", &c.ResolverNetworks},
 		{"max_seats", "The most seats that a meeting can have, whatever its roles.", &c.MaxSeats},

@@ -145,9 +145,12 @@ func (c Config) judgeExposure(bad *greenroom.InvalidError) {
 
 // judgeAccess judges how desktops are reached.
 func (c Config) judgeAccess(bad *greenroom.InvalidError) {
-	oneOf(bad, "access", c.Access, AccessDirect, AccessGateway)
+	oneOf(bad, "access", c.Access, AccessDirect, AccessGateway, AccessSingle)
+	if c.Access == AccessSingle {
+		c.judgeSingle(bad)
+	}
 	if c.GatewayAddress != "" && c.Access != AccessGateway {
-		bad.Add("gateway_address", "is for access: gateway only; with %s every desktop has a record of its own", c.Access)
+		bad.Add("gateway_address", "is for access: gateway only, and access is %s", c.Access)
 	} else if c.Access == AccessGateway && !c.Gateway().Is4() {
 		bad.Add("gateway_address", "must be the IPv4 address under which browsers reach desktop_listen (%s), and is %q", c.DesktopListen, c.GatewayAddress)
 	}

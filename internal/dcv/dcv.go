@@ -23,7 +23,12 @@ func EntryURL(hostname string, port int, token string) string {
 	if port != 443 {
 		host = net.JoinHostPort(hostname, strconv.Itoa(port))
 	}
-	return "https://" + host + "/?authToken=" + url.QueryEscape(token) + "#console"
+	return EntryBelow("https://"+host, token)
+}
+
+// EntryBelow is EntryURL for a desktop that is at base, an address without a final slash.
+func EntryBelow(base, token string) string {
+	return base + "/?authToken=" + url.QueryEscape(token) + "#console"
 }
 
 // Bounds of the question and the answer.

@@ -14,6 +14,9 @@ func Explain(err error) error {
 	if _, ok := errors.AsType[*greenroom.UserError](err); err == nil || ok {
 		return err
 	}
+	if _, ok := errors.AsType[*PendingError](err); ok {
+		return err
+	}
 	_, unreachable := errors.AsType[net.Error](err)
 	message := "The zone's DNS provider could not change the name; the server's log has what it said."
 	switch {

@@ -21,8 +21,8 @@ type Provider interface {
 	// NextCall is when the next call may be made; not after now means at once.
 	NextCall() time.Time
 
-	// Settle waits until every server of the zone knows the changes that were accepted before, as far as the
-	// provider tells. It returns the context's cause when that takes longer.
+	// Settle asks whether every server of the zone knows the changes that were accepted before, as far as the provider tells. A
+	// *PendingError if not.
 	Settle(ctx context.Context) error
 }
 

@@ -47,6 +47,8 @@ type Options struct {
 	Stuck func(ctx context.Context) ([]Finding, error)
 	// Names in a zone that is not this machine's alone.
 	Names Names
+	// Front is the one address of pages, API and desktops; none with other ways to desktops.
+	Front Front
 	// Certificates of other issuers than the local authority.
 	Certificates Certificates
 	// Lasting are certificates in the data directory and in the files of the configuration that are good for a time.
@@ -72,7 +74,7 @@ func Check(ctx context.Context, o Options) []Finding {
 	out = append(out, dataDir(o.DataDir), screens("/tmp"), clock(ctx, o), loopback(ctx))
 	out = append(out, bounds()...)
 	out = append(out, ports(ctx, o, running)...)
-	if o.Names.Zone == "" {
+	if o.Names.Zone == "" && o.Front.URL == "" {
 		out = append(out, names(ctx, o.Zone))
 	}
 	out = append(out, <-zone...)
@@ -81,6 +83,9 @@ func Check(ctx context.Context, o Options) []Finding {
 	}
 	out = append(out, lasting(o.Lasting, time.Now())...)
 	out = append(out, o.Certificates.check(ctx)...)
+	if running {
+		out = append(out, o.Front.check(ctx)...)
+	}
 	out = append(out, server)
 	if running {
 		out = append(out, meetings(ctx, o)...)

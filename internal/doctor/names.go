@@ -159,7 +159,7 @@ func (n Names) testRecord(ctx context.Context, servers []string) []Finding {
 	zone, err := n.Open(ctx)
 	if err == nil {
 		began, cancel := context.WithTimeout(ctx, writeTime)
-		err = zone.SetRecords(began, []dns.Record{record})
+		err = dns.Await(began, func(ctx context.Context) error { return zone.SetRecords(ctx, []dns.Record{record}) })
 		cancel()
 	}
 	fix := "fix this error; the rights are in docs/dns.md"

@@ -51,6 +51,7 @@ type service interface {
 	Explain(ctx context.Context, id string) (meetings.Explanation, error)
 	JoinURL(m greenroom.Meeting, seat greenroom.Seat) string
 	VideoURL(m greenroom.Meeting) string
+	PublicName(d *greenroom.Desktop) string
 
 	Verify(ctx context.Context, secret, sessionID, token, clientAddr string) (meetings.Verdict, error)
 	RefuseQuestion(ctx context.Context, secret, why string) (meetings.Verdict, error)

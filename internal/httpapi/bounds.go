@@ -19,11 +19,14 @@ const maxSeatList = 1000
 
 // publishOptional documents that null is as good as absent where a property of the input is optional: huma takes it so.
 func publishOptional(h huma.API) {
-	for _, name := range []string{"Schedule", "SeatInput", "EditSeat", "NewSeats", "SeatEdit", "Replace", "Edit", "Park"} {
+	for _, name := range []string{"Schedule", "SeatInput", "EditSeat", "NewSeats", "SeatEdit", "Replace", "NewLink", "Edit", "Park"} {
 		s := h.OpenAPI().Components.Schemas.Map()[name]
 		for property, of := range s.Properties {
 			if !slices.Contains(s.Required, property) && of.Ref == "" {
 				of.Nullable = true
+				if len(of.Enum) > 0 {
+					of.Enum = append(of.Enum, nil)
+				}
 			}
 		}
 	}

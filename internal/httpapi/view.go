@@ -20,6 +20,7 @@ func (a *api) meeting(m greenroom.Meeting) wire.Meeting {
 	}
 	for _, s := range m.Present() {
 		seat := wire.Seat{ID: s.ID, Role: s.Role, Name: s.Name, Email: s.Email, JoinURL: a.service.JoinURL(m, *s), Desktop: desktop(&s.Desktop)}
+		seat.Desktop.Hostname = a.service.PublicName(&s.Desktop)
 		if d := s.SessionData; d != nil {
 			seat.SessionData = &wire.SessionDataReport{URL: d.URL, At: d.At}
 		}

@@ -68,7 +68,7 @@ func visitor(r *http.Request) string {
 			return caller.Desktop
 		}
 	}
-	for _, prefix := range []string{"/join/", "/api/v1/join/", "/check/"} {
+	for _, prefix := range []string{"/join/", "/api/v1/join/", "/check/", "/d/"} {
 		if strings.HasPrefix(r.URL.Path, prefix) {
 			return caller.Participant
 		}

@@ -114,7 +114,7 @@ func open(path string) bool {
 	case "/healthz", "/readyz", "/ca.pem", "/favicon.ico", LoginPath, "/logout":
 		return true
 	}
-	for _, prefix := range []string{"/join/", "/api/v1/join/", "/agent/", "/dcv/", "/static/", "/check/"} {
+	for _, prefix := range []string{"/join/", "/api/v1/join/", "/agent/", "/dcv/", "/static/", "/check/", "/d/"} {
 		if strings.HasPrefix(path, prefix) {
 			return true
 		}

@@ -334,6 +334,10 @@ func (s *Service) Verify(ctx context.Context, secret, sessionID, token, client s
 	client = address.Unmap().String()
 	verdict := Verdict{}
 	_, _, err := s.asDesktop(ctx, forVerifier, secret, func(m *greenroom.Meeting, seat *greenroom.Seat, now time.Time) ([]greenroom.Event, error) {
+		if seat.Desktop.Enterable() && s.opens(m.Handle(seat), token, client, now) {
+			verdict = Verdict{OK: true, Username: m.Blueprint.Owner(seat.Role)}
+			return nil, errUnchanged
+		}
 		var events []greenroom.Event
 		var err error
 		verdict, events, err = redeem(m, seat, sessionID, token, client, now)

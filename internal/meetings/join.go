@@ -9,7 +9,6 @@ import (
 
 	"greenroom"
 	"greenroom/internal/backoff"
-	"greenroom/internal/dcv"
 	"greenroom/internal/timezone"
 )
 
@@ -79,6 +78,7 @@ func (s *Service) enter(ctx context.Context, id, seatID, key, client string) (St
 			return entered(seat, client, now)
 		case wanted(m, seat) && !seat.Requested():
 			seat.RequestedAt = now
+			s.correct(m, d)
 			return []greenroom.Event{{At: now, Kind: greenroom.EventRequested, Seat: seatID, Attempt: d.Attempt,
 				Message: nameOf(seat) + " came and the desktop is gone; a new one is asked for.", Data: map[string]string{"client": client}}}, nil
 		}
@@ -93,7 +93,7 @@ func (s *Service) enter(ctx context.Context, id, seatID, key, client string) (St
 	}
 	st, err := s.stand(ctx, &m, seat, s.Now())
 	if token != "" && err == nil {
-		st.URL = dcv.EntryURL(seat.Desktop.Hostname, s.Links.DesktopPort, token)
+		st.URL = s.entryURL(&seat.Desktop, token)
 	}
 	return st, err
 }

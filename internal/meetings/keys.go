@@ -21,6 +21,7 @@ const (
 	forAgent     purpose = "agent"  // to speak for this desktop
 	forVerifier  purpose = "verify" // to ask whether a token is good for this desktop
 	forPass      purpose = "pass"   // to be let through the edge to this desktop
+	forOpening   purpose = "open"   // to open a session with the desktop's agent, on behalf of who has a pass
 )
 
 // secret is "<token>.<mac>": it names its meeting, so that no index is needed to find it.

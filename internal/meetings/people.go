@@ -141,6 +141,7 @@ func (s *Service) ReplaceDesktop(ctx context.Context, id, seatID, reason string,
 		}
 		before := m.Clone()
 		seat.ReplaceAttempt, seat.ReplaceReason, seat.Failures = d.Attempt, reason, 0
+		s.correct(m, d)
 		people, err := occupied(&before, m, force, now)
 		if err != nil {
 			return nil, err

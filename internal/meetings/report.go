@@ -65,7 +65,11 @@ func (s *Service) ordered(ctx context.Context, token string, change func(*greenr
 	case err != nil:
 		return agentapi.Orders{}, fmt.Errorf("take report: %w", err)
 	}
-	seat := m.AnySeat(h.Seat)
+	return ordersOf(&m, m.AnySeat(h.Seat)), nil
+}
+
+// ordersOf are what the participant of a desktop, and its agent, are told of its end.
+func ordersOf(m *greenroom.Meeting, seat *greenroom.Seat) agentapi.Orders {
 	orders := agentapi.Orders{EndsAt: m.EndsAt, Links: seat.Rekeyed, Close: seat.Desktop.Closing}
 	switch {
 	case seat.Removed:
@@ -75,7 +79,7 @@ func (s *Service) ordered(ctx context.Context, token string, change func(*greenr
 	case seat.Desktop.Phase == greenroom.Terminating:
 		orders.Ending = seat.Desktop.EndReason.Words().Participant
 	}
-	return orders, nil
+	return orders
 }
 
 // refuseReport refuses a report of more connections than a desktop can have.

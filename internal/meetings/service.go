@@ -11,6 +11,7 @@ import (
 
 	"greenroom"
 	"greenroom/internal/certs"
+	"greenroom/internal/dcv"
 	"greenroom/internal/plan"
 	"greenroom/internal/store"
 )
@@ -78,6 +79,27 @@ type Links struct {
 	VideoURL    string // template with {id}; empty means none
 	DesktopPort int    // as browsers reach desktops
 	Zone        string // desktops are named below it
+	Single      bool   // browsers reach desktops below PublicURL
+}
+
+// entryURL is where a browser enters the desktop with the token.
+func (s *Service) entryURL(d *greenroom.Desktop, token string) string {
+	if s.Links.Single {
+		return dcv.EntryBelow(s.Links.PublicURL+"/d/"+d.InstanceID, token)
+	}
+	return dcv.EntryURL(d.Hostname, s.Links.DesktopPort, token)
+}
+
+// PublicName is the host name under which browsers reach the desktop; empty until there is one.
+func (s *Service) PublicName(d *greenroom.Desktop) string {
+	if !s.Links.Single || d.Hostname == "" {
+		return d.Hostname
+	}
+	u, err := url.Parse(s.Links.PublicURL)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
 }
 
 // JoinURL is a seat's secret link.

@@ -8,7 +8,6 @@ import (
 
 	"greenroom"
 	"greenroom/internal/agent/agentapi"
-	"greenroom/internal/dcv"
 )
 
 // Visit gives an organiser a way into a seat's desktop as its host or as an observer: other users of the session than
@@ -56,7 +55,7 @@ func (s *Service) visit(ctx context.Context, id, seatID, as string) (string, err
 	if err != nil || token == "" {
 		return "", err
 	}
-	return dcv.EntryURL(m.Seat(seatID).Desktop.Hostname, s.Links.DesktopPort, token), nil
+	return s.entryURL(&m.Seat(seatID).Desktop, token), nil
 }
 
 // whose names the bearer of a token, in the possessive.

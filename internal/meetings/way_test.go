@@ -4,8 +4,10 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"greenroom"
+	"greenroom/internal/agent/agentapi"
 	"greenroom/internal/meetings"
 )
 
@@ -108,5 +110,71 @@ func TestVerifyKnowsTheSessionByItsInstance(t *testing.T) {
 	good := token(t, b.enter(m, "teacher"))
 	if v, err := b.Verify(t.Context(), verifier, m.Seat("teacher").Desktop.InstanceID, good, "127.0.0.1"); err != nil || !v.OK {
 		t.Errorf("as a connection gateway names it: %+v %v", v, err)
+	}
+}
+
+// TestOpening: greenroom opens a session with the agent by a token of its own, for that client and that desktop, for a short time.
+func TestOpening(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	m, _, verifier := b.ready()
+	b.alter(m.ID, func(m *greenroom.Meeting) { m.Seat("teacher").Desktop.Address = "10.0.0.7" })
+	w, err := b.Way(t.Context(), m.Seat("teacher").Desktop.Hostname)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := b.Opening(w, "127.0.0.1")
+	before, _ := b.Meeting(t.Context(), m.ID)
+	for _, s := range []struct {
+		name, token, client string
+		ok                  bool
+	}{
+		{"the opening", good, "127.0.0.1", true},
+		{"again, for another stream", good, "::ffff:127.0.0.1", true},
+		{"from elsewhere", good, "127.0.0.2", false},
+		{"a longer life", "9" + good, "127.0.0.1", false},
+		{"cut short", good[:len(good)-1], "127.0.0.1", false},
+	} {
+		if v, err := b.Verify(t.Context(), verifier, agentapi.SessionID, s.token, s.client); err != nil || v.OK != s.ok {
+			t.Errorf("%s: %+v %v", s.name, v, err)
+		}
+	}
+	if v, _, err := b.Admit(t.Context(), w.Hostname, good, "127.0.0.1"); err != nil || v.OK || b.Holds(w, good) {
+		t.Errorf("an opening is no token and no pass: %+v %v", v, err)
+	}
+	later := b.Options
+	later.Now = func() time.Time { return time.Now().Add(31 * time.Second) }
+	if v, err := meetings.New(later).Verify(t.Context(), verifier, agentapi.SessionID, good, "127.0.0.1"); err != nil || v.OK {
+		t.Errorf("later: %+v %v", v, err)
+	}
+	after, _ := b.Meeting(t.Context(), m.ID)
+	if len(after.Seat("teacher").Desktop.Tokens) != len(before.Seat("teacher").Desktop.Tokens) {
+		t.Error("an opening is stored")
+	}
+	b.alter(m.ID, func(m *greenroom.Meeting) { m.Seat("teacher").Desktop.Phase = greenroom.Terminating })
+	if v, _ := b.Verify(t.Context(), verifier, agentapi.SessionID, good, "127.0.0.1"); v.OK {
+		t.Error("an opening is good for a desktop that ends")
+	}
+}
+
+// TestSingleLinks: with one address, people are led below it, and the API names its host.
+func TestSingleLinks(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	o := b.Options
+	o.Links.Single, o.Links.PublicURL = true, "https://[2001:db8::7]:9443"
+	m, _, _ := b.ready()
+	s := meetings.New(o)
+	d := m.Seat("teacher").Desktop
+	if got := s.PublicName(&d); got != "2001:db8::7" {
+		t.Errorf("the host is %q", got)
+	}
+	if got := b.PublicName(&d); got != d.Hostname {
+		t.Errorf("with names of their own: %q", got)
+	}
+	b.Service = s
+	entry := b.enter(m, "teacher")
+	if !strings.HasPrefix(entry, "https://[2001:db8::7]:9443/d/"+d.InstanceID+"/?authToken=") || !strings.HasSuffix(entry, "#console") {
+		t.Errorf("the entry URL is %s", entry)
 	}
 }

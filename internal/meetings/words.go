@@ -59,6 +59,8 @@ func troubled(d *greenroom.Desktop, sentence string) string {
 
 func failedMessage(st Standing, d *greenroom.Desktop) string {
 	switch {
+	case !d.Blocked.Since.IsZero():
+		return troubled(d, greenroom.Launching.Words().Participant)
 	case d.Permanent && st.Wanted:
 		return "Your desktop could not be started: " + d.Error + " Tell the organiser; when that is fixed, ask for a new desktop here."
 	case d.Permanent:

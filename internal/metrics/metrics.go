@@ -50,7 +50,7 @@ func New(version string) *Set {
 	m.effects = histograms("greenroom_effect_seconds", "Time that an effect took, with its waiting: launch, publish, prove, unpublish, terminate.", quick, "effect")
 	m.failures = counters("greenroom_effect_failures_total", "Effects that failed and are tried again or given up.", "effect")
 	m.calls = histograms("greenroom_call_seconds",
-		"Time that a call to a provider of machines (compute), names (dns) or certificates took, by what came of it: ok, pending, throttled, capacity, refused, cancelled, error.",
+		"Time that a call to a provider of machines (compute), names (dns) or certificates took, by what came of it: ok, pending, throttled, capacity, blocked, refused, cancelled, error.",
 		quick, "system", "name", "call", "outcome")
 	m.stages = histograms("greenroom_desktop_stage_seconds", "Time that a desktop which became ready was in each stage: launching, booting, naming, proving.", slow, "stage")
 	m.ready = histogram("greenroom_desktop_ready_seconds", "Time from the launch of a desktop to its being ready.", slow)

@@ -53,14 +53,15 @@ const (
 	Pending   Outcome = "pending"   // the answer is to be asked for again
 	Throttled Outcome = "throttled" // too many calls, or not yet its turn
 	Capacity  Outcome = "capacity"  // the provider has no machine to give
-	Refused   Outcome = "refused"   // the same call will never work: rights, quota, a name that somebody else has
+	Blocked   Outcome = "blocked"   // refused for now: a full quota, rights that are missing
+	Refused   Outcome = "refused"   // the same call will never work: a wrong value, a name that somebody else has
 	Cancelled Outcome = "cancelled" // greenroom stopped waiting because it stops
 	Failed    Outcome = "error"     // anything else, time-outs too
 )
 
 // Outcomes lists every outcome.
 func Outcomes() []Outcome {
-	return []Outcome{OK, Pending, Throttled, Capacity, Refused, Cancelled, Failed}
+	return []Outcome{OK, Pending, Throttled, Capacity, Blocked, Refused, Cancelled, Failed}
 }
 
 // OutcomeOf puts what came of a call into one word.
@@ -68,12 +69,14 @@ func OutcomeOf(err error) Outcome {
 	switch {
 	case err == nil:
 		return OK
-	case errors.Is(err, certs.ErrPending), errors.Is(err, certs.ErrUnnamed):
+	case errors.Is(err, certs.ErrPending), errors.Is(err, certs.ErrUnnamed), isPending(err):
 		return Pending
 	case errors.Is(err, greenroom.ErrThrottled):
 		return Throttled
 	case errors.Is(err, greenroom.ErrCapacity):
 		return Capacity
+	case errors.Is(err, greenroom.ErrBlocked):
+		return Blocked
 	case errors.Is(err, greenroom.ErrPermanent), errors.Is(err, greenroom.ErrForbidden), errors.Is(err, greenroom.ErrConflict), errors.Is(err, greenroom.ErrEnded):
 		return Refused
 	case errors.Is(err, context.Canceled):
@@ -81,6 +84,11 @@ func OutcomeOf(err error) Outcome {
 	default:
 		return Failed
 	}
+}
+
+func isPending(err error) bool {
+	_, ok := errors.AsType[*dns.PendingError](err)
+	return ok
 }
 
 // Provider is a provider of machines whose calls are seen.

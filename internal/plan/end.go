@@ -80,17 +80,10 @@ func (p *planner) endAt(at time.Time, wait string, reason greenroom.EndReason, w
 
 // decideUnused ends a meeting that nobody has used when nobody can be given a desktop.
 func (p *planner) decideUnused(seats []*greenroom.Seat) {
-	lost, hopeless := 0, true
-	for _, s := range seats {
-		if givenUp(s) {
-			lost++
-			hopeless = hopeless && s.Desktop.Permanent
-		}
-	}
-	if len(seats) == 0 || lost < len(seats) {
+	if !every(seats, givenUp) {
 		return // until its end whoever comes gets a desktop
 	}
-	if !hopeless && !p.due(p.m.StartsAt) {
+	if !p.due(p.m.StartsAt) { // until then the organiser can fix the cause
 		p.wait(p.m.StartsAt, "the start, with no desktop to be had")
 		return
 	}
@@ -98,7 +91,7 @@ func (p *planner) decideUnused(seats []*greenroom.Seat) {
 }
 
 func unusedReason(m *greenroom.Meeting) greenroom.EndReason {
-	if every(m.Present(), func(s *greenroom.Seat) bool { return s.Failures > 0 || givenUp(s) }) {
+	if every(m.Present(), func(s *greenroom.Seat) bool { return s.Failures > 0 || givenUp(s) || !s.Desktop.Blocked.Since.IsZero() }) {
 		return greenroom.GaveUp
 	}
 	return greenroom.NoShow

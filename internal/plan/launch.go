@@ -53,10 +53,7 @@ func (p *planner) launchAs(group []*greenroom.Seat) {
 		seats = append(seats, launchName(s))
 		tried = append(tried, s.Desktop.Tried...)
 	}
-	places := p.Places
-	if own, ok := p.RolePlaces[group[0].Role]; ok {
-		places = own
-	}
+	places := p.placesOf(group[0].Role)
 	place := places[0]
 	i := slices.IndexFunc(places, func(place string) bool { return !slices.Contains(tried, place) })
 	if i >= 0 {
@@ -69,6 +66,14 @@ func (p *planner) launchAs(group []*greenroom.Seat) {
 		}
 	}
 	p.changed = true
+}
+
+// placesOf is where the provider has machines for a role, the best first.
+func (p *planner) placesOf(role string) []string {
+	if own, ok := p.RolePlaces[role]; ok {
+		return own
+	}
+	return p.Places
 }
 
 func launchName(s *greenroom.Seat) string {

@@ -63,6 +63,12 @@ func startingOutlook(m *greenroom.Meeting, s *greenroom.Seat, now time.Time) (ti
 	if m.EndReason != "" {
 		return time.Time{}, "the desktop is removed: the meeting is over"
 	}
+	if d.RetryAt.After(now) && refused(d) {
+		return d.RetryAt, fmt.Sprintf("the provider is asked again for a machine, which it has refused since %s: every minute until the meeting's end, and at once when another machine goes", d.Blocked.Since.UTC().Format(time.TimeOnly+" UTC"))
+	}
+	if d.RetryAt.After(now) && d.Phase == greenroom.Naming && d.Error == "" {
+		return d.RetryAt, "the zone is asked again whether all its servers know the name, which normally takes up to a minute"
+	}
 	if d.RetryAt.After(now) {
 		return d.RetryAt, fmt.Sprintf("the %s is tried again after %d failed tries", d.Phase.Words().Action, d.Tries)
 	}
@@ -100,7 +106,7 @@ func failedOutlook(m *greenroom.Meeting, s *greenroom.Seat) (time.Time, string) 
 	case givenUp(s):
 		return time.Time{}, fmt.Sprintf("nothing by itself: given up after %d failures in a row; fix the cause, then its person asks for a new desktop on the join page", s.Failures)
 	}
-	return d.Timings[greenroom.Failed].Add(backoff(s.Failures - 1)), fmt.Sprintf("attempt %d begins, after failure %d of at most %d in a row", d.Attempt+1, s.Failures, maxFailures)
+	return later(d.Timings[greenroom.Failed].Add(backoff(s.Failures-1)), d.TurnAt), fmt.Sprintf("attempt %d begins, after failure %d of at most %d in a row", d.Attempt+1, s.Failures, maxFailures)
 }
 
 func inUseOutlook(m *greenroom.Meeting, s *greenroom.Seat) (time.Time, string) {

@@ -26,9 +26,10 @@ type Instance struct {
 	ID      string
 	Handle  greenroom.Handle
 	Address string
-	Running bool // it runs
-	Ending  bool // it is shutting down, or has
-	Dead    bool // it has: nothing of it remains at the provider
+	Running bool  // it runs
+	Ending  bool  // it is shutting down, or has
+	Dead    bool  // it has: nothing of it remains at the provider
+	End     error // why, as far as the provider says: of the kinds that a launch's error has
 }
 
 // Decision is what should happen now.
@@ -238,7 +239,7 @@ func enter(s *greenroom.Seat, to greenroom.Phase, now time.Time) error {
 	d.Timings[to] = now
 	d.Tries, d.RetryAt, d.TurnAt = 0, time.Time{}, time.Time{}
 	if to == greenroom.Booting {
-		d.Tried = nil
+		d.Tried, d.Blocked = nil, greenroom.Blocked{}
 	}
 	return nil
 }

@@ -132,7 +132,7 @@ func (p *planner) look(s *greenroom.Seat) {
 		p.moved = true
 	}
 	if inst.Ending && d.Phase.Live() {
-		p.vanished(s, "The desktop's machine stopped by itself.")
+		p.ended(s, inst.End)
 	}
 }
 
@@ -147,7 +147,7 @@ func (p *planner) missing(s *greenroom.Seat) {
 		p.wait(again, "a second look for a missing machine")
 		return
 	}
-	p.vanished(s, "The desktop's machine is no longer there.")
+	p.vanished(s, "The desktop's machine is no longer there.", nil)
 }
 
 // missedNow notes the first look that did not find the instance.
@@ -181,6 +181,10 @@ func (p *planner) launching(s *greenroom.Seat) {
 	}
 	if d.InstanceID != "" {
 		p.move(s, greenroom.Booting, "The machine "+d.InstanceID+" was accepted by its provider.")
+		return
+	}
+	if p.goesElsewhere(s) {
+		p.launchElsewhere(s)
 		return
 	}
 	p.effectAt(d.RetryAt, Launch, s, "the seat needs a machine", "another try at the launch")
@@ -373,7 +377,7 @@ func (p *planner) replace(s *greenroom.Seat) {
 		return
 	}
 	failedAt := d.Timings[greenroom.Failed]
-	next := failedAt.Add(backoff(s.Failures - 1))
+	next := later(failedAt.Add(backoff(s.Failures-1)), d.TurnAt)
 	if givenUp(s) {
 		if !s.Requested() {
 			return

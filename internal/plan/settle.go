@@ -13,7 +13,7 @@ type Outcome struct {
 	Effect Effect
 	Err    error
 	// Launch
-	TurnAt     time.Time // nothing was asked for, and the turn comes then
+	TurnAt     time.Time // launch: nothing was asked for, and the turn comes then; publish: accepted, and to be asked again then
 	InstanceID string
 	Address    string // empty until known
 	// Prove
@@ -56,6 +56,9 @@ func settle(m *greenroom.Meeting, s *greenroom.Seat, zone string, o Outcome, now
 		if !o.TurnAt.IsZero() {
 			return queued(s, o, now), nil
 		}
+		if errors.Is(o.Err, greenroom.ErrBlocked) {
+			return blocked(m, s, o.Err, now), nil
+		}
 		if o.Err != nil {
 			return launchFailed(s, o.Err, now)
 		}
@@ -69,6 +72,9 @@ func settle(m *greenroom.Meeting, s *greenroom.Seat, zone string, o Outcome, now
 		}
 		if o.Err != nil {
 			return namingFailed(s, o.Err, now)
+		}
+		if o.TurnAt.After(now) && now.Before(d.Timings[greenroom.Naming].Add(nameSpreads)) {
+			return spreading(s, o.TurnAt, now), nil
 		}
 		return advance(s, greenroom.Proving, "The name "+d.Hostname+" is written.", now)
 	case Prove:
@@ -112,6 +118,21 @@ func queued(s *greenroom.Seat, o Outcome, now time.Time) *greenroom.Event {
 	return e
 }
 
+// nameSpreads is how long a zone's servers are waited for. Then the proof, which asks each of them, takes over.
+const nameSpreads = time.Minute
+
+// spreading waits for the zone's servers to learn a name that was accepted. Nothing failed; it is told once.
+func spreading(s *greenroom.Seat, again, now time.Time) *greenroom.Event {
+	d := &s.Desktop
+	told := !d.RetryAt.IsZero() && d.Error == ""
+	d.RetryAt, d.Error, d.Tries = again, "", 0
+	if told {
+		return nil
+	}
+	return &greenroom.Event{At: now, Kind: greenroom.EventPhase, Seat: s.ID, Attempt: d.Attempt, Data: map[string]string{"phase": string(d.Phase)},
+		Message: "The name " + d.Hostname + " is accepted; the zone's servers learn it within a minute."}
+}
+
 // namingFailed treats a name that was not written. One that somebody else has is not waited for: the next desktop has another.
 func namingFailed(s *greenroom.Seat, err error, now time.Time) (*greenroom.Event, error) {
 	if !errors.Is(err, greenroom.ErrConflict) {
@@ -143,7 +164,7 @@ func launchFailed(s *greenroom.Seat, err error, now time.Time) (*greenroom.Event
 		fallback = "The provider has no machine to give at the moment."
 		d.Tried = append(d.Tried, d.Launch.Place)
 	}
-	d.Permanent = permanent
+	d.Permanent, d.Blocked = permanent, greenroom.Blocked{}
 	return failed(s, greenroom.Sentence(err, fallback), err, now)
 }
 

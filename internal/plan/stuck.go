@@ -68,6 +68,9 @@ func stuckSeat(m *greenroom.Meeting, s *greenroom.Seat, now time.Time) (Trouble,
 	deadline := stageDeadline(m, d.Phase)
 	provider := "look at the provider " + string(m.Blueprint.Provider)
 	switch {
+	case !d.Blocked.Since.IsZero() && (d.Phase.Starting() || d.Phase == greenroom.Failed || d.Phase == greenroom.Planned) && m.EndReason == "" && !s.Removed:
+		t.Kind, t.Since, t.Message = "blocked", d.Blocked.Since, "The provider refuses to start its machine for now; greenroom asks again every minute until the meeting's end."
+		t.Fix = "the error says what to raise or to allow at the provider " + string(m.Blueprint.Provider) + "; nothing needs to be done here after that"
 	case d.Phase.Starting() && now.After(later(t.Since, d.TurnAt).Add(deadline+OverdueAfter)):
 		t.Kind, t.Message = "slow_stage", fmt.Sprintf("Its desktop is %s for much longer than the %s that stage may take, and was not replaced.", d.Phase, greenroom.Duration(deadline))
 		t.Fix = provider + " and at the server's log; greenroom park " + m.ID + " stops all actions on it meanwhile"

@@ -1,7 +1,6 @@
 package probe
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -31,11 +30,16 @@ type attempt struct {
 	proxy    netip.Addr // where the name leads if that is not the desktop
 	lost     bool       // an answer did not come in time
 	conn     *tls.Conn
+	instance string   // id of the desktop
+	front    net.Conn // to the Front
 }
 
 func (a *attempt) close() {
 	if a.conn != nil {
 		a.conn.NetConn().Close() // at once: a TLS farewell might wait
+	}
+	if a.front != nil {
+		a.front.Close()
 	}
 }
 
@@ -89,7 +93,7 @@ func outOfTime(cert *x509.Certificate) string {
 func (a *attempt) page(ctx context.Context) (string, bool) {
 	defer context.AfterFunc(ctx, func() { a.conn.NetConn().Close() })()
 	url := "https://" + net.JoinHostPort(a.hostname, strconv.Itoa(a.o.Port)) + "/version"
-	status, err := get(ctx, a.conn, url)
+	status, _, err := ask(ctx, a.conn, url)
 	switch {
 	case ctx.Err() != nil:
 		a.lost = true
@@ -100,26 +104,6 @@ func (a *attempt) page(ctx context.Context) (string, bool) {
 		return strings.TrimSpace(fmt.Sprintf("%s answers %d %s", url, status, http.StatusText(status))), false
 	}
 	return fmt.Sprintf("%s answers %d", url, status), true
-}
-
-// get makes one request on conn and returns the status of the answer once all of it has come.
-func get(ctx context.Context, conn net.Conn, url string) (int, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return 0, err
-	}
-	r.Close = true
-	r.Header.Set("User-Agent", "greenroom-probe")
-	if err := r.Write(conn); err != nil {
-		return 0, err
-	}
-	answer, err := http.ReadResponse(bufio.NewReader(io.LimitReader(conn, maxPage)), r)
-	if err != nil {
-		return 0, err
-	}
-	defer answer.Body.Close()
-	_, err = io.Copy(io.Discard, answer.Body)
-	return answer.StatusCode, err
 }
 
 // plain says for people what the commonest failures mean, and notes whether an answer did not come in time.

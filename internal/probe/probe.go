@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"greenroom"
@@ -24,6 +25,7 @@ type Options struct {
 	DesktopAddr string                                      // host:port where connections to desktops' names end; empty: the desktop's own address
 	Port        int                                         // in desktops' URLs, and of their own addresses; 8443
 	Roots       func() *x509.CertPool                       // whom a browser trusts, asked each time; nil, or a nil pool: the system's store
+	Front       *Front                                      // of desktops below one address; nil: desktops have names
 	Timeout     time.Duration                               // of a whole probe; 10 s
 }
 
@@ -38,22 +40,16 @@ func New(o Options) *Prober {
 }
 
 // Probe looks whether a browser would reach the desktop of that name, which is at address, within the prober's
-// timeout. The steps are "dns", "tls" and "page"; the first that fails is the last. The proof is lost if no answer came in time.
+// timeout. The steps are "dns", "tls" and "page", and with a Front "tls", if it speaks TLS, and "page"; the first that fails is the last. The proof is lost if no answer came in time.
 func (p *Prober) Probe(ctx context.Context, hostname string, address netip.Addr) greenroom.Proof {
 	ctx, cancel := context.WithTimeout(ctx, p.o.Timeout)
 	defer cancel()
 	a := attempt{Prober: p, hostname: hostname, address: address}
+	a.instance, _, _ = strings.Cut(hostname, ".")
 	defer a.close()
 
 	proof := greenroom.Proof{OK: true}
-	for _, step := range []struct {
-		name string
-		look func(context.Context) (detail string, ok bool)
-	}{
-		{"dns", a.dns},
-		{"tls", a.tls},
-		{"page", a.page},
-	} {
+	for _, step := range a.steps() {
 		began := time.Now()
 		detail, ok := step.look(ctx)
 		proof.Steps = append(proof.Steps, greenroom.ProofStep{Name: step.name, OK: ok, Took: greenroom.Duration(time.Since(began)), Detail: detail})
@@ -64,6 +60,19 @@ func (p *Prober) Probe(ctx context.Context, hostname string, address netip.Addr)
 	}
 	proof.At = time.Now().UTC()
 	return proof
+}
+
+// step is one look: ok, and what was seen.
+type step struct {
+	name string
+	look func(context.Context) (detail string, ok bool)
+}
+
+func (a *attempt) steps() []step {
+	if a.o.Front != nil {
+		return a.frontSteps()
+	}
+	return []step{{"dns", a.dns}, {"tls", a.tls}, {"page", a.page}}
 }
 
 func (p *Prober) roots() *x509.CertPool {

@@ -141,6 +141,7 @@ func (l *life) checkLobby(p *person, st meetings.Standing) {
 	if s == nil || !l.calm || s.Desktop.Permanent {
 		return
 	}
+	from = max(from, l.roomSince())
 	if d := p.b.lastMove(p.seat); l.now-from > lobbyTime {
 		l.fail("%s has waited for %s in a calm world and has no desktop (%s since %s)", p.seat, l.now-from, s.Desktop.Phase, d)
 	}
@@ -173,6 +174,7 @@ func (l *life) checkOpen() {
 			continue
 		}
 		l.checkNoticed(b)
+		l.checkRoom(b)
 		r := b.now.Blueprint.Rules
 		over := b.now.EndsAt.Add(time.Duration(max(r.Grace, r.Overtime)))
 		if b.now.EndReason != "" {

@@ -70,6 +70,7 @@ func (c *cloud) Launch(ctx context.Context, requests []compute.Request) []comput
 	for i, q := range requests {
 		l.ask("launch of " + q.Handle.Token())
 		l.checkIntent(q)
+		l.noteAsked(q)
 		out[i].Err = l.send(r, l.refusal(q.Handle.Token()), func() { l.launch(q) })
 	}
 	l.answered(r)
@@ -87,6 +88,9 @@ func (c *cloud) Launch(ctx context.Context, requests []compute.Request) []comput
 func (l *life) refusal(token string) error {
 	if l.byToken[token] != nil {
 		return nil
+	}
+	if err := l.full(); err != nil {
+		return err
 	}
 	switch r := l.rates; {
 	case l.hit(r.Throttled, "throttled"):

@@ -35,6 +35,7 @@ func (l *life) committed(b *book, events []greenroom.Event) {
 		l.checkReason(b, &prev, &next, events)
 	}
 	l.checkWake(b, &prev, &next)
+	l.checkFreed(b, &prev, &next)
 	if was, is := prev.State(), next.State(); was != is {
 		if !was.Live() {
 			b.live = l.now
@@ -402,6 +403,9 @@ func (l *life) checkFailed(b *book, was, is *greenroom.Seat) {
 	}
 	if m != nil && m.alive(l.now) && p.Starting() && p != greenroom.Launching {
 		l.checkGivenUp(b, was, is)
+	}
+	if is.Desktop.Permanent && !is.Desktop.Agent.Permanent && l.faults["permanent refusal"] == 0 {
+		l.fail("%s of %s failed for good, and nothing that no retry can fix was said: %s", is.ID, b.id, is.Desktop.Error)
 	}
 	if strings.TrimSpace(is.Desktop.Error) == "" {
 		l.fail("%s of %s failed for no reason", is.ID, b.id)

@@ -51,7 +51,10 @@ type life struct {
 	proved    map[string]bool          // host names that were proved while everything was there
 	provedAt  map[string]time.Duration // when a look saw everything there last
 	asked     map[asked]int
-	tokens    []accepted
+	quota     int // of machines at once; 0: there is no bound
+
+	launchAsked map[greenroom.Handle]time.Duration // when a machine was asked for last
+	tokens      []accepted
 
 	calmAt      time.Duration // faults stop
 	calm        bool
@@ -114,6 +117,7 @@ func (l *life) arrange() {
 	l.calmAt = l.between(20*time.Minute, 3*time.Hour)
 	l.sweepEvery = l.between(2*time.Minute, 10*time.Minute)
 	l.foreigners()
+	l.scarce()
 	for i := range 1 + min(l.rng.IntN(5)/2, 2) {
 		p := &process{l: l, name: fmt.Sprintf("p%d", i+1)}
 		l.processes = append(l.processes, p)

@@ -82,7 +82,7 @@ func (p *process) start() {
 	})
 	p.advancer = &advance.Advancer{
 		Meetings: keeper, Providers: providers, Records: (*zone)(l), Prober: (*prober)(l), Zone: zoneName,
-		UserData: p.service.UserData, Now: p.clock, Logger: logger,
+		UserData: p.service.UserData, Now: p.clock, Logger: logger, Live: keeper.Live,
 	}
 	p.sweeper = &advance.Sweeper{Store: keeper, Providers: providers, Records: (*zone)(l), Kick: p.kick, Now: p.clock, Logger: logger}
 	l.spawn(p, aSweep, "sweep", l.between(0, 10*time.Second), p.sweep)

@@ -24,6 +24,7 @@ type Rates struct {
 	Slow      float64 // an answer that takes up to half a minute
 	Throttled float64
 	Capacity  float64
+	Quota     float64 // the provider gives a few machines at once and no more; once a life
 	Permanent float64
 	SlowBoot  float64 // up to ten minutes
 	NeverBoot float64
@@ -53,16 +54,18 @@ var Climates = map[string]Rates{
 	"calm": {DownFor: time.Minute, StopFor: time.Second, Stale: 0.02, Exact: true},
 	"rough": {
 		Crash: 0.002, Stop: 0.001, StopFor: 30 * time.Second, DownFor: time.Minute, Blackout: 0.05, Sleep: 0.05, ClockJump: 0.002, Store: 0.005, KickLost: 0.1,
-		Refused: 0.03, LostReply: 0.03, Slow: 0.02, Throttled: 0.02, Capacity: 0.03, Permanent: 0.003, SlowBoot: 0.05, NeverBoot: 0.01, Vanish: 0.05,
+		Refused: 0.03, LostReply: 0.03, Slow: 0.02, Throttled: 0.02, Quota: 0.1, Capacity: 0.03, Permanent: 0.003, SlowBoot: 0.05, NeverBoot: 0.01, Vanish: 0.05,
 		Stale: 0.05, DeepStale: 0.002, ListError: 0.02, DNS: 0.05, Probe: 0.05, AgentSilent: 0.02, AgentError: 0.01, LateReport: 0.05, Mischief: 0.05, Sick: 0.1, Busy: 0.1,
 	},
 	"storm": {
 		Crash: 0.01, Stop: 0.008, StopFor: 3 * time.Minute, DownFor: 5 * time.Minute, Blackout: 0.2, Sleep: 0.1, ClockJump: 0.01, Store: 0.02, KickLost: 0.2,
-		Refused: 0.12, LostReply: 0.12, Slow: 0.1, Throttled: 0.05, Capacity: 0.1, Permanent: 0.01, SlowBoot: 0.15, NeverBoot: 0.05, Vanish: 0.2,
+		Refused: 0.12, LostReply: 0.12, Slow: 0.1, Throttled: 0.05, Quota: 0.1, Capacity: 0.1, Permanent: 0.01, SlowBoot: 0.15, NeverBoot: 0.05, Vanish: 0.2,
 		Stale: 0.2, DeepStale: 0.02, ListError: 0.08, DNS: 0.15, Probe: 0.2, AgentSilent: 0.05, AgentError: 0.03, LateReport: 0.2, Mischief: 0.2, Sick: 0.3, Busy: 0.2,
 	},
 	// Desktops are half-dead, machines are busy and looks are lost, and all else is well.
 	"busy": {DownFor: time.Minute, StopFor: time.Second, Sleep: 0.1, Probe: 0.02, Sick: 0.2, Busy: 0.5, Exact: true},
+	// There are never machines enough, and all else is well.
+	"scarce": {DownFor: time.Minute, StopFor: time.Second, Stale: 0.02, Quota: 1, Exact: true},
 	// Few things break here, and everything that is read is of a while ago.
 	"fog": {
 		Crash: 0.002, StopFor: 30 * time.Second, DownFor: time.Minute, ClockJump: 0.002, KickLost: 0.1, LateIndex: 0.6, SweepSoon: 0.2, Torn: 0.6,

@@ -20,13 +20,13 @@ func TestLives(t *testing.T) {
 		replay := sim.Run(f.Seed, sim.Options{Climate: f.Climate, Trace: true})
 		t.Fatalf("seed %d (%s) broke a promise: %s\n%s", f.Seed, f.Climate, f.Broken, tail(replay.Trace))
 	}
-	for _, climate := range []string{"calm", "rough", "storm", "fog", "busy"} {
+	for _, climate := range []string{"calm", "rough", "storm", "fog", "busy", "scarce"} {
 		if total.Climates[climate] == 0 {
 			t.Errorf("no life was led in the climate %q", climate)
 		}
 	}
 	for _, must := range []string{"crash", "stop", "deeply stale list", "error after the effect", "machine vanishes or dies", "blackout", "clock jump", "slow list", "torn reading", "late index", "two sweeps at once", "change at a bad moment",
-		"frozen desktop", "half-frozen desktop", "lying agent", "busy machine"} {
+		"frozen desktop", "half-frozen desktop", "lying agent", "busy machine", "full quota"} {
 		if total.Faults[must] == 0 {
 			t.Errorf("there was no fault %q: what is not met is not tested", must)
 		}

@@ -6,6 +6,9 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"greenroom"
+	"greenroom/internal/sse"
 )
 
 // Bounds of the lobby's connection check.
@@ -37,4 +40,28 @@ func (w *Web) checkSocket(rw http.ResponseWriter, r *http.Request) error {
 	}
 	_ = c.Close(websocket.StatusNormalClosure, "")
 	return nil
+}
+
+// checkPause is between the two events of checkEvents: a proxy that collects streams delivers both at once.
+const checkPause = time.Second
+
+// checkEvents sends two events with a pause between, so that the doctor can tell whether a proxy in front collects streams.
+func (w *Web) checkEvents(rw http.ResponseWriter, r *http.Request) error {
+	const topic = "check"
+	if !w.sockets.take(topic) {
+		return greenroom.ErrThrottled
+	}
+	defer w.sockets.give(topic)
+	out, err := sse.Start(rw, 0)
+	for i := 0; err == nil && i < 2; i++ {
+		if i > 0 {
+			select {
+			case <-r.Context().Done():
+				return nil
+			case <-time.After(checkPause):
+			}
+		}
+		err = out.Send(sse.Event{Kind: "check", Data: i})
+	}
+	return nil // the client has gone if there was an error
 }

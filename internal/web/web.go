@@ -104,6 +104,7 @@ func (w *Web) Register(mux *http.ServeMux) {
 	mux.Handle("POST /join/{id}/{seat}", w.page(w.enter))
 	mux.Handle("GET /join/{id}/{seat}/live", w.page(w.lobbyLive))
 	mux.Handle("GET /check/socket", w.page(w.checkSocket))
+	mux.Handle("GET /check/events", w.page(w.checkEvents))
 	if w.gallery {
 		mux.Handle("GET /gallery", w.Gallery())
 		mux.Handle("GET /gallery/{page}", w.Gallery())

@@ -100,7 +100,7 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request, way meetings.Way
 		return false
 	}
 	if !verdict.OK {
-		g.refuseToken(w, r, way, sentence(verdict.Message))
+		g.refuseToken(w, r, way, access.Sentence(verdict.Message))
 		return false
 	}
 	connlimit.Prove(r.Context(), way.Hostname)

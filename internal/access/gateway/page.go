@@ -6,9 +6,6 @@ import (
 	"html/template"
 	"net/http"
 	"strconv"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"greenroom/internal/logkey"
 	"greenroom/internal/meetings"
@@ -79,13 +76,4 @@ func (g *Gateway) refuse(w http.ResponseWriter, status int, m message) {
 func (g *Gateway) refuseStopping(w http.ResponseWriter) {
 	w.Header().Set("Connection", "close")
 	g.refuse(w, http.StatusServiceUnavailable, message{Heading: "This server is being restarted", Text: "Your desktop goes on.", Retry: true})
-}
-
-// sentence gives a verdict's words the form of one.
-func sentence(words string) string {
-	if words == "" {
-		return "The token was not accepted."
-	}
-	first, size := utf8.DecodeRuneInString(words)
-	return string(unicode.ToUpper(first)) + strings.TrimSuffix(words[size:], ".") + "."
 }

@@ -31,22 +31,22 @@ type Certificates struct {
 	origin *cloudflareorigin.Authority
 }
 
-// openCertificates opens who signs for desktops. Behind greenroom's gateway that is always the local authority, which the gateway
-// alone has to trust.
+// openCertificates opens who signs for desktops. Where browsers reach greenroom itself that is always the local authority, which
+// greenroom alone has to trust.
 func (p *Ports) openCertificates(ctx context.Context, texts dns.Texts) (*Certificates, error) {
-	cfg, gateway := p.Config.Certificates, p.Config.Access == config.AccessGateway
+	cfg, behind := p.Config.Certificates, p.Config.Access != config.AccessDirect
 	roots, err := Roots(cfg.RootsFile)
 	if err != nil {
 		return nil, err
 	}
 	c := &Certificates{}
-	if gateway || cfg.Issuer == config.IssuerLocal {
+	if behind || cfg.Issuer == config.IssuerLocal {
 		local, err := p.Authority(ctx)
 		if err != nil {
 			return nil, err
 		}
 		c.Issuer = local
-		if cfg.Issuer == config.IssuerLocal {
+		if cfg.Issuer == config.IssuerLocal && p.Config.Access != config.AccessSingle {
 			c.Local = local
 		}
 	}

@@ -105,14 +105,14 @@ func Open(ctx context.Context, p Ports) (*Core, error) {
 	p.Watch.providers(c.Providers)
 	c.Advancer = &advance.Advancer{
 		Meetings: p.Store, Providers: c.Providers, Records: c.Zone, Prober: c.Prober, Zone: p.Config.Zone, Now: time.Now, Logger: p.Logger,
-		PushEvents: p.PushEvents, ObserveOnDemand: p.ObserveOnDemand, Lease: p.Lease, Measure: p.Measure, Observe: p.Watch.decisions(),
+		PushEvents: p.PushEvents, ObserveOnDemand: p.ObserveOnDemand, Lease: p.Lease, Live: p.Store.Live, Measure: p.Measure, Observe: p.Watch.decisions(),
 	}
 	c.Service = meetings.New(meetings.Options{
 		MaxSeats: p.Config.MaxSeats,
 		Store:    p.Watch.requests(p.Store), Blueprints: p.Config.Blueprints, Kick: p.Kick, Explainer: c.Advancer,
 		Issuer: p.Watch.issuer(p.Config.Certificates.Issuer, c.Certificates.Issuer),
 		Keys:   meetings.Keys{Master: []byte(master)},
-		Links:  meetings.Links{PublicURL: p.PublicURL, ControlURL: p.ControlURL, VideoURL: p.Config.VideoURL, DesktopPort: p.Probe.Port, Zone: p.Config.Zone},
+		Links:  meetings.Links{PublicURL: p.PublicURL, ControlURL: p.ControlURL, VideoURL: p.Config.VideoURL, DesktopPort: p.Probe.Port, Zone: p.Config.Zone, Single: p.Config.Access == config.AccessSingle},
 		Logger: p.Logger, ProofWait: meetings.UsualProofWait, Identify: identify, Account: accountOf(p.Config, machines),
 	})
 	c.Advancer.UserData = c.Service.UserData
@@ -173,7 +173,7 @@ func (c *Core) openProviders(ctx context.Context, p *Ports) (*ec2compute.Provide
 func (p *Ports) prober(c *Certificates) *probe.Prober {
 	o := p.Probe
 	o.Roots = c.Shown
-	if len(o.DNSServers) > 0 {
+	if len(o.DNSServers) > 0 || o.Front != nil {
 		return probe.New(o)
 	}
 	o.DNSServers, o.Resolver, o.Proxied = p.Config.DNS.Servers, p.Config.DNS.Resolver, p.Config.DNS.Proxied

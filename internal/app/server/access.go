@@ -13,6 +13,7 @@ import (
 	"greenroom/internal/config"
 	"greenroom/internal/dns"
 	"greenroom/internal/dns/embeddeddns"
+	"greenroom/internal/probe"
 	"greenroom/internal/rungroup"
 )
 
@@ -21,6 +22,19 @@ const gatewayLife = 30 * 24 * time.Hour
 
 // byGateway reports whether browsers come to greenroom's gateway and not to the desktops themselves.
 func (a *app) byGateway() bool { return a.Config.Access == config.AccessGateway }
+
+// bySingle reports whether desktops are below the address of the pages.
+func (a *app) bySingle() bool { return a.Config.Access == config.AccessSingle }
+
+// front is the way to desktops below the address of the pages, as the probe goes it. A proxy in front ends TLS itself: behind it
+// there is plain HTTP.
+func (a *app) front() *probe.Front {
+	f := &probe.Front{URL: a.Config.Public(a.listeners.http.Addr()), Addr: a.listeners.http.Addr()}
+	if a.tls != nil {
+		f.TLS = &probe.FrontTLS{Roots: a.tls.trusted, Own: a.Config.TLS.Issuer == config.IssuerFiles}
+	}
+	return f
+}
 
 // gatewayAddress is the address that all desktops' names have; not valid if each has its own.
 func (a *app) gatewayAddress() netip.Addr {
@@ -57,13 +71,16 @@ func (a *app) zoneOptions(owner string) embeddeddns.Options {
 
 // openAccess makes what the way to desktops needs beyond their names.
 func (a *app) openAccess(ctx context.Context) error {
+	if a.bySingle() {
+		a.core.Advancer.Records = unnamed{a.core.Zone, a.way}
+	}
 	if !a.byGateway() {
 		return nil
 	}
 	if a.zone == nil {
 		a.wildcard = &wildcard{zone: a.core.Zone, record: dns.Record{Name: dns.Wildcard(a.Config.Zone), Address: a.gatewayAddress()}, logger: a.Logger}
 	}
-	a.core.Advancer.Records = behindGateway{a.core.Zone, a.way}
+	a.core.Advancer.Records = unnamed{a.core.Zone, a.way}
 	if a.core.Certificates.Edge != nil {
 		return nil
 	}
@@ -71,7 +88,7 @@ func (a *app) openAccess(ctx context.Context) error {
 	return a.keeper.Open(ctx)
 }
 
-// way reports why a desktop's name does not lead to it through the gateway, or nil.
+// way reports why a desktop's name does not lead to it through the gateway or the server, or nil.
 func (a *app) way(ctx context.Context, name string) error {
 	if a.wildcard != nil {
 		if err := a.wildcard.there(ctx); err != nil {
@@ -93,6 +110,9 @@ func (a *app) sweptRecords() dns.Zone {
 // addAccess adds what serves the listener for desktops.
 func (a *app) addAccess(group *rungroup.Group) {
 	switch {
+	case a.bySingle():
+		a.watch.metrics.Listener(a.single.Stats)
+		group.Add("desktops", a.single.Run)
 	case a.byGateway():
 		o := gateway.Options{Desktops: a.core.Service, Changes: a.hub.Subscribe, Zone: a.Config.Zone, Logger: a.Logger}
 		if a.keeper != nil {
@@ -111,14 +131,14 @@ func (a *app) addAccess(group *rungroup.Group) {
 	}
 }
 
-// behindGateway is the zone where one wildcard record stands for all desktops: naming one means that the gateway knows
-// the way to it, and nothing is written. What was written under direct access is the sweep's to remove.
-type behindGateway struct {
+// unnamed is the zone where desktops have no records of their own, because one wildcard record stands for all or because they are
+// below the address of the pages: naming one means that the way to it is known, and nothing is written. What was written under direct access is the sweep's to remove.
+type unnamed struct {
 	dns.Zone
 	way func(ctx context.Context, name string) error
 }
 
-func (b behindGateway) SetRecords(ctx context.Context, records []dns.Record) error {
+func (b unnamed) SetRecords(ctx context.Context, records []dns.Record) error {
 	for _, r := range records {
 		if err := b.way(ctx, r.Name); err != nil {
 			return &dns.RecordError{Name: r.Name, Err: err}
@@ -127,4 +147,4 @@ func (b behindGateway) SetRecords(ctx context.Context, records []dns.Record) err
 	return nil
 }
 
-func (behindGateway) DeleteRecords(context.Context, []string) error { return nil }
+func (unnamed) DeleteRecords(context.Context, []string) error { return nil }

@@ -3,13 +3,16 @@ package server
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"log/slog"
 	"net"
+	"path/filepath"
 	"strconv"
 	"strings"
 
 	"greenroom"
 	"greenroom/internal/app/components"
+	"greenroom/internal/certs/localca"
 	"greenroom/internal/config"
 	"greenroom/internal/dns"
 	"greenroom/internal/doctor"
@@ -22,7 +25,7 @@ const doctorsMark = "doctor"
 // nothing. A zone of this machine alone needs none of it.
 func Names(cfg config.Config, write bool) doctor.Names {
 	embedded := cfg.DNS.Provider == config.DNSEmbedded
-	if embedded && (cfg.Zone == "localhost" || strings.HasSuffix(cfg.Zone, ".localhost")) {
+	if cfg.Access == config.AccessSingle || embedded && (cfg.Zone == "localhost" || strings.HasSuffix(cfg.Zone, ".localhost")) {
 		return doctor.Names{}
 	}
 	out := doctor.Names{
@@ -53,6 +56,31 @@ func Names(cfg config.Config, write bool) doctor.Names {
 		out.Open = func(ctx context.Context) (dns.Provider, error) { return open(ctx) }
 	}
 	return out
+}
+
+// Front is what the doctor can look at from outside, where pages, API and desktops have one address.
+func Front(cfg config.Config) doctor.Front {
+	if cfg.Access != config.AccessSingle {
+		return doctor.Front{}
+	}
+	f := doctor.Front{URL: cfg.PublicURL}
+	if f.URL == "" {
+		scheme := "http://"
+		if cfg.TLS.Issuer != "" {
+			scheme = "https://"
+		}
+		f.URL = scheme + cfg.Listen
+	}
+	f.URL = strings.TrimRight(f.URL, "/")
+	switch cfg.TLS.Issuer {
+	case config.IssuerLocal:
+		f.Roots = func() (*x509.CertPool, error) {
+			return components.Roots(localca.PagesRoot(filepath.Join(cfg.DataDir, "pages"), cfg.TLSNames()))
+		}
+	case config.IssuerACME:
+		f.Roots = func() (*x509.CertPool, error) { return components.RootsAndSystem(cfg.TLS.RootsFile) }
+	}
+	return f
 }
 
 // desktopPortOf is the port in desktops' addresses as far as the configuration tells.

@@ -24,12 +24,14 @@ type listeners struct {
 }
 
 // Listens are the addresses on which a server with this configuration listens for browsers on their way to desktops, and for
-// questions to its zone; empty if it does not: browsers connect to the desktops themselves, or somebody else serves the zone.
+// questions to its zone; empty if it does not: browsers connect to the desktops themselves or to listen, or somebody else serves the zone.
 func Listens(cfg config.Config) (desktops, names string) {
-	if cfg.DNS.Provider == config.DNSEmbedded {
+	switch {
+	case cfg.Access == config.AccessSingle:
+		return "", ""
+	case cfg.DNS.Provider == config.DNSEmbedded:
 		return cfg.DesktopListen, cfg.DNSListen
-	}
-	if cfg.Access == config.AccessGateway {
+	case cfg.Access == config.AccessGateway:
 		return cfg.DesktopListen, ""
 	}
 	return "", ""
@@ -37,7 +39,7 @@ func Listens(cfg config.Config) (desktops, names string) {
 
 func listen(ctx context.Context, cfg config.Config) (*listeners, error) {
 	var l listeners
-	var lc net.ListenConfig
+	var lc patientListen
 	var err error
 	if l.http, err = lc.Listen(ctx, "tcp", cfg.Listen); err != nil {
 		return nil, taken("listen", cfg.Listen, err)
@@ -69,6 +71,31 @@ func listen(ctx context.Context, cfg config.Config) (*listeners, error) {
 	return &l, nil
 }
 
+// An address may still be held for a moment by a server that was killed: a program that it was about to start has its sockets
+// until it runs.
+const (
+	heldFor    = 2 * time.Second
+	heldBefore = 50 * time.Millisecond // between two tries
+)
+
+// patientListen listens as net.ListenConfig does, and tries again for a moment when the address is in use.
+type patientListen struct{ net.ListenConfig }
+
+// Listen is net.ListenConfig's.
+func (p *patientListen) Listen(ctx context.Context, network, address string) (net.Listener, error) {
+	for end := time.Now().Add(heldFor); ; {
+		l, err := p.ListenConfig.Listen(ctx, network, address)
+		if !errors.Is(err, syscall.EADDRINUSE) || time.Now().After(end) {
+			return l, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(heldBefore):
+		}
+	}
+}
+
 // Bounds of the connections to the pages and the API.
 const (
 	maxConns   = 4096
@@ -80,15 +107,19 @@ const (
 // guarded is the listener of pages and API whose connections have places: strangers make way. From a trusted proxy a PROXY header
 // is believed.
 func (a *app) guarded() net.Listener {
-	l := a.places(a.listeners.http, a.Config.Proxies())
+	l := a.places(a.listeners.http, a.Config.Proxies(), a.pool)
 	if a.tls == nil {
 		return l
 	}
 	return newMixed(l, a.tls.config())
 }
 
-func (a *app) places(on net.Listener, proxies httpx.Proxies) net.Listener {
-	l := &connlimit.Listener{Listener: on, Pool: connlimit.NewPool(connlimit.Limits{All: maxConns, Each: maxPerHost, Reserve: reserved})}
+func newPool() *connlimit.Pool {
+	return connlimit.NewPool(connlimit.Limits{All: maxConns, Each: maxPerHost, Reserve: reserved})
+}
+
+func (a *app) places(on net.Listener, proxies httpx.Proxies, pool *connlimit.Pool) net.Listener {
+	l := &connlimit.Listener{Listener: on, Pool: pool}
 	if len(proxies) > 0 {
 		l.Proxies = true
 		l.Listener = &proxyproto.Listener{Listener: l.Listener, ReadHeaderTimeout: headerTime, ConnPolicy: func(o proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) {

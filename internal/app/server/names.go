@@ -24,7 +24,10 @@ func (a *app) probing() probe.Options {
 	if a.listensForDesktops() {
 		o.DesktopAddr = a.listeners.desktops.Addr().String()
 	}
-	if a.embedded() {
+	if a.bySingle() {
+		o.Front = a.front()
+	}
+	if a.listeners.dnsTCP != nil {
 		o.DNSServers = []string{a.listeners.dnsTCP.Addr().String()}
 	}
 	return o
@@ -44,7 +47,9 @@ func (a *app) serveNames(group *rungroup.Group) {
 		group.Add("names", a.core.Batch.Run)
 		return
 	}
-	group.Add("zone", func(ctx context.Context) error { return a.zone.Serve(ctx, a.listeners.dnsUDP, a.listeners.dnsTCP) })
+	if a.listeners.dnsTCP != nil {
+		group.Add("zone", func(ctx context.Context) error { return a.zone.Serve(ctx, a.listeners.dnsUDP, a.listeners.dnsTCP) })
+	}
 	if a.replicas != nil {
 		group.Add("reload names", a.replicas.reloadNames)
 	}

@@ -15,6 +15,7 @@ import (
 	"greenroom"
 	"greenroom/internal/access/connlimit"
 	"greenroom/internal/access/gateway"
+	"greenroom/internal/access/single"
 	"greenroom/internal/advance"
 	"greenroom/internal/app/components"
 	"greenroom/internal/certs/localca"
@@ -67,7 +68,9 @@ type app struct {
 	zone      *embeddeddns.Zone // nil if somebody else serves it
 	provider  *localcompute.Provider
 	core      *components.Core
-	tls       *pageTLS // of pages and API; nil: plain HTTP
+	tls       *pageTLS        // of pages and API; nil: plain HTTP
+	pool      *connlimit.Pool // of the connections to pages and API
+	single    *single.Handler // of desktops below the pages' address; nil: they are elsewhere
 	replicas  *replicas
 	wildcard  *wildcard       // the record, with access by gateway in a provider's zone; nil otherwise
 	keeper    *gateway.Keeper // of the certificate with access by gateway; nil otherwise
@@ -76,7 +79,7 @@ type app struct {
 // Run serves until ctx ends, and returns when all it started has stopped; desktops go on living. Errors that
 // a person can fix are UserErrors.
 func Run(ctx context.Context, o Options) error {
-	a := &app{Options: o, hub: notify.New()}
+	a := &app{Options: o, hub: notify.New(), pool: newPool()}
 	if err := a.raiseLimits(); err != nil {
 		return err
 	}
@@ -174,6 +177,13 @@ func (a *app) handler() (http.Handler, error) {
 		return nil, fmt.Errorf("open pages: %w", err)
 	}
 	w.Register(mux)
+	if a.bySingle() {
+		a.single, err = single.New(single.Options{Desktops: a.core.Service, Hub: a.hub, PublicURL: public, Pool: a.pool, Logger: a.Logger})
+		if err != nil {
+			return nil, fmt.Errorf("open the way to desktops: %w", err)
+		}
+		a.single.Register(mux)
+	}
 	return a.secured(a.watch.traces.Handler(httpx.Guard(mux, httpx.Options{
 		Logger: a.Logger, Hosts: httpx.NewHosts(a.listeners.http.Addr(), public, a.Config.ControlURL), Organiser: organiser, Proxies: a.Config.Proxies(),
 		Observe: a.watch.metrics.Answer,

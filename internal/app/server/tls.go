@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -27,6 +28,7 @@ type pageTLS struct {
 	get    func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 	hsts   bool                            // browsers trust the certificate without more, and will
 	own    *localca.Pages                  // whose authority people have to trust; nil: nothing is to be trusted
+	roots  *x509.CertPool                  // who signed the certificate, unless it is own; nil: the system's authorities
 	files  *filecerts.Edge                 // nil: there are none
 	answer func(http.Handler) http.Handler // of HTTP-01; nil: there is none
 	close  func()
@@ -66,9 +68,23 @@ func (a *app) openTLS() (*pageTLS, error) {
 		if err != nil {
 			return nil, fmt.Errorf("get the pages' certificate: %w", err)
 		}
-		return &pageTLS{get: pages.GetCertificate, hsts: true, answer: pages.Challenges, close: pages.Close}, nil
+		shown, err := components.RootsAndSystem(cfg.RootsFile)
+		if err != nil {
+			return nil, err
+		}
+		return &pageTLS{get: pages.GetCertificate, hsts: true, roots: shown, answer: pages.Challenges, close: pages.Close}, nil
 	}
 	return nil, nil //nolint:nilnil // plain HTTP
+}
+
+// trusted are the authorities to trust for the certificate; nil: the system's.
+func (p *pageTLS) trusted() *x509.CertPool {
+	if p.own == nil {
+		return p.roots
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(p.own.RootPEM())
+	return roots
 }
 
 func (p *pageTLS) config() *tls.Config {
@@ -126,7 +142,7 @@ func (a *app) servePlain(ctx context.Context) error {
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: headerTime, ReadTimeout: headerTime, WriteTimeout: headerTime, IdleTimeout: headerTime, MaxHeaderBytes: 32 << 10,
 		ErrorLog: slog.NewLogLogger(a.Logger.Handler(), slog.LevelDebug)}
 	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
-	if err := server.Serve(a.places(a.listeners.plain, nil)); !errors.Is(err, http.ErrServerClosed) {
+	if err := server.Serve(a.places(a.listeners.plain, nil, newPool())); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil

@@ -36,7 +36,7 @@ type wildcard struct {
 func (w *wildcard) keep(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, wildcardTime, fmt.Errorf("writing %s took longer than %s", w.record.Name, wildcardTime))
 	defer cancel()
-	err := w.zone.SetRecords(ctx, []dns.Record{w.record})
+	err := dns.Await(ctx, func(ctx context.Context) error { return w.zone.SetRecords(ctx, []dns.Record{w.record}) })
 	if errors.Is(err, greenroom.ErrConflict) {
 		err = &greenroom.UserError{
 			Message: fmt.Sprintf("A DNS record that greenroom did not make has the name %s and was left alone: remove it, so that greenroom can lead that name to %s.", w.record.Name, w.record.Address),

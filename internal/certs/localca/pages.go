@@ -39,6 +39,11 @@ type Pages struct {
 	renew   time.Time
 }
 
+// PagesRoot is the file with the certificate of the authority that OpenPages makes in dir for the names.
+func PagesRoot(dir string, names []string) string {
+	return filepath.Join(PagesDir(dir, names), rootFile)
+}
+
 // PagesDir is the directory below dir that has the authority for the names.
 func PagesDir(dir string, names []string) string {
 	sorted := slices.Sorted(slices.Values(names))

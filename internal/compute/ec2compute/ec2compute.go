@@ -5,8 +5,10 @@ package ec2compute
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -32,6 +34,7 @@ const (
 	callReserve  = 5 * time.Second        // what a launch needs of its deadline when its turn comes
 	window       = 100 * time.Millisecond // calls that come this close to each other share one
 	avoidFor     = 3 * time.Minute        // a place that had no capacity
+	blockedFor   = 90 * time.Second       // a type whose quota is full: longer than the plan's pause, so that the other types get a turn
 	unofferedFor = time.Hour              // a place that does not know the type
 	youngFor     = time.Minute            // a new machine may be missing from a look
 	pageSize     = 1000                   // of a look
@@ -50,13 +53,15 @@ type Provider struct {
 	removals  *pacer
 	looks     *batcher[string, []compute.Instance]
 	images    *batcher[string, map[string]image]
-	ends      *batcher[[]string, struct{}]
+	ends      *batcher[[]string, map[string]error]
 
 	mu      sync.Mutex
 	account string               // that machines belong to; empty before the first is seen
 	avoided map[string]time.Time // places, and until when
+	full    map[string]time.Time // types whose quota is full, and until when they are not asked for
 	devices map[string]string    // images' root devices
 	young   map[string]compute.Instance
+	mourned map[string]time.Time // machines whose places were avoided because they ended, and when that was noticed
 	ours    map[string]time.Time // ids that were seen with our tag, and when
 }
 
@@ -66,7 +71,7 @@ var _ compute.Provider = (*Provider)(nil)
 func New(o Options) *Provider {
 	o.Rates = o.Rates.orDocumented()
 	p := &Provider{
-		o: o, avoided: map[string]time.Time{}, devices: map[string]string{}, young: map[string]compute.Instance{}, ours: map[string]time.Time{},
+		o: o, avoided: map[string]time.Time{}, full: map[string]time.Time{}, devices: map[string]string{}, young: map[string]compute.Instance{}, ours: map[string]time.Time{}, mourned: map[string]time.Time{},
 		launches:  newQueue(o.Rates.RunRequests, o.Rates.RunInstances),
 		describes: newPacer(o.Rates.Describe),
 		removals:  newPacer(o.Rates.TerminateRequests, o.Rates.TerminateInstances),
@@ -98,7 +103,8 @@ func (p *Provider) Places(b greenroom.Blueprint) []string {
 	defer p.mu.Unlock()
 	var out []string
 	for _, place := range all {
-		if until, ok := p.avoided[place]; !ok || time.Now().After(until) {
+		kind, _, _ := strings.Cut(place, "/")
+		if now := time.Now(); !p.avoided[place].After(now) && !p.full[kind].After(now) {
 			out = append(out, place)
 		}
 	}
@@ -108,10 +114,19 @@ func (p *Provider) Places(b greenroom.Blueprint) []string {
 	return out
 }
 
-func (p *Provider) avoid(place string, d time.Duration) {
+// refused notes where a launch was refused. Capacity is a zone's; a quota is the type's wherever it is asked for.
+func (p *Provider) refused(c *call, err error) {
+	r, _ := ruleOn(err)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.avoided[place] = time.Now().Add(d)
+	switch until := time.Now().Add(r.avoid); {
+	case r.avoid == 0:
+	case errors.Is(r.kind, greenroom.ErrBlocked):
+		kind, _, _ := strings.Cut(c.place, "/")
+		p.full[kind] = until
+	default:
+		p.avoided[c.place] = until
+	}
 }
 
 // punctual sends nothing once its deadline has passed: a process that was stopped goes on before its timers notice.

@@ -252,11 +252,8 @@ func TestRefusalsAreToldByKind(t *testing.T) {
 		kind error
 		says string
 	}{
-		"VcpuLimitExceeded":                  {greenroom.ErrPermanent, "quota of virtual CPUs"},
-		"MaxSpotInstanceCountExceeded":       {greenroom.ErrPermanent, "spot"},
 		"InvalidAMIID.NotFound":              {greenroom.ErrPermanent, "image"},
 		"InvalidAMIID.Malformed":             {greenroom.ErrPermanent, "image"},
-		"UnauthorizedOperation":              {greenroom.ErrPermanent, "permissions"},
 		"InvalidParameterValue":              {greenroom.ErrPermanent, "value of the blueprint"},
 		"InvalidParameterCombination":        {greenroom.ErrPermanent, "value of the blueprint"},
 		"InvalidGroup.NotFound":              {greenroom.ErrPermanent, "security group"},

@@ -2,35 +2,45 @@ package ec2compute
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
+	"greenroom"
 )
 
-// Terminate implements compute.Provider. All who ask at about the same time share the calls. Ids that were never seen with
+// Terminate implements compute.Provider. All who ask at about the same time share the calls, and each is told of its own. Ids that were never seen with
 // our owner's tag are left alone.
 func (p *Provider) Terminate(ctx context.Context, ids ...string) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	if _, err := p.ends.do(ctx, ids); err != nil {
+	failed, err := p.ends.do(ctx, ids)
+	errs := []error{err}
+	for _, id := range ids {
+		errs = append(errs, failed[id])
+	}
+	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("terminate instances: %w", err)
 	}
 	return nil
 }
 
-func (p *Provider) end(ctx context.Context, asked [][]string) (struct{}, error) {
+func (p *Provider) end(ctx context.Context, asked [][]string) (map[string]error, error) {
 	ids := slices.Concat(asked...)
 	slices.Sort(ids)
 	ids, err := p.owned(ctx, slices.Compact(ids))
-	for batch := range slices.Chunk(ids, terminateMax) {
-		if err == nil {
-			err = p.terminate(ctx, slices.Clone(batch))
-		}
+	if err != nil {
+		return nil, err
 	}
-	return struct{}{}, err
+	failed := map[string]error{}
+	for batch := range slices.Chunk(ids, terminateMax) {
+		p.terminate(ctx, slices.Clone(batch), failed)
+	}
+	return failed, nil
 }
 
 // owned drops the ids that are not ours, after one look at those that are not known.
@@ -58,33 +68,67 @@ func (p *Provider) isOurs(id string) bool {
 
 var idPattern = regexp.MustCompile(`\bi-[0-9a-f]{8,17}\b`)
 
-// terminate asks for one batch. An id that EC2 has forgotten fails the whole call, which says so: it is left out then.
-func (p *Provider) terminate(ctx context.Context, ids []string) error {
+// terminate asks for one batch, and notes whose removal failed. One id can fail the call for others: one that EC2 has forgotten fails all,
+// one that is protected against termination those of its zone, and the answer names one of them at best. What is named is done without,
+// else each half is asked for by itself.
+func (p *Provider) terminate(ctx context.Context, ids []string, failed map[string]error) {
 	for len(ids) > 0 {
 		err := p.removals.call(ctx, len(ids), func(ctx context.Context) error {
 			_, err := p.api.TerminateInstances(ctx, &ec2.TerminateInstancesInput{InstanceIds: ids})
 			return err
 		})
-		if code(err) != "InvalidInstanceID.NotFound" {
-			if err == nil {
-				p.ended(ids)
+		if err == nil {
+			p.ended(ids)
+			return
+		}
+		named, rest := apart(ids, err)
+		switch code(err) {
+		case "InvalidInstanceID.NotFound":
+			p.ended(named)
+		case "OperationNotPermitted":
+			for _, id := range named {
+				failed[id] = protected(id, err)
 			}
-			return err
+		default:
+			named = nil
 		}
-		forgotten := idPattern.FindAllString(err.Error(), -1)
-		rest := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return slices.Contains(forgotten, id) })
-		if len(rest) == len(ids) {
-			return err // it does not say which
+		if len(named) > 0 {
+			ids = rest
+			continue
 		}
-		p.ended(forgotten)
-		ids = rest
+		if len(ids) == 1 || code(err) != "OperationNotPermitted" && code(err) != "InvalidInstanceID.NotFound" {
+			for _, id := range ids {
+				failed[id] = err
+			}
+			return
+		}
+		p.terminate(ctx, ids[:len(ids)/2], failed)
+		ids = ids[len(ids)/2:]
 	}
-	return nil
+}
+
+// apart parts the ids that an error names from the others.
+func apart(ids []string, err error) (named, rest []string) {
+	said := idPattern.FindAllString(err.Error(), -1)
+	for _, id := range ids {
+		if slices.Contains(said, id) {
+			named = append(named, id)
+		} else {
+			rest = append(rest, id)
+		}
+	}
+	return named, rest
+}
+
+func protected(id string, err error) error {
+	return &greenroom.UserError{Cause: err, Message: "The machine " + id + " is protected against termination at Amazon, which greenroom did not ask for: " +
+		"aws ec2 modify-instance-attribute --no-disable-api-termination --instance-id " + id + " removes that, and greenroom then removes the machine."}
 }
 
 func (p *Provider) ended(ids []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	clear(p.full) // they may leave room
 	for _, id := range ids {
 		delete(p.young, id)
 	}

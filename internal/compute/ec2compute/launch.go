@@ -118,9 +118,7 @@ func (p *Provider) run(ctx context.Context, c *call) ([]compute.Instance, error)
 		case code(err) == "IdempotentParameterMismatch":
 			return p.already(ctx, c)
 		default:
-			if d := avoidance(code(err)); d > 0 {
-				p.avoid(c.place, d)
-			}
+			p.refused(c, err)
 			return nil, err
 		}
 	}
@@ -181,6 +179,9 @@ func (p *Provider) input(ctx context.Context, c *call) (*ec2.RunInstancesInput, 
 			AssociatePublicIpAddress: aws.Bool(public(b)), DeleteOnTermination: aws.Bool(true)}}
 	} else {
 		in.SecurityGroupIds = b.SecurityGroups
+	}
+	if !b.Spot { // spot machines know no such protection; others may have it from the launch template
+		in.DisableApiTermination = aws.Bool(false)
 	}
 	if b.Spot {
 		in.InstanceMarketOptions = &types.InstanceMarketOptionsRequest{MarketType: types.MarketTypeSpot,

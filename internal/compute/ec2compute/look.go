@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -111,6 +112,7 @@ func (p *Provider) describe(ctx context.Context, filters ...types.Filter) ([]com
 				if tag(&r.Instances[i], tagOwner) == p.o.Owner {
 					m := p.seen(&r.Instances[i])
 					p.ours[m.ID] = time.Now()
+					p.mourn(&r.Instances[i], m.End)
 					p.account = cmp.Or(aws.ToString(r.OwnerId), p.account)
 					out = append(out, m)
 				}
@@ -127,6 +129,9 @@ func (p *Provider) describe(ctx context.Context, filters ...types.Filter) ([]com
 
 // forget drops ids that were not seen for long, when there are many.
 func (p *Provider) forget() {
+	if len(p.mourned) > pageSize {
+		maps.DeleteFunc(p.mourned, func(_ string, at time.Time) bool { return time.Since(at) > 2*time.Hour }) // EC2 shows them for an hour
+	}
 	if len(p.ours) < 20*pageSize {
 		return
 	}
@@ -152,7 +157,7 @@ func tag(i *types.Instance, key string) string {
 
 // seen is EC2's machine in our words. Whose it is follows from its place in the call that launched it.
 func (p *Provider) seen(i *types.Instance) compute.Instance {
-	m := compute.Instance{ID: aws.ToString(i.InstanceId), State: state(i), LaunchedAt: aws.ToTime(i.LaunchTime).UTC()}
+	m := compute.Instance{ID: aws.ToString(i.InstanceId), State: state(i), LaunchedAt: aws.ToTime(i.LaunchTime).UTC(), End: endOf(i)}
 	handles := greenroom.Launch{Seats: strings.Fields(tag(i, tagSeats))}.Handles(tag(i, tagMeeting))
 	if n := int(aws.ToInt32(i.AmiLaunchIndex)); n < len(handles) {
 		m.Handle = handles[n]

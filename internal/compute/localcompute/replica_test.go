@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -99,6 +101,28 @@ func (r *replica) signal(t testing.TB, sig os.Signal) {
 	if err := r.cmd.Process.Signal(sig); err != nil {
 		t.Fatal(err)
 	}
+	for sig == syscall.SIGSTOP && !r.stopped(t) { // the kernel stops its threads one by one
+		runtime.Gosched()
+	}
+}
+
+// stopped reports whether every thread of the replica stands still.
+func (r *replica) stopped(t testing.TB) bool {
+	t.Helper()
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", r.cmd.Process.Pid))
+	if err != nil || len(threads) == 0 {
+		t.Fatalf("the replica's threads: %v, %v", threads, err)
+	}
+	for _, file := range threads {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has ended
+		}
+		if _, state, _ := strings.Cut(string(text), ") "); !strings.HasPrefix(state, "T") {
+			return false
+		}
+	}
+	return true
 }
 
 // kill is the end without a goodbye. It is for a replica that has ended, too.

@@ -41,7 +41,7 @@ type failure struct {
 
 // kinds are what callers ask errors for.
 var kinds = []error{
-	greenroom.ErrCapacity, greenroom.ErrThrottled, greenroom.ErrPermanent, greenroom.ErrNotFound, greenroom.ErrConflict,
+	greenroom.ErrCapacity, greenroom.ErrBlocked, greenroom.ErrThrottled, greenroom.ErrPermanent, greenroom.ErrNotFound, greenroom.ErrConflict,
 	greenroom.ErrForbidden, greenroom.ErrEnded, greenroom.ErrUnavailable,
 }
 

@@ -49,8 +49,8 @@ func New(provider dns.Provider) *Zone {
 	return &Zone{provider: provider, wake: make(chan struct{}, 1), pending: map[string][]*wish{}}
 }
 
-// SetRecords returns when the records are so at every server, as far as the provider tells. What has not been sent
-// when ctx ends is not sent any more. See dns.Zone.
+// SetRecords returns when the provider has accepted the records: nil if they are so at every server, as far as it tells, and a
+// *dns.PendingError if some do not know yet. What has not been sent when ctx ends is not sent any more. See dns.Zone.
 func (z *Zone) SetRecords(ctx context.Context, records []dns.Record) error {
 	wishes := make([]*wish, len(records))
 	for i, r := range records {

@@ -49,6 +49,8 @@ func (z *Zone) classify(err error) error {
 	switch code := e.ErrorCode(); {
 	case code == "Throttling", code == "ThrottlingException", code == "PriorRequestNotComplete", code == "RequestLimitExceeded", code == "TooManyRequestsException":
 		return &dns.ThrottledError{Until: z.backOff(), Err: said}
+	case code == "InvalidChangeBatch" && notWithin(e.ErrorMessage()):
+		return &greenroom.UserError{Message: fmt.Sprintf("%s is not within the hosted zone%s: correct zone or dns.zone_id.", z.o.Zone, idOf(z.o.ZoneID)), Cause: fmt.Errorf("%w: %w", greenroom.ErrForbidden, said)}
 	case code == "InvalidChangeBatch":
 		return &batchError{said}
 	case code == "NoSuchHostedZone":
@@ -62,6 +64,18 @@ func (z *Zone) classify(err error) error {
 		return fmt.Errorf("%w: %w", greenroom.ErrPermanent, said)
 	}
 	return said
+}
+
+// notWithin reports whether a refusal of a batch says that a name is of another zone than the one that was asked: no record is in the way.
+func notWithin(message string) bool {
+	return strings.Contains(strings.ToLower(message), "is not permitted in zone")
+}
+
+func idOf(id string) string {
+	if id == "" {
+		return ""
+	}
+	return " " + id + " (dns.zone_id)"
 }
 
 // action is the right that a call needs.
@@ -109,21 +123,41 @@ func (z *Zone) ID(ctx context.Context) (string, error) {
 	}
 	for n := z.o.Zone; strings.Contains(n, "."); _, n, _ = strings.Cut(n, ".") {
 		out, err := call(ctx, z, func() (*route53.ListHostedZonesByNameOutput, error) {
-			return z.api.ListHostedZonesByName(ctx, &route53.ListHostedZonesByNameInput{DNSName: aws.String(n), MaxItems: aws.Int32(10)})
+			return z.api.ListHostedZonesByName(ctx, &route53.ListHostedZonesByNameInput{DNSName: aws.String(n), MaxItems: aws.Int32(100)})
 		})
 		if err != nil {
 			return "", fmt.Errorf("look for hosted zone %s: %w", n, err)
 		}
-		for _, found := range out.HostedZones {
-			if aws.ToString(found.Name) == n+"." && (found.Config == nil || !found.Config.PrivateZone) {
-				z.mu.Lock()
-				defer z.mu.Unlock()
-				z.id = strings.TrimPrefix(aws.ToString(found.Id), "/hostedzone/")
-				return z.id, nil
-			}
+		id, err := one(n, out.HostedZones)
+		if err != nil {
+			return "", err
+		}
+		if id != "" {
+			z.mu.Lock()
+			defer z.mu.Unlock()
+			z.id = id
+			return id, nil
 		}
 	}
 	return "", &greenroom.UserError{Message: fmt.Sprintf("This AWS account has no public hosted zone that %s is within: make one, or set dns.zone_id.", z.o.Zone), Cause: greenroom.ErrForbidden}
+}
+
+// one is the id of the public zone of exactly that name, empty if there is none. Route 53 lists zones from a name on, so that others
+// follow it. Several public zones of one name may exist, of which a resolver knows one: greenroom does not guess.
+func one(name string, zones []types.HostedZone) (string, error) {
+	var ids []string
+	for _, found := range zones {
+		if strings.EqualFold(aws.ToString(found.Name), name+".") && (found.Config == nil || !found.Config.PrivateZone) {
+			ids = append(ids, strings.TrimPrefix(aws.ToString(found.Id), "/hostedzone/"))
+		}
+	}
+	if len(ids) > 1 {
+		return "", &greenroom.UserError{
+			Message: fmt.Sprintf("This AWS account has several public hosted zones named %s (%s): set dns.zone_id to the one that the domain is delegated to.", name, strings.Join(ids, ", ")),
+			Cause:   greenroom.ErrForbidden,
+		}
+	}
+	return strings.Join(ids, ""), nil
 }
 
 // send makes one batch.
@@ -140,6 +174,10 @@ func (z *Zone) send(ctx context.Context, changes []types.Change) error {
 	}
 	z.mu.Lock()
 	defer z.mu.Unlock()
+	if z.insync == z.newest {
+		z.unsettled = time.Now()
+		z.lookAt = z.unsettled.Add(z.o.FirstPoll)
+	}
 	z.newest = aws.ToString(out.ChangeInfo.Id)
 	if out.ChangeInfo.Status == types.ChangeStatusInsync {
 		z.insync = z.newest
@@ -212,8 +250,8 @@ const (
 	lastPoll  = 10 * time.Second
 )
 
-// Settle waits until every server of Route 53 knows what was accepted before; see dns.Provider. However many wait, one asks,
-// and only for the newest change.
+// Settle reports whether every server of Route 53 knows what was accepted before; see dns.Provider. Normally they do within a minute.
+// However many ask, one call answers all of them, and only the newest change is asked for.
 func (z *Zone) Settle(ctx context.Context) error {
 	z.mu.Lock()
 	wanted := z.newest
@@ -224,31 +262,28 @@ func (z *Zone) Settle(ctx context.Context) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	for wait := z.o.FirstPoll; ; wait = min(wait*3/2, lastPoll) {
-		z.mu.Lock()
-		newest, insync := z.newest, z.insync
-		z.mu.Unlock()
-		if insync == newest || insync == wanted {
-			return nil
-		}
-		out, err := call(ctx, z, func() (*route53.GetChangeOutput, error) {
-			return z.api.GetChange(ctx, &route53.GetChangeInput{Id: aws.String(newest)})
-		})
-		if err != nil && !errors.Is(err, greenroom.ErrThrottled) {
-			return fmt.Errorf("ask how far the change is: %w", err)
-		}
-		if err == nil && out.ChangeInfo.Status == types.ChangeStatusInsync {
-			z.mu.Lock()
-			z.insync = newest
-			z.mu.Unlock()
-			return nil
-		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return fmt.Errorf("not all servers of Route 53 know the change yet: %w", context.Cause(ctx))
-		}
+	z.mu.Lock()
+	newest, insync, next := z.newest, z.insync, z.lookAt
+	z.mu.Unlock()
+	switch {
+	case insync == newest || insync == wanted:
+		return nil
+	case time.Now().Before(next):
+		return &dns.PendingError{Until: next}
 	}
+	out, err := call(ctx, z, func() (*route53.GetChangeOutput, error) {
+		return z.api.GetChange(ctx, &route53.GetChangeInput{Id: aws.String(newest)})
+	})
+	if err != nil && !errors.Is(err, greenroom.ErrThrottled) {
+		return fmt.Errorf("ask how far the change is: %w", err)
+	}
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if err == nil && out.ChangeInfo.Status == types.ChangeStatusInsync {
+		z.insync = newest
+		return nil
+	}
+	now := time.Now()
+	z.lookAt = now.Add(max(z.o.FirstPoll, min(now.Sub(z.unsettled), lastPoll)))
+	return &dns.PendingError{Until: z.lookAt}
 }

@@ -35,7 +35,7 @@ func (z *Zone) AddText(ctx context.Context, n, text string, ttl time.Duration) e
 	if err != nil {
 		return err
 	}
-	return z.Settle(ctx)
+	return dns.Await(ctx, z.Settle)
 }
 
 // RemoveText removes a text and its mark, if it has ours; see dns.Texts.

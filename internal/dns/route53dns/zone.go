@@ -66,11 +66,13 @@ type Zone struct {
 
 	polling chan struct{} // holds a token while somebody asks how far a change is
 
-	mu      sync.Mutex
-	id      string
-	newest  string // the change accepted last
-	insync  string // the newest that every server knew
-	refused int    // calls in a row that were too many
+	mu        sync.Mutex
+	id        string
+	newest    string    // the change accepted last
+	insync    string    // the newest that every server knew
+	lookAt    time.Time // how far the newest is, is not asked before
+	unsettled time.Time // since when some server does not know everything
+	refused   int       // calls in a row that were too many
 }
 
 // name is what a name was when last seen: ours, with its records, or somebody else's.

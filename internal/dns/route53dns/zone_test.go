@@ -304,7 +304,10 @@ func TestFaults(t *testing.T) {
 		}
 		short, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 		defer cancel()
-		if err := z.Settle(short); !errors.Is(err, context.DeadlineExceeded) {
+		if err := z.Settle(short); !isPending(err) {
+			t.Errorf("%v, want a time to ask again", err)
+		}
+		if err := dns.Await(short, z.Settle); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v, want the deadline", err)
 		}
 		known.Store(true)
@@ -312,7 +315,7 @@ func TestFaults(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 20 {
 			wg.Go(func() {
-				if err := z.Settle(t.Context()); err != nil {
+				if err := dns.Await(t.Context(), z.Settle); err != nil {
 					t.Error(err)
 				}
 			})
@@ -331,4 +334,64 @@ func TestFaults(t *testing.T) {
 			t.Errorf("%v is not transient", err)
 		}
 	})
+}
+
+func isPending(err error) bool {
+	p, ok := errors.AsType[*dns.PendingError](err)
+	return ok && time.Until(p.Until) > 0
+}
+
+// answering lets Route 53 answer requests whose path has that end with one text, and nothing else.
+func answering(w *world, end string, status int, text string) {
+	w.setFault(func(rw http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasSuffix(strings.TrimSuffix(r.URL.Path, "/"), end) || end == "/rrset" && r.Method != http.MethodPost {
+			return false
+		}
+		rw.WriteHeader(status)
+		_, _ = io.WriteString(rw, text)
+		return true
+	})
+}
+
+// TestTheZoneIsChosenByItsExactName : Route 53 lists zones from a name on, private ones among them.
+func TestTheZoneIsChosenByItsExactName(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	listed := func(zones ...string) string {
+		return "<ListHostedZonesByNameResponse><HostedZones>" + strings.Join(zones, "") + "</HostedZones><IsTruncated>false</IsTruncated><MaxItems>100</MaxItems></ListHostedZonesByNameResponse>"
+	}
+	zone := func(id, name string, private bool) string {
+		return fmt.Sprintf("<HostedZone><Id>/hostedzone/%s</Id><Name>%s.</Name><CallerReference>c</CallerReference><Config><PrivateZone>%t</PrivateZone></Config></HostedZone>", id, name, private)
+	}
+	for name, tt := range map[string]struct {
+		zones []string
+		want  string
+		says  string
+	}{
+		"another domain follows": {[]string{zone("ZOTHER", "zz.example.net", false)}, "", "no public hosted zone"},
+		"private and public":     {[]string{zone("ZPRIVATE", w.domain, true), zone("ZPUBLIC", w.domain, false), zone("ZOTHER", "zz.example.net", false)}, "ZPUBLIC", ""},
+		"two public ones":        {[]string{zone("ZONE", w.domain, false), zone("ZTWO", w.domain, false)}, "", "set dns.zone_id"},
+	} {
+		answering(w, "/hostedzonesbyname", http.StatusOK, listed(tt.zones...))
+		id, err := w.open("us").ID(t.Context())
+		if says := greenroom.Sentence(err, ""); id != tt.want || (err == nil) != (tt.says == "") || !strings.Contains(says, tt.says) {
+			t.Errorf("%s: %q, %v", name, id, err)
+		}
+	}
+}
+
+// TestANameOfAnotherZoneIsNoConflict : no record is in the way, and no other name would do better.
+func TestANameOfAnotherZoneIsNoConflict(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	z := w.open("us")
+	if _, err := z.ID(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	answering(w, "/rrset", http.StatusBadRequest, `<ErrorResponse><Error><Type>Sender</Type><Code>InvalidChangeBatch</Code><Message>[RRSet with DNS name i-1.`+w.domain+`. is not permitted in zone other.example.]</Message></Error></ErrorResponse>`)
+	all, _ := w.records(2)
+	err := z.SetRecords(t.Context(), all)
+	if errors.Is(err, greenroom.ErrConflict) || !errors.Is(err, greenroom.ErrForbidden) || !strings.Contains(greenroom.Sentence(err, ""), "not within the hosted zone") {
+		t.Errorf("refused with %v", err)
+	}
 }

@@ -283,7 +283,7 @@ type StuckMeetings struct {
 type Stuck struct {
 	Meeting string     `json:"meeting"`
 	Title   string     `json:"title"`
-	Kind    string     `json:"kind" enum:"overdue,slow_stage,slow_removal,not_closed,given_up,no_answer,too_old,parked"`
+	Kind    string     `json:"kind" enum:"overdue,slow_stage,slow_removal,not_closed,given_up,blocked,no_answer,too_old,parked"`
 	Seat    string     `json:"seat" doc:"Id of the seat; empty for the whole meeting."`
 	Role    string     `json:"role" deprecated:"true" doc:"The same as seat, by its former name."`
 	Note    bool       `json:"note" doc:"Informational, no fault: a parked meeting."`

@@ -106,6 +106,13 @@ var Fog = []Mutation{
 	{"the sweep does not read a meeting again", sweep, `if h.Meeting != "" {`, "if false {"},
 }
 
+// Scarce lists those that show only where machines are few, and are found within Lives lives in the climate scarce.
+var Scarce = []Mutation{
+	{"a machine that goes frees nobody", "internal/advance/blocked.go", "if a.Live == nil || !gone(before, after) {", "if true {"},
+	{"a launch is blocked for ever", "internal/plan/blocked.go", "d.Tries, d.RetryAt, d.TurnAt = tries, at, at\n", "d.Tries, d.RetryAt, d.TurnAt = tries, at.Add(24*time.Hour), at.Add(24*time.Hour)\n"},
+	{"a full quota is a mistake", planSettle, "if errors.Is(o.Err, greenroom.ErrBlocked) {", "if o.Err != nil && errors.Is(o.Err, greenroom.ErrBlocked) {\n\t\t\to.Err = greenroom.ErrPermanent\n\t\t}\n\t\tif false {"},
+}
+
 // Rare lists those that need a rare coincidence, and so minutes of lives: `make mutations` looks for them, too.
 var Rare = []Mutation{
 	{"the deadline counts from the save", step, "s.Meeting, s.Effects = next, decision.Effects", "s.Meeting, s.Effects, s.Deadline = next, decision.Effects, a.now().Add(plan.EffectTimeout)"},
@@ -114,5 +121,5 @@ var Rare = []Mutation{
 	{"who came and left between two looks was never there", "internal/plan/park.go", "a.Connections == 0 && a.ConnectedAt.IsZero()", "a.Connections == 0"},
 	{"the kill time is ignored", planSeat, "case p.due(d.KillAt):", "case false:"},
 	{"failures are retried at once", planSettle, "return min(250*time.Millisecond<<min(tries, 10), 10*time.Second)", "return 0 * time.Duration(tries)"},
-	{"a token opens a desktop that goes", desktops, "if !known || !d.Enterable() {", "if !known {"},
+	{"a token opens a desktop that goes", desktops, "if !known || !d.Enterable() || seat.Removed", "if !known || seat.Removed"},
 }

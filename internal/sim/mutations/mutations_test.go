@@ -20,6 +20,7 @@ func TestEveryMutationIsFound(t *testing.T) {
 	t.Parallel()
 	find(t, mutations.Table, "storm", mutations.Lives)
 	find(t, mutations.Fog, "fog", mutations.FogLives)
+	find(t, mutations.Scarce, "scarce", mutations.Lives)
 }
 
 func find(t *testing.T, table []mutations.Mutation, climate string, lives int) {
@@ -46,7 +47,7 @@ func find(t *testing.T, table []mutations.Mutation, climate string, lives int) {
 // TestTextsOccurOnce holds all mutations to the code, in a moment.
 func TestTextsOccurOnce(t *testing.T) {
 	t.Parallel()
-	for _, m := range slices.Concat(mutations.Table, mutations.Fog, mutations.Rare) {
+	for _, m := range slices.Concat(mutations.Table, mutations.Fog, mutations.Scarce, mutations.Rare) {
 		text, err := os.ReadFile(filepath.Join("../../..", filepath.FromSlash(m.File)))
 		if err != nil {
 			t.Fatal(err)

@@ -97,6 +97,9 @@ func (s *Server) reservation(instances []*instance, partial bool) string {
 	return "<reservationId>" + instances[0].reservation + "</reservationId><ownerId>" + Account + "</ownerId><instancesSet>" + b.String() + "</instancesSet>"
 }
 
+// counts reports whether the machine counts for its quota.
+func (s *Server) counts(i *instance) bool { return s.state(i, time.Now()) != "terminated" }
+
 // state is that of a machine at an instant.
 func (s *Server) state(i *instance, at time.Time) string {
 	switch {
@@ -127,6 +130,12 @@ func (s *Server) item(i *instance, at time.Time) string {
 		i.id, i.image, codes[state], state, i.index, i.token, i.kind, i.launched.UTC().Format("2006-01-02T15:04:05.000Z"), i.number>>16&255, i.number>>8&255, i.number&255)
 	if i.public && state == "running" {
 		fmt.Fprintf(&b, "<ipAddress>%s</ipAddress>", s.address(i))
+	}
+	if state == "shutting-down" || state == "terminated" {
+		fmt.Fprintf(&b, "<stateReason><code>%s</code><message>%s</message></stateReason>", escape(i.reason.Code), escape(i.reason.Message))
+	}
+	if i.subnet != "" {
+		fmt.Fprintf(&b, "<subnetId>%s</subnetId>", i.subnet)
 	}
 	b.WriteString("<tagSet>")
 	for k, v := range i.tags {

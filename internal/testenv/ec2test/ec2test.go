@@ -4,6 +4,7 @@
 package ec2test
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
@@ -48,6 +49,8 @@ type Server struct {
 	Buckets map[string]Bucket        // by action; with "/resources" after it, for what the action is about
 	Zones   map[string]string        // zone of each subnet; nil is a and b
 	Phase   time.Duration            // when in a second buckets are filled
+	Quotas  map[string]int           // virtual CPUs of machines that live, by family of types (see Family); without one there is no bound
+	Guarded bool                     // the launch template protects machines against termination
 	Fault   func(Call) (Fault, bool) // asked before every call; nil: no faults
 	Public  func(number int) string  // public address of the machine with that number, from 1; nil is one that nobody has
 
@@ -72,6 +75,7 @@ type Call struct {
 // Fault is how a call fails.
 type Fault struct {
 	Code    string // the error that is answered
+	Message string // of it; empty is some
 	Status  int    // of it; zero is 400
 	Lost    bool   // the call is carried out, and the answer never comes
 	Partial bool   // the answer leaves the last machine out
@@ -86,12 +90,13 @@ type instance struct {
 	id, reservation, zone, image, kind, token, subnet string
 	index                                             int
 	number                                            int
-	public                                            bool
+	public, guarded                                   bool
 	tags                                              map[string]string
 	userData                                          []byte
 	launched                                          time.Time
 	visible                                           time.Time
 	ended                                             time.Time // zero while it lives
+	reason                                            Reason    // of its end
 }
 
 // Machine is what a test wants to know of one.
@@ -233,7 +238,7 @@ func (s *Server) answer(form url.Values) (status int, body string, lost bool) {
 	text, refused := "", (*apiError)(nil)
 	switch {
 	case fault.Code != "":
-		refused = &apiError{fault.Code, "as the test wants it", max(fault.Status, http.StatusBadRequest)}
+		refused = &apiError{fault.Code, cmp.Or(fault.Message, "as the test wants it"), max(fault.Status, http.StatusBadRequest)}
 	default:
 		text, refused = s.act(action, form, fault)
 	}
@@ -324,6 +329,9 @@ func (s *Server) run(form url.Values, fault Fault) (string, *apiError) {
 		}
 		return s.reservation(before.instances, fault.Partial), nil
 	}
+	if e := s.room(form.Get("InstanceType"), n); e != nil {
+		return "", e
+	}
 	if e := s.spend("RunInstances/resources", n); e != nil {
 		return "", e
 	}
@@ -331,7 +339,8 @@ func (s *Server) run(form url.Values, fault Fault) (string, *apiError) {
 	id := fmt.Sprintf("r-%017x", len(s.tokens)+1)
 	for index := range n {
 		r.instances = append(r.instances, s.add(&instance{reservation: id, zone: zone, image: Image, kind: form.Get("InstanceType"), token: token, subnet: subnet, index: index,
-			tags: tags(form), userData: userData, public: form.Get("NetworkInterface.1.AssociatePublicIpAddress") == "true"}))
+			tags: tags(form), userData: userData, public: form.Get("NetworkInterface.1.AssociatePublicIpAddress") == "true",
+			guarded: s.Guarded && form.Get("DisableApiTermination") != "false"}))
 	}
 	s.tokens[token+" "+zone] = r
 	return s.reservation(r.instances, fault.Partial), nil
@@ -370,14 +379,50 @@ func (s *Server) terminate(form url.Values) (string, *apiError) {
 	case len(ids) > 1000:
 		return "", refuse("InvalidParameterValue", "too many ids")
 	}
+	if guarded := s.end(ids); guarded != "" {
+		return "", refuse("OperationNotPermitted", "The instance '%s' may not be terminated. Modify its 'disableApiTermination' instance attribute and try again.", guarded)
+	}
 	var b strings.Builder
 	for _, id := range ids {
-		if i := s.find(id); i.ended.IsZero() {
-			i.ended = time.Now()
-		}
 		fmt.Fprintf(&b, "<item><instanceId>%s</instanceId><currentState><code>32</code><name>shutting-down</name></currentState></item>", id)
 	}
 	return "<instancesSet>" + b.String() + "</instancesSet>", nil
+}
+
+// end lets machines go, but those of a zone in which one is protected against termination, whose id it gives.
+func (s *Server) end(ids []string) (guarded string) {
+	held := map[string]bool{}
+	for _, id := range ids {
+		if i := s.find(id); i.guarded && i.ended.IsZero() {
+			held[i.zone], guarded = true, id
+		}
+	}
+	for _, id := range ids {
+		if i := s.find(id); i.ended.IsZero() && !held[i.zone] {
+			i.ended = time.Now()
+			i.reason = Reason{"Client.UserInitiatedShutdown", "Client.UserInitiatedShutdown: User initiated shutdown"}
+		}
+	}
+	return guarded
+}
+
+// Protect switches the protection of a machine against termination, as somebody in the console does.
+func (s *Server) Protect(id string, on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.find(id).guarded = on
+}
+
+// Reason is why a machine's state changed last.
+type Reason struct{ Code, Message string }
+
+// Kill ends a machine by itself, for that reason.
+func (s *Server) Kill(id string, why Reason) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := s.find(id); i.ended.IsZero() {
+		i.ended, i.reason = time.Now(), why
+	}
 }
 
 // find gives a machine that EC2 still remembers.
