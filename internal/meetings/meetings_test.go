@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,7 +29,7 @@ type bundle struct {
 	*meetings.Service
 	t     *testing.T
 	store *memstore.Store
-	kicks int
+	kicks atomic.Int64
 }
 
 type issuer struct{}
@@ -56,7 +57,7 @@ func setup(t *testing.T) *bundle {
 	t.Helper()
 	b := &bundle{t: t, store: memstore.New()}
 	b.Service = meetings.New(meetings.Options{
-		Store: b.store, Blueprints: []greenroom.Blueprint{greenroom.DefaultBlueprint()}, Kick: func(string) { b.kicks++ },
+		Store: b.store, Blueprints: []greenroom.Blueprint{greenroom.DefaultBlueprint()}, Kick: func(string) { b.kicks.Add(1) },
 		Explainer: explainer{b.store}, Issuer: issuer{}, Keys: meetings.Keys{Master: []byte("master")},
 		Links:  meetings.Links{PublicURL: "http://127.0.0.1:8080", ControlURL: "http://127.0.0.1:8080", VideoURL: "https://meet.example.com/{id}", DesktopPort: 8443},
 		Logger: slog.New(slog.DiscardHandler),
@@ -168,8 +169,8 @@ func TestScheduleDefaults(t *testing.T) {
 	if m.Seats[0].Key == m.Seats[1].Key || len(m.Seats[0].Key) < 22 {
 		t.Error("keys are not long and different")
 	}
-	if b.kicks != 1 {
-		t.Errorf("Advance was asked for %d times", b.kicks)
+	if b.kicks.Load() != 1 {
+		t.Errorf("Advance was asked for %d times", b.kicks.Load())
 	}
 }
 

@@ -68,7 +68,7 @@ func TestWhatIsRefusedIsOnTheTimeline(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
 			m, e, verifier := b.ready()
-			before, kicks := m.Seat("teacher").Desktop.Agent, b.kicks
+			before, kicks := m.Seat("teacher").Desktop.Agent, b.kicks.Load()
 			if err := c.do(b, m, e, verifier); !c.good(err) {
 				t.Errorf("it is answered with %v", err)
 			}
@@ -82,8 +82,8 @@ func TestWhatIsRefusedIsOnTheTimeline(t *testing.T) {
 			if diff := cmp.Diff(before, after.Seat("teacher").Desktop.Agent); diff != "" {
 				t.Errorf("the desktop (-before +after):\n%s", diff)
 			}
-			if entered := len(b.told(m.ID, greenroom.EventEntered)); b.kicks-kicks != entered { // who is let in is news
-				t.Errorf("%d passes are asked for", b.kicks-kicks)
+			if entered := len(b.told(m.ID, greenroom.EventEntered)); int(b.kicks.Load()-kicks) != entered { // who is let in is news
+				t.Errorf("%d passes are asked for", b.kicks.Load()-kicks)
 			}
 		})
 	}

@@ -132,7 +132,7 @@ func TestTheLastInputIsKept(t *testing.T) {
 	if a := r.report(moved("ada", first)); !a.ActiveAt.Equal(first) {
 		t.Fatalf("the input came at %s, and %s is kept", first, a.ActiveAt)
 	}
-	before, kicks := r.stored(), r.kicks
+	before, kicks := r.stored(), r.kicks.Load()
 	r.report(moved("ada", r.now))
 	if now := r.stored(); now.Rev != before.Rev {
 		t.Error("a mouse that moves is written with every heartbeat")
@@ -142,8 +142,8 @@ func TestTheLastInputIsKept(t *testing.T) {
 	if a := r.report(moved("ada", later)); !a.ActiveAt.Equal(later) {
 		t.Errorf("%s is kept of an input minutes later, at %s", a.ActiveAt, later)
 	}
-	if now := r.stored(); r.kicks != kicks || !now.WakeAt.Equal(before.WakeAt) || now.Version != before.Version {
-		t.Errorf("a mouse that moves makes the plan think: %d passes asked for, wake %s and then %s", r.kicks-kicks, before.WakeAt, now.WakeAt)
+	if now := r.stored(); r.kicks.Load() != kicks || !now.WakeAt.Equal(before.WakeAt) || now.Version != before.Version {
+		t.Errorf("a mouse that moves makes the plan think: %d passes asked for, wake %s and then %s", r.kicks.Load()-kicks, before.WakeAt, now.WakeAt)
 	}
 	if a := r.report(moved("ada", later.Add(24*time.Hour))); a.ActiveAt.After(r.now) {
 		t.Errorf("a desktop's clock is believed to be ahead: %s, and it is %s", a.ActiveAt, r.now)
@@ -227,7 +227,7 @@ func TestTroubleOfADesktopIsTold(t *testing.T) {
 	t.Run("WithinBounds", func(t *testing.T) {
 		t.Parallel()
 		r := startReporting(t)
-		kicks := r.kicks
+		kicks := r.kicks.Load()
 		for i := range 1100 { // more often than is counted
 			hostile := agentapi.Report{Ready: true, Problem: fmt.Sprintf("%d\x1b[2J%s", i, strings.Repeat("x", 5000)), Licence: strings.Repeat("L", 5000), Version: strings.Repeat("\x07v", 5000)}
 			a := r.report(hostile)
@@ -245,8 +245,8 @@ func TestTroubleOfADesktopIsTold(t *testing.T) {
 				t.Errorf("entry %.60q of %d bytes", text, len(text))
 			}
 		}
-		if r.kicks != kicks {
-			t.Errorf("%d passes were asked for", r.kicks-kicks)
+		if r.kicks.Load() != kicks {
+			t.Errorf("%d passes were asked for", r.kicks.Load()-kicks)
 		}
 	})
 }
