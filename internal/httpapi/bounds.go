@@ -22,7 +22,7 @@ func publishOptional(h huma.API) {
 	for _, name := range []string{"Schedule", "SeatInput", "EditSeat", "NewSeats", "SeatEdit", "Replace", "NewLink", "Edit", "Park"} {
 		s := h.OpenAPI().Components.Schemas.Map()[name]
 		for property, of := range s.Properties {
-			if !slices.Contains(s.Required, property) && of.Ref == "" {
+			if !slices.Contains(s.Required, property) && of.Ref == "" && of.Type != "" { // without a type it takes null already
 				of.Nullable = true
 				if len(of.Enum) > 0 {
 					of.Enum = append(of.Enum, nil)
@@ -51,7 +51,7 @@ func publishBounds(h huma.API) {
 		{"SeatInput", "role", "pattern", "^[a-z][a-z0-9-]{0,31}$"},
 		{"SeatInput", "name", "maxLength", 100},
 		{"SeatInput", "email", "maxLength", 254},
-		{"EditSeat", "id", "pattern", "^[a-z][a-z0-9-]{0,31}$"},
+		{"EditSeat", "id", "pattern", "^([a-z][a-z0-9-]{0,31})?$"},
 		{"EditSeat", "role", "pattern", "^[a-z][a-z0-9-]{0,31}$"},
 		{"EditSeat", "name", "maxLength", 100},
 		{"EditSeat", "email", "maxLength", 254},
