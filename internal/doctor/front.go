@@ -110,7 +110,7 @@ func (f Front) socket(ctx context.Context, client *http.Client) Finding {
 	out := Finding{Check: "WebSockets", Fix: "let the proxy in front pass on Upgrade and Connection: docs/proxies.md has examples"}
 	ctx, cancel := context.WithTimeout(ctx, frontTime)
 	defer cancel()
-	conn, resp, err := websocket.Dial(ctx, f.URL+"/check/socket", &websocket.DialOptions{HTTPClient: client, HTTPHeader: http.Header{"Origin": {f.URL}}})
+	conn, resp, err := websocket.Dial(ctx, f.URL+"/check/socket", &websocket.DialOptions{HTTPClient: client, HTTPHeader: http.Header{"Origin": {f.URL}}}) //nolint:bodyclose // the library closes it
 	if err != nil {
 		out.Detail = "do not pass: " + plain(err)
 		if resp != nil {

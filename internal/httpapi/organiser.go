@@ -60,11 +60,6 @@ type meetingInput struct {
 	MeetingPath
 }
 
-type seatInput struct {
-	caller
-	SeatPath
-}
-
 // op describes a call of the organiser.
 func op(method, path, id, summary, description string) huma.Operation {
 	return huma.Operation{Method: method, Path: path, OperationID: id, Summary: summary, Description: description,

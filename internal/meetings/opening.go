@@ -35,11 +35,14 @@ func (s *Service) opens(h greenroom.Handle, token, client string, now time.Time)
 // Outlook is what the participant of the way's desktop is to know of its end.
 func (s *Service) Outlook(ctx context.Context, w Way) (agentapi.Orders, error) {
 	m, err := s.Meeting(ctx, w.handle.Meeting)
-	if err != nil && !errors.Is(err, greenroom.ErrNotFound) {
+	if errors.Is(err, greenroom.ErrNotFound) {
+		m, err = greenroom.Meeting{}, nil
+	}
+	if err != nil {
 		return agentapi.Orders{}, err
 	}
 	seat := m.AnySeat(w.handle.Seat)
-	if err != nil || seat == nil {
+	if seat == nil {
 		return agentapi.Orders{Ending: gone, Retired: true}, nil
 	}
 	o := ordersOf(&m, seat)

@@ -38,18 +38,17 @@ func title(t string, bad *greenroom.InvalidError) string {
 	return t
 }
 
-// email trims an address and notes if it is not one: a display name, a comment, a bare host name as the domain, or an address
+// email notes if an address, but for spaces around it, is not one: a display name, a comment, a bare host name as the domain, or an address
 // in brackets is not one, because nothing could be delivered or it would be delivered elsewhere than it says.
-func email(field, text string, bad *greenroom.InvalidError) string {
+func email(field, text string, bad *greenroom.InvalidError) {
 	text = strings.TrimSpace(text)
 	if fault := plaintext.Hidden(text); fault != "" {
 		bad.Add(field, "an e-mail address looks like name@example.com; %s", fault)
-		return text
+		return
 	}
 	if text != "" && !plausibleEmail(text) {
 		bad.Add(field, "an e-mail address looks like name@example.com; %q does not", clip(plaintext.Clean(text)))
 	}
-	return text
 }
 
 func plausibleEmail(text string) bool {

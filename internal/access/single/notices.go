@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"greenroom/internal/logkey"
 	"greenroom/internal/meetings"
 	"greenroom/internal/sse"
 )
@@ -57,7 +58,7 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	if err := json.NewEncoder(w).Encode(now); err != nil {
-		h.o.Logger.Debug("status not sent", "err", err)
+		h.o.Logger.Debug("status not sent", logkey.Err, err)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"greenroom/internal/access/connlimit"
 	"greenroom/internal/agent/novncagent/static"
 	"greenroom/internal/httpx"
+	"greenroom/internal/logkey"
 	"greenroom/internal/meetings"
 )
 
@@ -61,7 +62,7 @@ func (h *Handler) find(w http.ResponseWriter, r *http.Request) (meetings.Way, bo
 		h.refuse(w, r, http.StatusNotFound, way, static.Page{Heading: "This desktop is gone",
 			Message: "Its meeting has ended, or another desktop has taken its place. Go back to the lobby, or ask the organiser for your link."})
 	case err != nil:
-		h.o.Logger.WarnContext(r.Context(), "desktop could not be looked up", "err", err)
+		h.o.Logger.WarnContext(r.Context(), "desktop could not be looked up", logkey.Err, err)
 		h.refuse(w, r, http.StatusServiceUnavailable, way, static.Page{Heading: "Your desktop cannot be found just now", Message: "It is running, and nothing is lost.", Retry: "."})
 	case !way.Open:
 		h.refuse(w, r, http.StatusServiceUnavailable, way, static.Page{Heading: "This desktop is not ready yet", Message: "It is being checked from outside, so that you get in at the first try.", Retry: "."})
@@ -94,7 +95,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, way meetings.Way
 	done()
 	switch {
 	case err != nil:
-		h.o.Logger.WarnContext(r.Context(), "token could not be checked", "instance", way.InstanceID, "err", err)
+		h.o.Logger.WarnContext(r.Context(), "token could not be checked", logkey.Instance, way.InstanceID, logkey.Err, err)
 		h.refuse(w, r, http.StatusServiceUnavailable, way, static.Page{Heading: "Your token could not be checked", Message: "The desktop is running, and nothing is lost.", Retry: r.URL.RequestURI()})
 	case !verdict.OK:
 		h.refuseToken(w, r, way, access.Sentence(verdict.Message)+fresh)
@@ -147,7 +148,7 @@ func (h *Handler) render(w http.ResponseWriter, status int, way meetings.Way, na
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
 	if err := static.Pages.ExecuteTemplate(w, name, p); err != nil {
-		h.o.Logger.Debug("page not sent", "err", err)
+		h.o.Logger.Debug("page not sent", logkey.Err, err)
 	}
 }
 

@@ -92,7 +92,7 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, way meetings.Way,
 	w.WriteHeader(http.StatusSwitchingProtocols)
 	client, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		h.o.Logger.ErrorContext(r.Context(), "connection could not be taken over", "err", err)
+		h.o.Logger.ErrorContext(r.Context(), "connection could not be taken over", logkey.Err, err)
 		desktop.Close()
 		h.sockets.Leave()
 		return
@@ -214,7 +214,7 @@ func (h *Handler) session(ctx context.Context, t backend.Target, client, pass st
 	if err != nil {
 		return "", err
 	}
-	resp, err := h.ask(req)
+	resp, err := h.ask(req) //nolint:bodyclose // ask has closed it
 	if err != nil {
 		return "", err
 	}
@@ -324,13 +324,13 @@ func (h *Handler) version(w http.ResponseWriter, r *http.Request) {
 	req, err := request(ctx, target(r, way), httpx.ClientAddr(r), "/version")
 	var resp *http.Response
 	if err == nil {
-		resp, err = h.ask(req)
+		resp, err = h.ask(req) //nolint:bodyclose // ask has closed it
 	}
 	switch {
 	case errors.Is(err, backend.ErrOtherKey):
 		http.Error(w, "something else answers in the desktop's place", http.StatusBadGateway)
 	case err != nil:
-		h.o.Logger.DebugContext(r.Context(), "desktop did not answer a look", "instance", way.InstanceID, "err", err)
+		h.o.Logger.DebugContext(r.Context(), "desktop did not answer a look", logkey.Instance, way.InstanceID, logkey.Err, err)
 		http.Error(w, "the desktop does not answer", http.StatusBadGateway)
 	case resp.StatusCode != http.StatusOK:
 		http.Error(w, "the screen does not answer", http.StatusBadGateway)

@@ -41,7 +41,7 @@ const wordsTime = 300 * time.Millisecond
 func lastWords() string {
 	text := tail(outputFile)
 	for began := time.Now(); !bytes.Contains(text, []byte(fatal)) && time.Since(began) < wordsTime; text = tail(outputFile) {
-		time.Sleep(wordsTime / 20)
+		<-time.After(wordsTime / 20)
 	}
 	return inOneLine(text)
 }

@@ -35,8 +35,7 @@ func endOf(i *types.Instance) error {
 	if i.StateReason == nil || aws.ToString(i.StateReason.Code) == "" || i.State == nil {
 		return nil
 	}
-	switch i.State.Name {
-	case types.InstanceStateNamePending, types.InstanceStateNameRunning:
+	if i.State.Name == types.InstanceStateNamePending || i.State.Name == types.InstanceStateNameRunning {
 		return nil
 	}
 	code, said := aws.ToString(i.StateReason.Code), fmt.Errorf("%s", clip(aws.ToString(i.StateReason.Message)))

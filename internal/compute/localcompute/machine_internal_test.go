@@ -23,7 +23,7 @@ func TestALimitThatIsMetIsNamed(t *testing.T) {
 		}
 	}
 	for _, other := range []error{nil, syscall.EIO, errors.New("x")} {
-		if got := limited(other); got != other { //nolint:errorlint // the very same
+		if got := limited(other); got != other {
 			t.Errorf("%v becomes %v", other, got)
 		}
 	}
