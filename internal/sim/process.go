@@ -78,7 +78,7 @@ func (p *process) start() {
 		Store: keeper, Blueprints: []greenroom.Blueprint{l.blueprint}, Kick: p.kick, Issuer: issuer{},
 		Keys:  meetings.Keys{Master: []byte("the simulation's master key")},
 		Links: meetings.Links{PublicURL: "https://greenroom.example", ControlURL: "https://greenroom.example", DesktopPort: greenroom.DesktopPort},
-		Now:   p.clock, NewID: l.newID, Logger: logger,
+		Now:   p.clock, NewID: l.newID, Logger: logger, Races: true,
 	})
 	p.advancer = &advance.Advancer{
 		Meetings: keeper, Providers: providers, Records: (*zone)(l), Prober: (*prober)(l), Zone: zoneName,
