@@ -75,7 +75,7 @@ func noRoute(address netip.Addr) string {
 
 // second looks at the desktop's other address as at its first. What it says counts beside the proof and not against it.
 func (a *attempt) second(ctx context.Context, address netip.Addr) (detail string, ok bool) {
-	if !HasRoute(address) {
+	if !a.o.HasRoute(address) {
 		return noRoute(address), true
 	}
 	ctx, cancel := context.WithTimeout(ctx, secondTime)

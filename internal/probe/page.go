@@ -46,7 +46,7 @@ func (a *attempt) close() {
 
 // tls connects as a browser would and checks the certificate as a browser would.
 func (a *attempt) tls(ctx context.Context) (string, bool) {
-	if a.direct() && !HasRoute(a.addresses[0]) {
+	if a.direct() && !a.o.HasRoute(a.addresses[0]) {
 		a.untried = true
 		return noRoute(a.addresses[0]), true
 	}

@@ -26,6 +26,7 @@ type Options struct {
 	Port          int                                         // in desktops' URLs, and of their own addresses; 8443
 	Roots         func() *x509.CertPool                       // whom a browser trusts, asked each time; nil, or a nil pool: the system's store
 	Front         *Front                                      // of desktops below one address; nil: desktops have names
+	HasRoute      func(netip.Addr) bool                       // whether this machine has a way to an address; nil: the kernel is asked
 	Timeout       time.Duration                               // of a whole probe; 10 s
 }
 
@@ -36,6 +37,9 @@ type Prober struct{ o Options }
 func New(o Options) *Prober {
 	o.Port = cmp.Or(o.Port, greenroom.DesktopPort)
 	o.Timeout = cmp.Or(o.Timeout, 10*time.Second)
+	if o.HasRoute == nil {
+		o.HasRoute = HasRoute
+	}
 	return &Prober{o: o}
 }
 
