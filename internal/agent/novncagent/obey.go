@@ -13,13 +13,18 @@ import (
 // obey ends sessions and connections as the control plane says. It does not wait for those who are told.
 func (s *server) obey(o agentapi.Orders) {
 	s.sessions.relinked(o.Links)
+	closed := map[string]bool{} // sessions
 	for _, sock := range s.sockets.which(func(c *socket) bool { return slices.Contains(o.Close, c.ID) }) {
 		s.logger.Info("connection closed by the organiser", logkey.Connection, sock.ID)
+		closed[sock.session] = true
 		s.sessions.end(sock.session)
-		s.dismiss(sock, closeDisconnected, disconnected)
 	}
 	for _, sock := range s.sockets.which(func(c *socket) bool { return isClosed(c.ended) }) {
-		s.dismiss(sock, closeDisconnected, relinked)
+		reason := relinked
+		if closed[sock.session] {
+			reason = disconnected
+		}
+		s.dismiss(sock, closeDisconnected, reason)
 	}
 	if o.Ending != "" && s.ending.CompareAndSwap(false, true) {
 		go func() {
