@@ -82,14 +82,14 @@ async function startPebble(data: string, nameServer: string): Promise<{ root: st
   };
 }
 
-// running lists the commands of processes that carry a desktop's mark below a data directory.
-export function running(data: string): string[] {
+// running lists the commands of processes that carry the mark of a desktop below a data directory: of any, or of one of these.
+export function running(data: string, instances = [""]): string[] {
   const found: string[] = [];
   for (const pid of readdirSync("/proc").filter((d) => /^\d+$/.test(d))) {
     try {
       const command = readFileSync(`/proc/${pid}/cmdline`, "latin1").replaceAll("\0", " ");
       const environ = readFileSync(`/proc/${pid}/environ`, "latin1");
-      if (environ.includes("GREENROOM_INSTANCE=") && (command + environ).includes(data)) found.push(command);
+      if (instances.some((id) => environ.includes(`GREENROOM_INSTANCE=${id}`)) && (command + environ).includes(data)) found.push(command);
     } catch {
       // it ended between the two looks, or is somebody else's
     }

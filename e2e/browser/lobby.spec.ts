@@ -80,6 +80,8 @@ test("an end and a replaced link reach an open lobby within three seconds", asyn
   const organiser = await people("organiser");
   await organiser.goto(greenroom.url);
   await organiser.getByLabel("Title").fill("Far away");
+  await organiser.getByLabel(/Teacher: Name/).fill("Teacher One");
+  await organiser.getByLabel(/Student: Name/).fill("Student One");
   const start = new Date(Date.now() + 26 * 3_600_000).toISOString().slice(0, 16); // so early a lobby asks every half minute
   await organiser.locator("[name=starts_at]").fill(start);
   await organiser.getByRole("button", { name: "Schedule the meeting" }).click();
