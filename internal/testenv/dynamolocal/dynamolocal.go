@@ -22,12 +22,26 @@ import (
 	"greenroom/internal/testenv/shared"
 )
 
-// patience bounds the server's start, on a machine with much else to do.
-const patience = time.Minute
+// patience bounds one try to start the server, on a machine with much else to do.
+const (
+	patience = 30 * time.Second
+	tries    = 4
+)
 
 var start = sync.OnceValues(func() (string, error) { return shared.Start("dynamodb-local", launch) })
 
 func launch(leash *os.File) (string, error) {
+	var err error
+	for range tries { // another program may take the port before the server does, which then ends
+		var url string
+		if url, err = launchOnce(leash); err == nil {
+			return url, nil
+		}
+	}
+	return "", err
+}
+
+func launchOnce(leash *os.File) (string, error) {
 	_, here, _, _ := runtime.Caller(0)
 	parts := filepath.Join(filepath.Dir(here), "..", "..", "..", ".cache", "dynamodb-local")
 	if _, err := os.Stat(filepath.Join(parts, "SHA256SUMS")); err != nil {
